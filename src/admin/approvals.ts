@@ -1,0 +1,202 @@
+import { z } from "zod";
+import { mintApprovalToken } from "../approval/approval-token.ts";
+import { eligibleApprovers } from "../ledger/approvals.ts";
+import type { ApprovalWithDecisions } from "../ledger/decisions.ts";
+import type { JsonObject } from "../platform/json.ts";
+import { usd } from "../platform/money.ts";
+import type { Digest, Tier } from "../vocabulary.ts";
+import { queryInteger, queryValue, readBody, unknownQuery } from "./body.ts";
+import { json, malformed, refuse, type AdminAnswer, type AdminCall, type AdminRoute } from "./call.ts";
+
+/** Longest wait of a long poll, and the pause between looks. */
+const WAIT_MAX_S = 30;
+const WAIT_STEP_MS = 500;
+
+const LIST_MAX = 200;
+const STATES = ["draft", "pending", "approved", "denied", "expired", "withdrawn", "invalidated", "consumed"];
+
+const decisionBody = z.strictObject({
+  decision: z.enum(["approve", "deny"]),
+  comment: z.string().min(1).max(1_024).optional(),
+});
+
+const text = (max: number): z.ZodOptional<z.ZodString> => z.string().min(1).max(max).optional();
+const contextBody = z.strictObject({ reason: text(1_024), evidence: text(8_192), back_out: text(2_048), incident: text(128) });
+
+/** Proposals and their decisions (wire contract, section 7). */
+export const approvalRoutes: readonly AdminRoute[] = [
+  { method: "GET", path: "/_gate/v1/approvals", roles: null, handle: list },
+  { method: "GET", path: "/_gate/v1/approvals/:id", roles: null, handle: show },
+  { method: "DELETE", path: "/_gate/v1/approvals/:id", roles: null, handle: withdraw },
+  { method: "POST", path: "/_gate/v1/approvals/:id/decisions", roles: null, handle: decide },
+  { method: "PUT", path: "/_gate/v1/approvals/:id/context", roles: null, handle: complete },
+];
+
+async function list(call: AdminCall): Promise<AdminAnswer> {
+  const unknown = unknownQuery(call.strict, ["state", "limit"]);
+  if (unknown !== null) return refuse(unknown);
+  const state = queryValue(call.strict, "state");
+  if (state !== null && !STATES.includes(state)) return malformed(`query: state is one of ${STATES.join(", ")}`);
+  const limit = queryInteger(call.strict, "limit", 50, LIST_MAX);
+  if (limit === null) return malformed(`query: limit is a number up to ${LIST_MAX}`);
+  const found = await call.ledger.approvals(state, LIST_MAX);
+  const visible = found.filter((one) => maySee(call, one)).slice(0, limit);
+  return json({ records: visible.map((one) => view(call, one)), next_cursor: null });
+}
+
+async function show(call: AdminCall): Promise<AdminAnswer> {
+  const unknown = unknownQuery(call.strict, ["wait"]);
+  if (unknown !== null) return refuse(unknown);
+  const waitS = queryInteger(call.strict, "wait", 0, WAIT_MAX_S);
+  if (waitS === null) return malformed(`query: wait is a number of seconds up to ${WAIT_MAX_S}`);
+  const until = Date.now() + waitS * 1_000;
+  let found = await call.ledger.approval(call.param("id"));
+  while (found !== null && maySee(call, found) && isOpen(found) && Date.now() < until) {
+    await new Promise((resolve) => setTimeout(resolve, WAIT_STEP_MS));
+    found = await call.ledger.approval(call.param("id"));
+  }
+  if (found === null || !maySee(call, found)) return refuse({ kind: "not-found" });
+  return json(await withToken(call, found));
+}
+
+async function decide(call: AdminCall): Promise<AdminAnswer> {
+  const body = readBody(call.strict, decisionBody);
+  if (!body.ok) return refuse(body.error);
+  const found = await call.ledger.approval(call.param("id"));
+  if (found === null) return refuse({ kind: "not-found" });
+  const { principal } = call;
+  // An operator mints API keys; a key it minted must never speak for the person named in it. Demonstration keys, which a
+  // live deployment neither mints nor accepts, stand in for people's own sign-in locally and are flagged in the record.
+  const ownSignIn = principal.credentialId.startsWith("jwt:") || principal.demo;
+  const outcome = await call.ledger.decide(call.context.snapshot.authority, {
+    requestId: call.trail.requestId,
+    approvalId: found.approval.id,
+    decider: {
+      subject: principal.subject,
+      class: ownSignIn ? principal.class : "service",
+      credentialId: principal.credentialId,
+      demo: principal.demo,
+    },
+    decision: body.value.decision,
+    comment: call.gate.redactor.text(body.value.comment ?? null),
+    approvers: call.context.policy.approvers(asTier(found.approval.tier)).people,
+  });
+  if (outcome.kind === "stale") return refuse({ kind: "unavailable", dependency: "policy", cause: "the policy changed meanwhile" });
+  return outcome.kind === "refused" ? refuse(outcome.refusal) : json(view(call, outcome));
+}
+
+async function withdraw(call: AdminCall): Promise<AdminAnswer> {
+  const { subject, class: principalClass, credentialId, demo } = call.principal;
+  const outcome = await call.ledger.withdraw({
+    requestId: call.trail.requestId,
+    approvalId: call.param("id"),
+    by: { subject, class: principalClass, credentialId, demo },
+  });
+  return outcome.kind === "refused" ? refuse(outcome.refusal) : json(view(call, outcome));
+}
+
+async function complete(call: AdminCall): Promise<AdminAnswer> {
+  const body = readBody(call.strict, contextBody);
+  if (!body.ok) return refuse(body.error);
+  const found = await call.ledger.approval(call.param("id"));
+  if (found === null || !maySee(call, found)) return refuse({ kind: "not-found" });
+  const { policy, snapshot } = call.context;
+  const { redactor } = call.gate;
+  const action = found.approval.shown["action"];
+  const outcome = await call.ledger.completeDraft(snapshot.authority, {
+    approvalId: found.approval.id,
+    by: call.principal.subject,
+    context: {
+      reason: redactor.text(body.value.reason ?? null),
+      evidence: redactor.text(body.value.evidence ?? null),
+      evidenceRef: null,
+      backOut: redactor.text(body.value.back_out ?? null),
+      incident: body.value.incident ?? null,
+    },
+    required: policy.requires(asTier(found.approval.tier)),
+    budget: { timezone: policy.timezone, ...policy.budget },
+    action: typeof action === "string" ? action : "",
+  });
+  if (outcome.kind === "stale") return refuse({ kind: "unavailable", dependency: "policy", cause: "the policy changed meanwhile" });
+  return outcome.kind === "refused" ? refuse(outcome.refusal) : json(view(call, outcome));
+}
+
+const isOpen = ({ approval }: ApprovalWithDecisions): boolean => approval.state === "draft" || approval.state === "pending";
+
+/** The requester, the owner of its credential, whoever may decide it, and security. Everybody else: not found. */
+function maySee(call: AdminCall, { approval }: ApprovalWithDecisions): boolean {
+  const { principal } = call;
+  if (principal.subject === approval.principal || principal.subject === approval.owner) return true;
+  if (principal.class !== "person") return false;
+  if (principal.roles.includes("security") || principal.roles.includes("operator")) return true;
+  return call.context.policy.approvers(asTier(approval.tier)).people.some((p) => p.subject === principal.subject);
+}
+
+function view(call: AdminCall, { approval, decisions }: ApprovalWithDecisions): JsonObject {
+  const { policy, people } = call.context;
+  const eligible = eligibleApprovers(policy.approvers(asTier(approval.tier)).people, {
+    subject: approval.principal,
+    owner: approval.owner,
+    issuer: approval.issuer,
+  });
+  const { terms } = approval;
+  return {
+    ...approval.shown,
+    id: approval.id,
+    state: approval.state,
+    tier: approval.tier,
+    cost: { ceiling_usd: usd(approval.ceilingMicros), ceiling_micros: approval.ceilingMicros },
+    reason: terms.reason,
+    evidence: terms.evidence ?? terms.evidenceRef,
+    back_out: terms.backOut,
+    incident: terms.incident,
+    requester: approval.principal,
+    owner: approval.owner,
+    needed: approval.needed,
+    given: decisions.filter((d) => d.decision === "approve").length,
+    eligible: eligible.length,
+    approvers: eligible.map((a) => a.handle),
+    decisions: decisions.map((d) => ({
+      subject: d.subject,
+      handle: people.bySubject(d.subject)?.handle ?? null,
+      decision: d.decision,
+      comment: d.comment,
+      demo: d.demo,
+      decided_at: new Date(d.decidedAt).toISOString(),
+    })),
+    opened_at: new Date(approval.openedAt).toISOString(),
+    expires_at: new Date(approval.expiresAt).toISOString(),
+    request_digest: approval.requestDigest,
+    approval_digest: approval.approvalDigest,
+    consumed_by: approval.consumedBy,
+    url: `/_gate/v1/approvals/${approval.id}`,
+  };
+}
+
+/** The view, with the approval token for the requester once there is a grant. Made anew each time from the record: same `jti`. */
+async function withToken(call: AdminCall, found: ApprovalWithDecisions): Promise<JsonObject> {
+  const { approval, decisions } = found;
+  const shown = view(call, found);
+  if (approval.state !== "approved" || approval.grantJti === null || approval.principal !== call.principal.subject) return shown;
+  const wholeSecond = (ms: number): number => Math.floor(ms / 1_000) * 1_000;
+  const token = await mintApprovalToken(
+    {
+      jti: approval.grantJti,
+      tenant: call.principal.tenant,
+      principalSubject: approval.principal,
+      approvalId: approval.id,
+      requestDigest: asDigest(approval.requestDigest),
+      approvalDigest: asDigest(approval.approvalDigest),
+      approvers: decisions.filter((d) => d.decision === "approve").map((d) => d.subject),
+      issuedAt: wholeSecond(approval.decidedAt ?? approval.openedAt),
+      expiresAt: wholeSecond(approval.expiresAt),
+    },
+    call.gate.keys.approval,
+  );
+  return { ...shown, token };
+}
+
+const asDigest = (text: string): Digest => `sha256:${text.slice("sha256:".length)}`;
+
+/** The ledger stores tiers as it got them: 2 to 4. */
+const asTier = (tier: number): Tier => (tier === 4 ? 4 : tier === 3 ? 3 : 2);

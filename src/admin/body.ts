@@ -1,0 +1,31 @@
+import type { z } from "zod";
+import { err, ok, type Result } from "../platform/result.ts";
+import { jsonPointer } from "../platform/json-pointer.ts";
+import { placedIssues, plainMessage } from "../platform/zod-problems.ts";
+import type { Refusal } from "../refusal.ts";
+import type { StrictRequest } from "../strict-request.ts";
+
+/** The call's body in the form of `schema`; refuses with the pointer of the first mistake. An absent body counts as `{}`. */
+export function readBody<T>(strict: StrictRequest, schema: z.ZodType<T>): Result<T, Refusal> {
+  const parsed = schema.safeParse(strict.body ?? {}, { error: plainMessage });
+  if (parsed.success) return ok(parsed.data);
+  const [issue] = placedIssues(parsed.error.issues);
+  return err({ kind: "malformed-request", reason: `body ${jsonPointer(issue?.path ?? [])}: ${issue?.message ?? "has another form"}` });
+}
+
+/** One query value, null when absent; refuses nothing. */
+export const queryValue = (strict: StrictRequest, name: string): string | null => strict.query.get(name) ?? null;
+
+/** Refuses a query with keys that the call does not know: a misspelt filter must not silently widen an answer. */
+export function unknownQuery(strict: StrictRequest, known: readonly string[]): Refusal | null {
+  const unknown = [...strict.query.keys()].find((name) => !known.includes(name));
+  return unknown === undefined ? null : { kind: "malformed-request", reason: `query: unknown key ${unknown}; known: ${known.join(", ")}` };
+}
+
+/** A whole number from the query within bounds; `fallback` when absent, null when it is no such number. */
+export function queryInteger(strict: StrictRequest, name: string, fallback: number, max: number): number | null {
+  const text = queryValue(strict, name);
+  if (text === null) return fallback;
+  const value = /^[0-9]{1,9}$/.test(text) ? Number(text) : Number.NaN;
+  return value >= 0 && value <= max ? value : null;
+}

@@ -1,0 +1,113 @@
+import { z } from "zod";
+import { KEY_RANDOM_BYTES, mintApiKey } from "../identity/api-key.ts";
+import { ROLES, type Role } from "../identity/principal.ts";
+import type { CredentialRow } from "../ledger/ledger-port.ts";
+import { newId } from "../platform/ids.ts";
+import type { JsonObject } from "../platform/json.ts";
+import { readBody } from "./body.ts";
+import { json, malformed, refuse, type AdminAnswer, type AdminCall, type AdminRoute } from "./call.ts";
+
+const DAY_MS = 86_400_000;
+
+const credentialBody = z.strictObject({
+  subject: z.string().max(128),
+  class: z.enum(["agent", "service", "person"]),
+  owner: z.string().max(128).optional(),
+  actions: z.array(z.string()).max(64).default([]),
+  max_tier: z.union([z.literal(0), z.literal(1), z.literal(2), z.literal(3), z.literal(4)]).default(0),
+  roles: z.array(z.enum(ROLES)).max(ROLES.length).default([]),
+  expires_in_days: z.int().min(1).max(366).default(90),
+  demo: z.boolean().default(false),
+});
+
+/** API keys of the tenant. The secret is shown once; what is kept cannot rebuild it. */
+export const credentialRoutes: readonly AdminRoute[] = [
+  { method: "GET", path: "/_gate/v1/credentials", roles: ["operator", "security"], handle: list },
+  { method: "POST", path: "/_gate/v1/credentials", roles: ["operator", "finance", "security"], handle: create },
+  { method: "DELETE", path: "/_gate/v1/credentials/:id", roles: ["operator", "security"], handle: revoke },
+];
+
+async function list({ ledger }: AdminCall): Promise<AdminAnswer> {
+  const rows = await ledger.credentials();
+  return json({ records: rows.map(view), next_cursor: null });
+}
+
+async function create(call: AdminCall): Promise<AdminAnswer> {
+  const body = readBody(call.strict, credentialBody);
+  if (!body.ok) return refuse(body.error);
+  const wanted = body.value;
+  const forbidden = await roleProblem(call, wanted.roles);
+  if (forbidden !== null) return refuse({ kind: "not-eligible", reason: forbidden });
+  const now = call.trail.receivedAt;
+  const minted = mintApiKey(
+    {
+      keyId: newId("key"),
+      tenant: call.principal.tenant,
+      subject: wanted.subject,
+      class: wanted.class,
+      owner: wanted.owner ?? wanted.subject,
+      issuer: call.principal.subject,
+      scopes: { actions: wanted.actions, maxTier: wanted.max_tier },
+      roles: wanted.roles,
+      issuedAt: now,
+      expiresAt: now + wanted.expires_in_days * DAY_MS,
+      demo: wanted.demo,
+    },
+    crypto.getRandomValues(new Uint8Array(KEY_RANDOM_BYTES)),
+    call.gate.keys.credential,
+    call.gate.config.environment,
+  );
+  if (!minted.ok) return malformed(`body: ${minted.error}`);
+  const { key, record } = minted.value;
+  // A crash before this leaves a key that nobody has seen and that no write would accept: it is not on the list.
+  await call.ledger.addCredential(call.actor, call.trail.requestId, {
+    credentialId: record.keyId,
+    subject: record.subject,
+    record: JSON.stringify(record),
+    expiresAt: record.expiresAt,
+  });
+  return json({ key_id: record.keyId, key, expires_at: new Date(record.expiresAt).toISOString() }, 201);
+}
+
+async function revoke(call: AdminCall): Promise<AdminAnswer> {
+  const revoked = await call.ledger.revokeCredential(call.actor, call.trail.requestId, call.param("id"));
+  call.gate.tenants.forget(call.principal.tenant);
+  return revoked ? json({ revoked: true, key_id: call.param("id") }) : refuse({ kind: "not-found" });
+}
+
+/**
+ * Nobody hands out a role that they do not hold, or an operator could mint itself a finance colleague. Only a role that
+ * no living credential holds yet may be handed out by an operator: that is how a tenant starts.
+ */
+async function roleProblem(call: AdminCall, roles: readonly Role[]): Promise<string | null> {
+  const foreign = roles.filter((role) => !call.principal.roles.includes(role));
+  if (foreign.length === 0 && (roles.length > 0 || call.principal.roles.includes("operator"))) return null;
+  if (!call.principal.roles.includes("operator")) return `This credential cannot hand out ${foreign.join(", ") || "keys without its own role"}.`;
+  const living = (await call.ledger.credentials()).filter((row) => row.revokedAt === null && row.expiresAt > call.trail.receivedAt);
+  const held = new Set(living.flatMap((row) => rolesOf(row)));
+  const taken = foreign.filter((role) => held.has(role));
+  return taken.length === 0 ? null : `Role ${taken.join(", ")} has holders already: one of them must create this credential.`;
+}
+
+function rolesOf(row: CredentialRow): readonly string[] {
+  const record: { readonly roles?: readonly string[] } = JSON.parse(row.record);
+  return record.roles ?? [];
+}
+
+function view(row: CredentialRow): JsonObject {
+  const record: JsonObject = JSON.parse(row.record);
+  return {
+    key_id: row.credentialId,
+    subject: row.subject,
+    class: record["class"] ?? null,
+    owner: record["owner"] ?? null,
+    issuer: record["issuer"] ?? null,
+    scopes: record["scopes"] ?? null,
+    roles: record["roles"] ?? [],
+    last4: record["last4"] ?? null,
+    demo: record["demo"] ?? false,
+    created_at: new Date(row.createdAt).toISOString(),
+    expires_at: new Date(row.expiresAt).toISOString(),
+    revoked_at: row.revokedAt === null ? null : new Date(row.revokedAt).toISOString(),
+  };
+}

@@ -1,0 +1,110 @@
+import { z } from "zod";
+import type { BudgetTerms } from "../ledger/contract.ts";
+import { usd } from "../platform/money.ts";
+import { ACTION, SUBJECT } from "../vocabulary.ts";
+import { readBody } from "./body.ts";
+import { json, malformed, refuse, type AdminAnswer, type AdminCall, type AdminRoute } from "./call.ts";
+
+const freezeBody = z.strictObject({ reason: z.string().min(1).max(1_024), scope: z.string().max(160).optional() });
+
+/** What a tenant's people and agents ask about themselves: identity, budget, operations; and the kill switch. */
+export const tenantRoutes: readonly AdminRoute[] = [
+  { method: "GET", path: "/_gate/v1/whoami", roles: null, handle: whoami },
+  { method: "GET", path: "/_gate/v1/budget", roles: null, handle: budget },
+  { method: "GET", path: "/_gate/v1/operations/:id", roles: null, handle: operation },
+  { method: "GET", path: "/_gate/v1/freeze", roles: null, handle: freezes },
+  { method: "POST", path: "/_gate/v1/freeze", roles: ["operator", "security"], handle: freeze },
+  { method: "DELETE", path: "/_gate/v1/freeze", roles: ["operator", "security"], handle: unfreeze },
+];
+
+async function whoami({ principal, context }: AdminCall): Promise<AdminAnswer> {
+  return json({
+    principal: principal.subject,
+    class: principal.class,
+    owner: principal.owner,
+    tenant: principal.tenant,
+    credential_id: principal.credentialId,
+    scopes: { actions: [...principal.scopes.actions], max_tier: principal.scopes.maxTier },
+    roles: [...principal.roles],
+    demo: principal.demo,
+    expires_at: new Date(principal.expiresAt).toISOString(),
+    policy: { version: context.snapshot.version, digest: context.policy.digest, catalogue: context.catalogue.id },
+  });
+}
+
+async function budget({ context, ledger }: AdminCall): Promise<AdminAnswer> {
+  const terms: BudgetTerms = { timezone: context.policy.timezone, ...context.policy.budget };
+  return json({ timezone: terms.timezone, ...(await ledger.budget(terms)) });
+}
+
+async function operation({ param, principal, ledger }: AdminCall): Promise<AdminAnswer> {
+  const found = await ledger.operation(param("id"));
+  const mayRead = found?.principal === principal.subject || principal.roles.some((role) => role !== "billing");
+  if (found === null || !mayRead) return refuse({ kind: "not-found" });
+  const { reservation } = found;
+  return json({
+    request_id: found.requestId,
+    principal: found.principal,
+    action: found.action,
+    state: found.state,
+    resource: found.resource,
+    upstream_status: found.upstreamStatus,
+    reservation:
+      reservation === null
+        ? null
+        : {
+            state: reservation.state,
+            ceiling_usd: usd(reservation.ceilingMicros),
+            ceiling_micros: reservation.ceilingMicros,
+            settled_usd: reservation.settledMicros === null ? null : usd(reservation.settledMicros),
+            settled_micros: reservation.settledMicros,
+          },
+    admitted_at: new Date(found.admittedAt).toISOString(),
+    completed_at: found.completedAt === null ? null : new Date(found.completedAt).toISOString(),
+  });
+}
+
+async function freezes({ context }: AdminCall): Promise<AdminAnswer> {
+  return json({
+    records: context.snapshot.freezes.map((f) => ({
+      scope: f.scope,
+      reason: f.reason,
+      frozen_by: f.frozenBy,
+      since: new Date(f.since).toISOString(),
+    })),
+    next_cursor: null,
+  });
+}
+
+async function freeze(call: AdminCall): Promise<AdminAnswer> {
+  const target = readFreeze(call);
+  if (target.kind === "refused") return target;
+  await call.ledger.freeze(call.actor, call.trail.requestId, { scope: target.scope, reason: target.reason });
+  call.gate.tenants.forget(call.principal.tenant);
+  return json({ frozen: true, scope: target.scope });
+}
+
+async function unfreeze(call: AdminCall): Promise<AdminAnswer> {
+  const scope = call.strict.query.get("scope") ?? "tenant";
+  if (!isScope(scope)) return malformed("query: scope is tenant, principal:<subject> or action:<action>");
+  const outcome = await call.ledger.unfreeze(call.actor, call.trail.requestId, scope);
+  call.gate.tenants.forget(call.principal.tenant);
+  return outcome.kind === "refused" ? outcome : json({ frozen: false, scope });
+}
+
+function readFreeze(call: AdminCall): { readonly kind: "freeze"; readonly scope: string; readonly reason: string } | Extract<AdminAnswer, { kind: "refused" }> {
+  const body = readBody(call.strict, freezeBody);
+  if (!body.ok) return { kind: "refused", refusal: body.error };
+  const scope = body.value.scope ?? "tenant";
+  if (!isScope(scope)) {
+    return { kind: "refused", refusal: { kind: "malformed-request", reason: "body /scope: is tenant, principal:<subject> or action:<action>" } };
+  }
+  return { kind: "freeze", scope, reason: call.gate.redactor.text(body.value.reason) ?? "" };
+}
+
+/** A scope that could never match would be a kill switch that does nothing. */
+function isScope(scope: string): boolean {
+  if (scope === "tenant") return true;
+  if (scope.startsWith("principal:")) return SUBJECT.test(scope.slice("principal:".length));
+  return scope.startsWith("action:") && ACTION.test(scope.slice("action:".length));
+}

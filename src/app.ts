@@ -1,0 +1,79 @@
+import { Hono } from "hono";
+import { approvalRoutes } from "./admin/approvals.ts";
+import { auditRoutes } from "./admin/audit.ts";
+import { bootstrap } from "./admin/bootstrap.ts";
+import { answerAdmin, type AdminRoute } from "./admin/call.ts";
+import { credentialRoutes } from "./admin/credentials.ts";
+import { openApiDocument } from "./admin/openapi.ts";
+import { policyRoutes } from "./admin/policy.ts";
+import { problemPage, readiness } from "./admin/public.ts";
+import { tenantRoutes } from "./admin/tenant-routes.ts";
+import type { Env } from "./env.ts";
+import { openGate, type Gate } from "./gateway/gate.ts";
+import { handleRequest } from "./gateway/pipeline.ts";
+import { describeError } from "./platform/describe-error.ts";
+import { newId } from "./platform/ids.ts";
+import { log } from "./platform/log.ts";
+import { toProblem } from "./problem.ts";
+
+/** Every route of the gate's own authenticated API: a test tries each with each class of credential. */
+export const ADMIN_ROUTES: readonly AdminRoute[] = [
+  ...tenantRoutes,
+  ...approvalRoutes,
+  ...auditRoutes,
+  ...credentialRoutes,
+  ...policyRoutes,
+];
+
+type Bindings = { Bindings: Env; Variables: { gate: Gate } };
+
+/**
+ * The map: `/_gate/` is the gate's own, everything else is the data plane. Hono only routes here; every handler reads its
+ * request strictly by itself, from the raw URL and the raw bytes.
+ */
+export const app = new Hono<Bindings>();
+
+app.get("/_gate/health", (c) => c.json({ status: "ok" }));
+
+app.use("*", async (c, next) => {
+  const gate = await openGate(c.env);
+  if (!gate.ok) {
+    log("error", "configuration", { problems: gate.error.join("; ") });
+    return unavailable("configuration", "the configuration is incomplete");
+  }
+  c.set("gate", gate.value);
+  await next();
+});
+
+app.get("/_gate/ready", (c) => readiness(c.get("gate")));
+app.get("/_gate/openapi.json", (c) => c.json(openApiDocument(ADMIN_ROUTES)));
+app.get("/_gate/problems/:slug", (c) => problemPage(c.req.param("slug")));
+app.post("/_gate/v1/bootstrap", (c) => bootstrap(c.req.raw, c.get("gate"), (work) => c.executionCtx.waitUntil(work)));
+
+for (const route of ADMIN_ROUTES) {
+  app.on(route.method, route.path, (c) =>
+    answerAdmin(route, c.req.raw, c.get("gate"), (name) => c.req.param(name) ?? "", (work) => c.executionCtx.waitUntil(work)),
+  );
+}
+
+// Nothing of the gate's own namespace ever reaches the data plane.
+app.all("/_gate/*", () => problem({ kind: "not-found" }));
+app.all("/_gate", () => problem({ kind: "not-found" }));
+
+app.all("*", (c) => handleRequest(c.req.raw, c.get("gate"), (work) => c.executionCtx.waitUntil(work)));
+
+/** A bug: whatever it was, the answer says nothing of it, and a write that was not admitted was not sent. */
+app.onError((error) => {
+  log("error", "unexpected", { cause: describeError(error) });
+  return unavailable("gate", "an unexpected error");
+});
+
+const unavailable = (dependency: string, cause: string): Response => problem({ kind: "unavailable", dependency, cause });
+
+function problem(refusal: Parameters<typeof toProblem>[0]): Response {
+  const { status, body, headers } = toProblem(refusal, { requestId: newId("req"), instance: "/", action: null, tier: null });
+  return new Response(JSON.stringify(body), {
+    status,
+    headers: { ...headers, "content-type": "application/problem+json", "cache-control": "no-store" },
+  });
+}

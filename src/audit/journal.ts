@@ -1,0 +1,161 @@
+import { assert } from "../platform/assert.ts";
+import { canonicalJson } from "../platform/canonical-json.ts";
+import { digestOf } from "../platform/digest.ts";
+import type { Digest, EpochMs } from "../vocabulary.ts";
+import type { AuditEntry, AuditRecord, Ending } from "./record.ts";
+
+/** `previous_hash` of the first record of every log. */
+export const GENESIS: Digest = `sha256:${"0".repeat(64)}`;
+
+const HASH_DOMAIN = "portcullis/audit/v1";
+
+/**
+ * The tables that every journal lives in; part of its object's schema steps. A row without hash is *open*: durable and in
+ * its place, but its ending is still awaited, so it is neither chained nor projected.
+ */
+export const JOURNAL_SCHEMA = `
+  CREATE TABLE journal (
+    sequence  INTEGER PRIMARY KEY,
+    entry_id  TEXT NOT NULL UNIQUE,
+    hash      TEXT,
+    ended     INTEGER NOT NULL,
+    appended_at INTEGER NOT NULL,
+    record    TEXT NOT NULL
+  );
+  CREATE TABLE projection (only INTEGER PRIMARY KEY CHECK (only = 1), confirmed INTEGER NOT NULL, halted TEXT);
+  INSERT INTO projection (only, confirmed) VALUES (1, 0);
+`;
+
+export type Place = { readonly tenant: string; readonly log: string };
+
+/** A journal row on its way to D1: the record's exact canonical text and its hash. */
+export type JournalRow = { readonly sequence: number; readonly hash: string; readonly record: string };
+
+/** The hash of a record, taken over the RFC 8785 text of everything in it but the hash itself. */
+export const hashRecord = (record: Omit<AuditRecord, "hash">): Digest => digestOf(HASH_DOMAIN, canonicalJson(record));
+
+/**
+ * Appends one entry that is complete: gives it the next sequence, chains it to its predecessor and stores it.
+ * Synchronous, so that it joins the caller's transaction: an admission and its intent commit together. An `entryId` seen
+ * before (within the journal's retention) appends nothing: re-submitting after a lost answer is safe.
+ */
+export function appendEntry(sql: SqlStorage, place: Place, entryId: string, entry: AuditEntry, now: EpochMs): void {
+  if (isKnown(sql, entryId)) return;
+  const head = headOf(sql);
+  const { hash, record } = chained(place, entry, (head?.sequence ?? 0) + 1, head?.hash ?? GENESIS);
+  insertRow(sql, (head?.sequence ?? 0) + 1, entryId, hash, true, now, record);
+}
+
+/** Appends one entry whose ending is still to come (`endEntry`), or which waits behind such a one to be chained. */
+export function appendOpenEntry(sql: SqlStorage, entryId: string, entry: AuditEntry, ended: boolean, now: EpochMs): void {
+  if (isKnown(sql, entryId)) return;
+  const last = sql.exec("SELECT coalesce(max(sequence), 0) AS sequence FROM journal").one();
+  insertRow(sql, Number(last["sequence"]) + 1, entryId, null, ended, now, JSON.stringify(entry));
+}
+
+/** Writes the ending into an open entry. Too late (the entry is chained already) or unknown: changes nothing. */
+export function endEntry(sql: SqlStorage, entryId: string, ending: Ending): void {
+  const row = sql.exec("SELECT record FROM journal WHERE entry_id = ? AND hash IS NULL", entryId).toArray()[0];
+  if (row === undefined) return;
+  const entry: AuditEntry = JSON.parse(String(row["record"]));
+  sql.exec("UPDATE journal SET record = ?, ended = 1 WHERE entry_id = ?", JSON.stringify({ ...entry, ...ending }), entryId);
+}
+
+/**
+ * Chains open entries in order, up to the first that may still get an ending: one not ended and appended after
+ * `waitedSince`. Older ones are chained as they are, their outcome `not-seen`. Returns how many are still open.
+ */
+export function sealEntries(sql: SqlStorage, place: Place, waitedSince: EpochMs, limit: number): number {
+  const open = sql.exec("SELECT sequence, entry_id, ended, appended_at, record FROM journal WHERE hash IS NULL ORDER BY sequence LIMIT ?", limit).toArray();
+  const head = sql.exec("SELECT hash FROM journal WHERE hash IS NOT NULL ORDER BY sequence DESC LIMIT 1").toArray()[0];
+  let previous = head === undefined ? GENESIS : asDigest(head["hash"]);
+  let sealed = 0;
+  for (const row of open) {
+    if (row["ended"] !== 1 && Number(row["appended_at"]) > waitedSince) break;
+    const entry: AuditEntry = JSON.parse(String(row["record"]));
+    const complete = row["ended"] === 1 ? entry : { ...entry, outcome: "not-seen" };
+    const { hash, record } = chained(place, complete, Number(row["sequence"]), previous);
+    sql.exec("UPDATE journal SET hash = ?, ended = 1, record = ? WHERE sequence = ?", hash, record, Number(row["sequence"]));
+    previous = hash;
+    sealed += 1;
+  }
+  return open.length - sealed;
+}
+
+/** Chained rows that D1 has not confirmed yet, oldest first, at most `limit`. */
+export function unconfirmedRows(sql: SqlStorage, limit: number): readonly JournalRow[] {
+  return sql
+    .exec(
+      `SELECT sequence, hash, record FROM journal
+       WHERE sequence > (SELECT confirmed FROM projection) AND hash IS NOT NULL ORDER BY sequence LIMIT ?`,
+      limit,
+    )
+    .toArray()
+    .map((row) => ({ sequence: Number(row["sequence"]), hash: String(row["hash"]), record: String(row["record"]) }));
+}
+
+/** How many rows wait for D1 (open ones included), and whether a hash mismatch has halted projection. */
+export function backlog(sql: SqlStorage): { readonly rows: number; readonly halted: string | null } {
+  const row = sql
+    .exec("SELECT (SELECT coalesce(max(sequence), 0) FROM journal) - confirmed AS waiting, halted FROM projection")
+    .one();
+  return { rows: Math.max(0, Number(row["waiting"])), halted: row["halted"] === null ? null : String(row["halted"]) };
+}
+
+/**
+ * Marks rows up to `sequence` as read back from D1 with equal hashes, then drops confirmed rows older than
+ * `retainAfter`. The newest row always stays: it is the head of the chain. Rows stay a little while because `entry_id`
+ * is what makes re-submission safe.
+ */
+export function confirmRows(sql: SqlStorage, sequence: number, retainAfter: EpochMs): void {
+  sql.exec("UPDATE projection SET confirmed = ? WHERE confirmed < ?", sequence, sequence);
+  sql.exec(
+    `DELETE FROM journal WHERE appended_at < ? AND sequence < (SELECT confirmed FROM projection)`,
+    retainAfter,
+  );
+}
+
+/** Stops projection for good until an operator looks: D1 holds a different record under this sequence. */
+export function haltProjection(sql: SqlStorage, why: string): void {
+  sql.exec("UPDATE projection SET halted = ?", why);
+}
+
+function isKnown(sql: SqlStorage, entryId: string): boolean {
+  return sql.exec("SELECT 1 FROM journal WHERE entry_id = ?", entryId).toArray().length > 0;
+}
+
+function headOf(sql: SqlStorage): { readonly sequence: number; readonly hash: Digest } | null {
+  const row = sql.exec("SELECT sequence, hash FROM journal ORDER BY sequence DESC LIMIT 1").toArray()[0];
+  return row === undefined ? null : { sequence: Number(row["sequence"]), hash: asDigest(row["hash"]) };
+}
+
+function chained(place: Place, entry: AuditEntry, sequence: number, previous: Digest): { readonly hash: Digest; readonly record: string } {
+  const unhashed = { ...entry, tenant: place.tenant, log: place.log, sequence, previous_hash: previous };
+  const hash = hashRecord(unhashed);
+  return { hash, record: canonicalJson({ ...unhashed, hash }) };
+}
+
+function insertRow(
+  sql: SqlStorage,
+  sequence: number,
+  entryId: string,
+  hash: string | null,
+  ended: boolean,
+  now: EpochMs,
+  record: string,
+): void {
+  sql.exec(
+    "INSERT INTO journal (sequence, entry_id, hash, ended, appended_at, record) VALUES (?, ?, ?, ?, ?, ?)",
+    sequence,
+    entryId,
+    hash,
+    ended ? 1 : 0,
+    now,
+    record,
+  );
+}
+
+function asDigest(value: SqlStorageValue | undefined): Digest {
+  assert(typeof value === "string" && value.startsWith("sha256:"), "the head of a chain carries a digest");
+  return `sha256:${value.slice("sha256:".length)}`;
+}

@@ -1,0 +1,67 @@
+import { createHmac } from "node:crypto";
+import { isJsonObject, type JsonObject, type JsonValue } from "../platform/json.ts";
+
+/** Longest free text that a record keeps; longer text ends with the digest of the whole. */
+const TEXT_LIMIT = 8 * 1024;
+
+/**
+ * Values that look like secrets, whoever issued them. Deliberately greedy: a redacted commit id costs a look at the
+ * digest beside it, a leaked key costs an incident.
+ */
+const SECRETS = new RegExp(
+  [
+    String.raw`-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)`,
+    String.raw`\bpcl_(?:live|test|local)_[A-Za-z0-9_-]{20,}`,
+    String.raw`\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?`,
+    String.raw`\b(?:AKIA|ASIA)[A-Z0-9]{16}\b`,
+    String.raw`\b(?:gh[pousr]|github_pat|glpat|xox[abeprs]|sk|pk|rk|hf|npm|dop_v1)[-_][A-Za-z0-9_-]{16,}`,
+    String.raw`\b[a-z][a-z0-9+.-]*://[^\s/@:]+:[^\s/@]+@`,
+    String.raw`\b(?:password|passwd|secret|token|api[-_]?key|authorization|bearer)\b["']?\s*[:= ]\s*["']?[^\s"',;]{6,}`,
+    String.raw`\b(?=[A-Za-z0-9+/_-]*[0-9])(?=[A-Za-z0-9+/_-]*[A-Za-z])[A-Za-z0-9+/_-]{32,}={0,2}`,
+  ].join("|"),
+  "gi",
+);
+
+/** Names whose values are never shown, whatever they look like. */
+const SECRET_NAMES = /(?:secret|token|password|passwd|credential|private|api[-_]?key|auth)/i;
+
+/** Our own digests and ids are long and random-looking, and harmless. */
+const HARMLESS = /^(?:sha256:)?[0-9a-f]{64}$|^(?:apr|req|rcp|grt|key)_[0-9a-z]{26}$/;
+
+export type Redactor = {
+  /** Free text with secret-looking parts replaced by a keyed digest (equal secrets stay recognisable), capped. */
+  readonly text: (value: string | null) => string | null;
+  /** A body for people to read: secret-looking values, and everything under `env`-like members, replaced. */
+  readonly body: (value: JsonValue) => JsonValue;
+};
+
+/** A redactor under the deployment's REDACTION_KEY. Without the key nobody can test a guess against a record. */
+export function createRedactor(key: Uint8Array): Redactor {
+  const mark = (secret: string): string =>
+    `[redacted:${createHmac("sha256", key).update(secret, "utf8").digest("hex").slice(0, 16)}]`;
+  const text = (value: string): string => {
+    const cleaned = value.replace(SECRETS, (found) => (HARMLESS.test(found) ? found : mark(found)));
+    if (cleaned.length <= TEXT_LIMIT) return cleaned;
+    return `${cleaned.slice(0, TEXT_LIMIT)}… [${value.length} characters, ${mark(value)}]`;
+  };
+  const member = (name: string, value: JsonValue): JsonValue => {
+    if (/^(?:env|environment|environ)$/i.test(name)) return allHidden(value);
+    if (SECRET_NAMES.test(name) && typeof value === "string") return mark(value);
+    return body(value);
+  };
+  const allHidden = (value: JsonValue): JsonValue => {
+    if (isJsonObject(value)) return mapMembers(value, (_name, inner) => allHidden(inner));
+    if (Array.isArray(value)) return value.map(allHidden);
+    return mark(String(value));
+  };
+  const body = (value: JsonValue): JsonValue => {
+    if (typeof value === "string") return text(value);
+    if (isJsonObject(value)) return mapMembers(value, member);
+    return Array.isArray(value) ? value.map(body) : value;
+  };
+  return { text: (value) => (value === null ? null : text(value)), body };
+}
+
+function mapMembers(value: JsonObject, map: (name: string, inner: JsonValue) => JsonValue): JsonObject {
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, map(name, inner)]));
+}

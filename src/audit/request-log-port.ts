@@ -1,0 +1,25 @@
+import type { AuditEntry, Ending } from "./record.ts";
+import type { Place } from "./journal.ts";
+
+/** An entry with the id that makes submitting it again harmless. `open`: its ending follows. */
+export type SubmittedEntry = { readonly entryId: string; readonly entry: AuditEntry; readonly open: boolean };
+
+/** The ending of an entry submitted as open. */
+export type SubmittedEnding = { readonly entryId: string; readonly ending: Ending };
+
+export type AppendOutcome = { readonly kind: "appended" } | { readonly kind: "refused"; readonly cause: string };
+
+export interface RequestLogPort {
+  /** Makes entries durable, in order, and writes endings into entries submitted earlier; one transaction. */
+  append(place: Place, entries: readonly SubmittedEntry[], endings: readonly SubmittedEnding[]): Promise<AppendOutcome>;
+}
+
+/** Shards per tenant: enough that one tenant's reads spread over four single-threaded objects. */
+const SHARDS = 4;
+
+/** The request log's shard `index` of this tenant. Objects are named `<tenant>/<log>`; tenant ids contain no slash. */
+export function requestLogOf(namespace: DurableObjectNamespace, tenant: string, index: number): { readonly port: RequestLogPort; readonly place: Place } {
+  const log = `requests-${index % SHARDS}`;
+  // The one place where the untyped RPC stub gets its type: request-log.do.ts `implements RequestLogPort`.
+  return { port: namespace.getByName(`${tenant}/${log}`) as unknown as RequestLogPort, place: { tenant, log } };
+}

@@ -1,0 +1,84 @@
+import { DurableObject } from "cloudflare:workers";
+import type { Env } from "../env.ts";
+import { describeError } from "../platform/describe-error.ts";
+import { log } from "../platform/log.ts";
+import { migrate } from "../platform/sqlite-migrations.ts";
+import type { EpochMs } from "../vocabulary.ts";
+import { appendOpenEntry, backlog, endEntry, JOURNAL_SCHEMA, sealEntries, type Place } from "./journal.ts";
+import { BACKLOG_LIMIT_ROWS, PROJECTION_DELAY_MS, projectJournal } from "./projection.ts";
+import type { AppendOutcome, RequestLogPort, SubmittedEnding, SubmittedEntry } from "./request-log-port.ts";
+
+const SCHEMA: readonly string[] = [
+  `CREATE TABLE place (only INTEGER PRIMARY KEY CHECK (only = 1), tenant TEXT NOT NULL, log TEXT NOT NULL);
+   ${JOURNAL_SCHEMA}`,
+];
+
+/** How long a read's record waits for its ending before it is chained without one. */
+const ENDING_WAIT_MS = 5_000;
+
+/** Entries chained per alarm: ≈ 15 µs each, so a few milliseconds. */
+const SEAL_ROWS = 500;
+
+/** After an unexpected failure the alarm comes again by itself; the platform would give up after six. */
+const ALARM_RETRY_MS = 2_000;
+
+/**
+ * One shard of a tenant's log of reads and refusals, with a chain of its own: requests that change nothing must not queue
+ * behind writes, nor fill the journal that writes depend on.
+ *
+ * A read's entry is stored while upstream is still answering, so that the response waits for no extra hop; its ending
+ * arrives with a later batch. Chaining happens in the alarm. A crash in between leaves an open entry that is durable and
+ * is chained, ending `not-seen`, once it has waited long enough.
+ */
+export class RequestLog extends DurableObject<Env> implements RequestLogPort {
+  #alarmAt: EpochMs | null = null;
+  #failures = 0;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    void ctx.blockConcurrencyWhile(async () => {
+      migrate(ctx.storage, SCHEMA);
+      if (backlog(ctx.storage.sql).rows > 0) this.#armAt(Date.now() + PROJECTION_DELAY_MS);
+    });
+  }
+
+  async append(place: Place, entries: readonly SubmittedEntry[], endings: readonly SubmittedEnding[]): Promise<AppendOutcome> {
+    const { storage } = this.ctx;
+    const { rows, halted } = backlog(storage.sql);
+    if (halted !== null) return { kind: "refused", cause: halted };
+    if (rows >= BACKLOG_LIMIT_ROWS) return { kind: "refused", cause: `${rows} audit rows wait for D1` };
+    const now = Date.now();
+    storage.transactionSync(() => {
+      if (rows === 0) storage.sql.exec("INSERT OR IGNORE INTO place (only, tenant, log) VALUES (1, ?, ?)", place.tenant, place.log);
+      for (const { entryId, entry, open } of entries) appendOpenEntry(storage.sql, entryId, entry, !open, now);
+      for (const { entryId, ending } of endings) endEntry(storage.sql, entryId, ending);
+    });
+    if (this.#alarmAt === null) this.#armAt(now + PROJECTION_DELAY_MS);
+    return { kind: "appended" };
+  }
+
+  /** Chains what has ended, then projects to D1. Catches everything: an alarm that throws six times is never called again. */
+  override async alarm(): Promise<void> {
+    this.#alarmAt = null;
+    const { storage } = this.ctx;
+    const row = storage.sql.exec("SELECT tenant, log FROM place").toArray()[0];
+    if (row === undefined) return;
+    const place = { tenant: String(row["tenant"]), log: String(row["log"]) };
+    try {
+      const stillOpen = storage.transactionSync(() => sealEntries(storage.sql, place, Date.now() - ENDING_WAIT_MS, SEAL_ROWS));
+      const outcome = await projectJournal(storage, this.env.DB, place, this.#failures, Date.now());
+      this.#failures = outcome.failure === null ? 0 : this.#failures + 1;
+      if (outcome.failure !== null) log("warn", "projection", { ...place, cause: outcome.failure });
+      const nextInMs = outcome.nextInMs ?? (stillOpen > 0 && outcome.failure === null ? PROJECTION_DELAY_MS : null);
+      if (nextInMs !== null) this.#armAt(Date.now() + nextInMs);
+    } catch (error) {
+      log("error", "request-log-alarm", { ...place, cause: describeError(error) });
+      this.#armAt(Date.now() + ALARM_RETRY_MS);
+    }
+  }
+
+  #armAt(at: EpochMs): void {
+    this.#alarmAt = at;
+    void this.ctx.storage.setAlarm(at);
+  }
+}

@@ -1,0 +1,117 @@
+import type { JsonPath } from "../platform/json-pointer.ts";
+import { parseUsd } from "../platform/money.ts";
+import type { Micros } from "../vocabulary.ts";
+import type { CostDocument } from "./document-schema.ts";
+import { compileExpression } from "./expression.ts";
+import type { ExpressionContext } from "./expression-context.ts";
+import type { CompiledPrices } from "./prices.ts";
+import type { Evaluate, Scope } from "./scope.ts";
+import type { CostOutcome } from "./types.ts";
+
+export type CostRule = (scope: Scope, prices: CompiledPrices) => CostOutcome;
+
+type Amount = { readonly ok: true; readonly micros: bigint } | { readonly ok: false; readonly missing: string };
+type Charge = (scope: Scope, prices: CompiledPrices) => Amount;
+type ChargeDocument = Exclude<CostDocument, "none">["charges"][number];
+
+const FREE: CostOutcome = { kind: "none" };
+const none: CostRule = () => FREE;
+const fail = (missing: string): Amount => ({ ok: false, missing });
+
+/** Compiles a cost rule: the sum of its charges, each rounded up to a whole micro-USD. Anything unknown is `unpriced`. */
+export function compileCost(cost: CostDocument, path: JsonPath, context: ExpressionContext): CostRule {
+  if (cost === "none") return none;
+  const charges = cost.charges.map((charge, index) => compileCharge(charge, [...path, "charges", index], context));
+  const duration = cost.duration === undefined ? null : compileDuration(cost.duration, [...path, "duration"], context);
+  return (scope, prices) => {
+    const amounts = charges.map((charge) => charge(scope, prices));
+    const durationMs = duration === null ? null : duration(scope);
+    const missing = amounts.flatMap((amount) => (amount.ok ? [] : [amount.missing]));
+    if (typeof durationMs === "string") missing.push(durationMs);
+    const total = amounts.reduce((sum, amount) => (amount.ok ? sum + amount.micros : sum), 0n);
+    if (total > BigInt(Number.MAX_SAFE_INTEGER)) missing.push("the ceiling is too large to be exact");
+    if (missing.length > 0 || typeof durationMs === "string")
+      return { kind: "unpriced", missing: [...new Set(missing)] };
+    return { kind: "priced", ceilingMicros: Number(total), priceVersion: prices.version, durationMs };
+  };
+}
+
+function compileCharge(charge: ChargeDocument, path: JsonPath, context: ExpressionContext): Charge {
+  const quantity = compileExpression(charge.quantity, [...path, "quantity"], context).run;
+  const unit = compileUnit(charge, path, context);
+  const per = BigInt(charge.per ?? 1);
+  return (scope, prices) => {
+    const price = unit(scope, prices);
+    if (!price.ok) return price;
+    const units = wholeNumber(quantity, scope);
+    if (typeof units === "string") return fail(units);
+    // Rounded up: a ceiling may be a micro-dollar too high, never too low.
+    return { ok: true, micros: (price.micros * BigInt(units) + per - 1n) / per };
+  };
+}
+
+function compileUnit(charge: ChargeDocument, path: JsonPath, context: ExpressionContext): Charge {
+  if ("rate" in charge) {
+    const key = compileExpression(charge.key, [...path, "key"], context).run;
+    return (scope, prices) => {
+      const result = key(scope);
+      if (result.kind !== "value") return fail(result.reason);
+      const micros = typeof result.value === "string" ? prices.unitMicros(charge.rate, result.value) : null;
+      return micros === null
+        ? fail(`no price ${charge.rate} for ${describeKey(result.value)}`)
+        : { ok: true, micros: BigInt(micros) };
+    };
+  }
+  const price = compileExpression(charge.unit_price, [...path, "unit_price"], context).run;
+  return (scope) => {
+    const result = price(scope);
+    if (result.kind !== "value") return fail(result.reason);
+    const micros =
+      typeof result.value === "string" || typeof result.value === "number"
+        ? microsOf(String(result.value), charge.unit)
+        : null;
+    return micros === null ? fail("the upstream's price is not an exact amount") : { ok: true, micros: BigInt(micros) };
+  };
+}
+
+/** Exact micro-USD of an upstream's price, rounded up below a micro-dollar; null when it is not a plain amount. */
+export function microsOf(text: string, unit: "usd" | "cents" | "micros"): Micros | null {
+  const asUsd = parseUsd(text);
+  if (asUsd === null) return null;
+  if (unit === "usd") return asUsd;
+  return Math.ceil(asUsd / (unit === "cents" ? 100 : 1_000_000));
+}
+
+type DurationDocument = NonNullable<Exclude<CostDocument, "none">["duration"]>;
+const HOUR_MS = 3_600_000;
+const MINUTE_MS = 60_000;
+const SECOND_MS = 1000;
+
+function compileDuration(
+  duration: DurationDocument,
+  path: JsonPath,
+  context: ExpressionContext,
+): (scope: Scope) => number | string {
+  const [unit, expression, unitMs] =
+    "hours" in duration
+      ? (["hours", duration.hours, HOUR_MS] as const)
+      : "minutes" in duration
+        ? (["minutes", duration.minutes, MINUTE_MS] as const)
+        : (["seconds", duration.seconds, SECOND_MS] as const);
+  const { run } = compileExpression(expression, [...path, unit], context);
+  return (scope) => {
+    const units = wholeNumber(run, scope);
+    if (typeof units === "string") return units;
+    return Number.isSafeInteger(units * unitMs) ? units * unitMs : "the duration is too long to be exact";
+  };
+}
+
+/** A non-negative whole number, or why there is none. */
+function wholeNumber(run: Evaluate, scope: Scope): number | string {
+  const result = run(scope);
+  if (result.kind !== "value") return result.reason;
+  const { value } = result;
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : "not a whole number";
+}
+
+const describeKey = (value: unknown): string => (typeof value === "string" ? value : "this request");

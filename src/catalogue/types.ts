@@ -1,0 +1,140 @@
+import type { JsonValue } from "../platform/json.ts";
+import type { Result } from "../platform/result.ts";
+import type { Refusal } from "../refusal.ts";
+import type { Method, StrictRequest } from "../strict-request.ts";
+import type { Digest, Facts, Micros, Tier } from "../vocabulary.ts";
+import type { CompiledPrices } from "./prices.ts";
+
+/**
+ * What one control plane's API means, compiled to closures. Closed: `match` refuses whatever the document does not list.
+ */
+export type CompiledCatalogue = {
+  readonly id: string;
+  /** Key into the deployment's `UPSTREAMS`; a tenant cannot name an origin. */
+  readonly controlPlane: string;
+  readonly digest: Digest;
+  readonly actions: ReadonlyMap<string, ActionSpec>;
+  /** Where the client's gate credential may travel, in order: header name (lower case) and the prefix to strip. */
+  readonly credentialCarriers: readonly { readonly header: string; readonly prefix: string }[];
+  readonly upstreamAuth: UpstreamAuth;
+  /** Lower-case names of client headers that may be passed on (never credentials, never hop-by-hop). */
+  readonly requestHeaders: readonly string[];
+  /** Lower-case names of upstream response headers that may be passed back. */
+  readonly responseHeaders: readonly string[];
+  /** Lower-case names of client headers whose mere presence refuses the request (`X-SLURM-USER-NAME`): `match` does it. */
+  readonly refusedHeaders: readonly string[];
+  readonly errorDialect: ErrorDialect;
+  /**
+   * Finds the one operation that the request is. Refuses with `unknown-operation` (method + path not listed),
+   * `unsupported-media-type`, or `malformed-request` (query key, body key or value outside the closed schema).
+   */
+  readonly match: (request: StrictRequest) => Result<MatchedOperation, Refusal>;
+};
+
+/** How the gate itself authenticates upstream; the secret values are per tenant and sealed. */
+export type UpstreamAuth =
+  | { readonly kind: "bearer" }
+  | { readonly kind: "basic" }
+  /** Header name → name of the field in the tenant's sealed upstream credential. */
+  | { readonly kind: "headers"; readonly headers: Readonly<Record<string, string>> };
+
+export type ErrorDialect = "problem" | "slurm" | "kubernetes" | "error-object";
+
+/** One action name of the control plane: what a policy may name and never go below. */
+export type ActionSpec = {
+  readonly action: string;
+  /** Floor rows, lowest tier first; the first whose condition the facts meet is the floor. The last has no condition. */
+  readonly floors: readonly FloorRow[];
+  /** Lowest tier that any facts can have, and whether the action is prohibited outright (floor 5). */
+  readonly minimumTier: Tier;
+  /** Names of facts that the action's routes extract, with their types: policies may constrain only these. */
+  readonly factNames: ReadonlyMap<string, FactType>;
+  /** Whether the action's cost is declared `none` (cancel, reads). */
+  readonly free: boolean;
+  /** SHA-256 over this action's part of the document (routes, facts, floors, cost): part of the rule digest. */
+  readonly digest: Digest;
+};
+
+export type FactType = "number" | "string" | "boolean" | "strings";
+
+/** Same constraint grammar as a policy's: `max_gpus: 4`, `job_type: [elastic]`. Null: always. */
+export type FloorRow = {
+  readonly tier: Tier;
+  readonly when: Readonly<Record<string, number | string | boolean | readonly string[]>> | null;
+};
+
+/** A request identified in the catalogue, before facts are known. */
+export type MatchedOperation = {
+  readonly routeId: string;
+  readonly action: string;
+  readonly minimumTier: Tier;
+  /** Upstream reads that sizing needs (updates); empty for most routes. Run only after policy named the action. */
+  readonly lookUps: readonly LookUp[];
+  /** Extracts facts; `lookedUp` holds the parsed body per look-up name. Never throws; what is missing is named. */
+  readonly facts: (lookedUp: LookedUp) => FactsOutcome;
+  readonly floor: (facts: Facts) => Tier;
+  readonly cost: (facts: Facts, lookedUp: LookedUp, prices: CompiledPrices) => CostOutcome;
+  /** The request as it will be sent, rebuilt from the validated value. The canonical body is RFC 8785 text. */
+  readonly call: UpstreamCall;
+  /** `call` with the gate's reference injected where the catalogue says (header or body), for later look-up. */
+  readonly dispatch: (reference: string) => UpstreamCall;
+  /** How upstream's own dry run is asked for; null where it has none (the gate's plan is the dry run). */
+  readonly dryRun: { readonly call: UpstreamCall; readonly successStatuses: ReadonlySet<number> } | null;
+  readonly outcome: OutcomeRules;
+  /** Whether the response is passed on as a stream (logs, watch). */
+  readonly streaming: boolean;
+};
+
+export type LookedUp = ReadonlyMap<string, JsonValue>;
+
+/** `maxAgeMs`: how old a cached answer may be (price calls); 0: always asked anew. */
+export type LookUp = { readonly name: string; readonly call: UpstreamCall; readonly maxAgeMs: number };
+
+export type FactsOutcome = {
+  readonly facts: Facts;
+  /** Facts that the route declares but this request did not let the gate extract, with the reason. Never zero. */
+  readonly missing: readonly { readonly fact: string; readonly reason: string }[];
+  /** Id of the one resource that the request acts on, null for creations and lists. */
+  readonly resource: string | null;
+};
+
+export type CostOutcome =
+  | { readonly kind: "none" }
+  /** `durationMs` is how long the committed resource may run: until then the ceiling stays held. Null: ends at once. */
+  | {
+      readonly kind: "priced";
+      readonly ceilingMicros: Micros;
+      readonly priceVersion: string;
+      readonly durationMs: number | null;
+    }
+  | { readonly kind: "unpriced"; readonly missing: readonly string[] };
+
+/** One upstream request, complete but for origin, credential and signature. */
+export type UpstreamCall = {
+  readonly method: Method;
+  readonly path: string;
+  /** Sorted by name. */
+  readonly query: readonly (readonly [string, string])[];
+  readonly headers: Readonly<Record<string, string>>;
+  readonly contentType: string | null;
+  /** RFC 8785 text of the validated body; null without one. */
+  readonly body: string | null;
+};
+
+export type OutcomeRules = {
+  /** Statuses that prove nothing was changed: the hold is released. Everything else but success is unknown. */
+  readonly definiteFailures: ReadonlySet<number>;
+  /** What a complete response means. `body` is undefined when it is not JSON. */
+  readonly judge: (status: number, body: JsonValue | undefined) => "succeeded" | "failed" | "unknown";
+  /** Id of the created or changed resource in a success body, null where there is none. */
+  readonly resource: (body: JsonValue | undefined) => string | null;
+  /** Version of that resource (etag, resourceVersion), null where the body has none. */
+  readonly version: (body: JsonValue | undefined) => string | null;
+  /** What the upstream says the operation really costs, null where it does not say. */
+  readonly actualMicros: (body: JsonValue | undefined) => Micros | null;
+  /** How to find out later whether the mutation with this reference happened; null where upstream cannot say. */
+  readonly lookUp: ((reference: string) => { readonly call: UpstreamCall; readonly judge: LookUpJudge }) | null;
+};
+
+/** What a look-up's complete response proves about the mutation. */
+export type LookUpJudge = (status: number, body: JsonValue | undefined) => "happened" | "absent" | "unknown";

@@ -1,0 +1,44 @@
+import { eq } from "drizzle-orm";
+import type { Environment } from "../identity/api-key.ts";
+import { readIssuer, type IssuerDirectory, type IssuerRegistration } from "../identity/issuers.ts";
+import { checkRecord } from "../identity/record-mac.ts";
+import type { SecretKey } from "../identity/secret-key.ts";
+import { describeError } from "../platform/describe-error.ts";
+import { err, ok } from "../platform/result.ts";
+import { openDatabase } from "./client.ts";
+import { issuers } from "./schema.ts";
+
+/** How long an isolate believes what it read about an issuer; removing one reaches every isolate within this. */
+const ISSUER_MAX_AGE_MS = 60_000;
+
+/** Issuers remembered per isolate, unknown ones included (an unknown `iss` must not cost a query per request). */
+const ISSUERS_MAX = 256;
+
+/** Registered issuers from D1. A row whose MAC does not hold is treated as a store that cannot be trusted: unavailable. */
+export function issuerDirectory(d1: D1Database, pepper: SecretKey, environment: Environment): IssuerDirectory {
+  const known = new Map<string, { readonly registration: IssuerRegistration | null; readonly readAt: number }>();
+  return async (iss) => {
+    const cached = known.get(iss);
+    if (cached !== undefined && Date.now() < cached.readAt + ISSUER_MAX_AGE_MS) return ok(cached.registration);
+    let row: typeof issuers.$inferSelect | undefined;
+    try {
+      [row] = await openDatabase(d1).select().from(issuers).where(eq(issuers.issuer, iss)).limit(1);
+    } catch (error) {
+      return err(describeError(error));
+    }
+    let registration: IssuerRegistration | null = null;
+    if (row !== undefined) {
+      const { mac, ...fields } = row;
+      if (!checkRecord("issuer", fields, mac, pepper)) return err("the issuer's row fails its MAC");
+      const read = readIssuer(row.registration, environment);
+      if (!read.ok) return err(read.error);
+      if (read.value.issuer !== row.issuer || read.value.tenant !== row.tenant) return err("the issuer's row contradicts itself");
+      registration = read.value;
+    }
+    known.delete(iss);
+    known.set(iss, { registration, readAt: Date.now() });
+    const oldest = known.keys().next();
+    if (known.size > ISSUERS_MAX && oldest.done !== true) known.delete(oldest.value);
+    return ok(registration);
+  };
+}

@@ -1,0 +1,75 @@
+import { sql, type SQL } from "drizzle-orm";
+import { index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
+
+const fromRecord = (path: string): SQL => sql.raw(`json_extract(record, '$.${path}')`);
+
+/**
+ * The audit table that security teams query. `record` is the exact canonical text that was hashed; the columns beside it
+ * are computed from it, so a column can never disagree with the record. Written by the projection only.
+ */
+export const audit = sqliteTable(
+  "audit",
+  {
+    tenant: text("tenant").notNull(),
+    log: text("log").notNull(),
+    sequence: integer("sequence").notNull(),
+    hash: text("hash").notNull(),
+    record: text("record").notNull(),
+    previousHash: text("previous_hash").generatedAlwaysAs(fromRecord("previous_hash"), { mode: "virtual" }),
+    time: text("time").generatedAlwaysAs(fromRecord("time"), { mode: "virtual" }),
+    kind: text("kind").generatedAlwaysAs(fromRecord("kind"), { mode: "virtual" }),
+    requestId: text("request_id").generatedAlwaysAs(fromRecord("request_id"), { mode: "virtual" }),
+    principal: text("principal").generatedAlwaysAs(fromRecord("principal"), { mode: "virtual" }),
+    owner: text("owner").generatedAlwaysAs(fromRecord("owner"), { mode: "virtual" }),
+    credentialId: text("credential_id").generatedAlwaysAs(fromRecord("credential_id"), { mode: "virtual" }),
+    action: text("action").generatedAlwaysAs(fromRecord("action"), { mode: "virtual" }),
+    tier: integer("tier").generatedAlwaysAs(fromRecord("tier"), { mode: "virtual" }),
+    decision: text("decision").generatedAlwaysAs(fromRecord("decision"), { mode: "virtual" }),
+    reasonCode: text("reason_code").generatedAlwaysAs(fromRecord("reason_code"), { mode: "virtual" }),
+    rule: text("rule").generatedAlwaysAs(fromRecord("rule"), { mode: "virtual" }),
+    facts: text("facts").generatedAlwaysAs(fromRecord("facts"), { mode: "virtual" }),
+    costMicros: integer("cost_micros").generatedAlwaysAs(fromRecord("cost_micros"), { mode: "virtual" }),
+    priceVersion: text("price_version").generatedAlwaysAs(fromRecord("price_version"), { mode: "virtual" }),
+    requestDigest: text("request_digest").generatedAlwaysAs(fromRecord("request_digest"), { mode: "virtual" }),
+    reason: text("reason").generatedAlwaysAs(fromRecord("reason"), { mode: "virtual" }),
+    evidence: text("evidence").generatedAlwaysAs(fromRecord("evidence"), { mode: "virtual" }),
+    backOut: text("back_out").generatedAlwaysAs(fromRecord("back_out"), { mode: "virtual" }),
+    incident: text("incident").generatedAlwaysAs(fromRecord("incident"), { mode: "virtual" }),
+    approvalId: text("approval_id").generatedAlwaysAs(fromRecord("approval_id"), { mode: "virtual" }),
+    approvers: text("approvers").generatedAlwaysAs(fromRecord("approvers"), { mode: "virtual" }),
+    reservation: text("reservation").generatedAlwaysAs(fromRecord("reservation"), { mode: "virtual" }),
+    outcome: text("outcome").generatedAlwaysAs(fromRecord("outcome"), { mode: "virtual" }),
+    upstreamStatus: integer("upstream_status").generatedAlwaysAs(fromRecord("upstream_status"), { mode: "virtual" }),
+    durationMs: integer("duration_ms").generatedAlwaysAs(fromRecord("duration_ms"), { mode: "virtual" }),
+  },
+  (table) => [
+    primaryKey({ columns: [table.tenant, table.log, table.sequence] }),
+    index("audit_by_time").on(table.tenant, table.time),
+    index("audit_by_request").on(table.tenant, table.requestId),
+  ],
+);
+
+/** Policies, people, catalogues and price tables by the digest of their exact text. Immutable; checked against the digest when read. */
+export const documents = sqliteTable("documents", {
+  digest: text("digest").primaryKey(),
+  kind: text("kind", { enum: ["policy", "people", "catalogue", "prices"] }).notNull(),
+  body: text("body").notNull(),
+  createdAt: text("created_at").notNull(),
+});
+
+/** One row per tenant: its sealed upstream credential. `mac` is an HMAC under RECORD_PEPPER: edit rights here mint nothing. */
+export const tenants = sqliteTable("tenants", {
+  id: text("id").primaryKey(),
+  upstreamCredential: text("upstream_credential").notNull(),
+  createdAt: text("created_at").notNull(),
+  mac: text("mac").notNull(),
+});
+
+/** Registered JWT issuers: an issuer belongs to exactly one tenant. `mac` as above, over the exact text of `registration`. */
+export const issuers = sqliteTable("issuers", {
+  issuer: text("issuer").primaryKey(),
+  tenant: text("tenant").notNull(),
+  registration: text("registration").notNull(),
+  createdAt: text("created_at").notNull(),
+  mac: text("mac").notNull(),
+});

@@ -1,0 +1,9 @@
+/** What wrangler binds to the Worker and its Durable Objects. Values are strings until `config.ts` has judged them. */
+export type Env = {
+  readonly DB: D1Database;
+  readonly LEDGER: DurableObjectNamespace;
+  readonly REQUEST_LOG: DurableObjectNamespace;
+  readonly QUOTA: DurableObjectNamespace;
+  readonly OUTBOX: DurableObjectNamespace;
+  readonly [variable: string]: unknown;
+};

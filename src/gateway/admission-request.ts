@@ -1,0 +1,110 @@
+import type { MatchedOperation } from "../catalogue/types.ts";
+import { LEDGER_RPC_VERSION, type AdmissionRequest, type PresentedToken, type Requirement } from "../ledger/contract.ts";
+import { canonicalJson } from "../platform/canonical-json.ts";
+import { digestOf } from "../platform/digest.ts";
+import type { JsonObject } from "../platform/json.ts";
+import type { Principal } from "../identity/principal.ts";
+import type { Nearest, Refusal } from "../refusal.ts";
+import type { Digest, Tier } from "../vocabulary.ts";
+import { API_KEY_ID_PREFIX } from "../identity/api-key-claims.ts";
+import type { Gate } from "./gate.ts";
+import type { Judgement } from "./judge.ts";
+import type { TenantContext } from "./tenant-context.ts";
+import { entryOf, type Trail } from "./trail.ts";
+
+/** Tokens whose signature and dates held, and the first fault among those that did not. */
+export type Tokens = { readonly tokens: readonly PresentedToken[]; readonly tokenFault: Refusal | null };
+
+/** What the decided tier still asks for before it may run. */
+export function requirementOf(judgement: Judgement, context: TenantContext, action: string): Requirement {
+  const { policy } = context;
+  if (judgement.tier === 2) return policy.dryRun === "receipt" ? { kind: "receipt" } : { kind: "none" };
+  const approvers = policy.approvers(judgement.tier);
+  return {
+    kind: "approval",
+    needed: approvers.needed,
+    approvers: approvers.people,
+    missingContext: judgement.missingContext,
+    timeoutMs: policy.approvalTimeoutMs,
+    ruleDigest: ruleDigestOf(context, action, judgement.tier, judgement.cost.kind === "priced" ? judgement.cost.priceVersion : null),
+  };
+}
+
+/** Digest of this action's rule, approvers, catalogue entry and price: only a change in these invalidates an approval. */
+const ruleDigestOf = (context: TenantContext, action: string, tier: Tier, priceVersion: string | null): Digest =>
+  digestOf("portcullis/decision-rule/v1", canonicalJson({ rule: context.policy.ruleDigest(action, tier), price_version: priceVersion }));
+
+/**
+ * The one call that a write makes to its ledger, from what the Worker has found out. `refusal`: what the Worker would
+ * answer; the ledger says whether a replay or a freeze comes before it.
+ */
+export function admissionRequest(
+  gate: Gate,
+  trail: Trail,
+  principal: Principal,
+  operation: MatchedOperation,
+  context: TenantContext,
+  digest: Digest,
+  decided: { readonly judgement: Judgement | null; readonly refusal: Refusal | null; readonly tokens: Tokens; readonly nearest: Nearest | null },
+): AdmissionRequest {
+  const { judgement, refusal } = decided;
+  const requirement: Requirement = judgement === null ? { kind: "none" } : requirementOf(judgement, context, operation.action);
+  const headers = trail.gate;
+  return {
+    rpcVersion: LEDGER_RPC_VERSION,
+    requestId: trail.requestId,
+    authority: context.snapshot.authority,
+    requester: {
+      subject: principal.subject,
+      class: principal.class,
+      owner: principal.owner,
+      issuer: principal.issuer,
+      credentialId: principal.credentialId,
+      listed: principal.credentialId.startsWith(API_KEY_ID_PREFIX),
+    },
+    action: operation.action,
+    tier: judgement?.tier ?? operation.minimumTier,
+    requestDigest: digest,
+    sent: operation.outcome.lookUp === null ? null : operation.call,
+    resource: judgement?.facts.resource ?? null,
+    cost: judgement?.cost ?? { kind: "none" },
+    budget: { timezone: context.policy.timezone, ...context.policy.budget },
+    nearest: decided.nearest,
+    context: {
+      // Redacted before anything is bound or stored: equal text stays equal, a pasted secret goes no further.
+      reason: gate.redactor.text(headers?.reason ?? null),
+      evidence: gate.redactor.text(headers?.evidence ?? null),
+      evidenceRef: headers?.evidenceRef ?? null,
+      backOut: gate.redactor.text(headers?.backOut ?? null),
+      incident: headers?.incident ?? null,
+    },
+    handles: {
+      idempotencyKey: headers?.idempotencyKey ?? null,
+      byDigest: requirement.kind === "approval" || (requirement.kind === "none" && context.policy.idempotency === "derived"),
+      receipt: headers?.plan ?? null,
+      ...decided.tokens,
+    },
+    requirement,
+    refusal,
+    entry: entryOf(trail, gate.redactor, "intent", trail.receivedAt),
+    shown: shownRequest(gate, trail, operation, judgement),
+  };
+}
+
+/** What approvers see: rendered by the gate from the rebuilt request, secrets redacted. Plain objects only: it crosses RPC. */
+function shownRequest(gate: Gate, trail: Trail, operation: MatchedOperation, judgement: Judgement | null): JsonObject {
+  const { call } = operation;
+  return {
+    action: operation.action,
+    tier: judgement?.tier ?? null,
+    rule: trail.rule,
+    facts: trail.facts ?? {},
+    resource: judgement?.facts.resource ?? null,
+    request: {
+      method: call.method,
+      path: call.path,
+      query: Object.fromEntries(call.query),
+      body: call.body === null ? null : gate.redactor.body(JSON.parse(call.body)),
+    },
+  };
+}

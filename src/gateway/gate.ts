@@ -1,0 +1,92 @@
+import { readApprovalKey, type ApprovalKey } from "../approval/approval-key.ts";
+import { createRecorder, type Recorder } from "../audit/recorder.ts";
+import { createRedactor, type Redactor } from "../audit/redact.ts";
+import { readConfig, type Config } from "../config.ts";
+import { issuerDirectory } from "../db/issuer-directory.ts";
+import type { Env } from "../env.ts";
+import { createCredentialCache, type CredentialCache } from "../identity/credential-cache.ts";
+import type { IssuerDirectory } from "../identity/issuers.ts";
+import { createJwksCache, type JwksSource } from "../identity/jwks-cache.ts";
+import { readSecretKey, type SecretKey } from "../identity/secret-key.ts";
+import { err, ok, type Result } from "../platform/result.ts";
+import { chooseLimiter } from "../quota/choose-limiter.ts";
+import { quotaBuckets } from "../quota/durable-object-limiter.ts";
+import type { QuotaLimiter } from "../quota/port.ts";
+import { createDocumentSource, type DocumentSource } from "./documents.ts";
+import { createTenantDirectory, type TenantDirectory } from "./tenant-context.ts";
+
+/** The deployment's secrets, judged. One purpose each: none signs, seals or hashes for another. */
+export type Keys = {
+  readonly credential: SecretKey;
+  readonly pepper: SecretKey;
+  readonly sealing: SecretKey;
+  readonly upstreamSigning: SecretKey;
+  readonly redaction: SecretKey;
+  readonly approval: ApprovalKey;
+};
+
+/** What one isolate keeps between requests. Nothing in it is money, a nonce or an approval: losing it costs time only. */
+export type Gate = {
+  readonly env: Env;
+  readonly config: Config;
+  readonly keys: Keys;
+  readonly credentials: CredentialCache;
+  readonly issuers: IssuerDirectory;
+  readonly jwks: JwksSource;
+  readonly documents: DocumentSource;
+  readonly tenants: TenantDirectory;
+  readonly limiter: QuotaLimiter;
+  readonly recorder: Recorder;
+  readonly redactor: Redactor;
+};
+
+const gates = new WeakMap<Env, Gate>();
+
+/**
+ * The isolate's gate, built on the first request and kept with its bindings. Fails with everything that is missing or
+ * wrong in the configuration; the failure is not kept, so a corrected deployment recovers by itself.
+ */
+export async function openGate(env: Env): Promise<Result<Gate, readonly string[]>> {
+  const known = gates.get(env);
+  if (known !== undefined) return ok(known);
+  const config = readConfig(env);
+  if (!config.ok) return config;
+  const keys = await readKeys(config.value);
+  if (!keys.ok) return keys;
+  const documents = createDocumentSource(env.DB);
+  const gate: Gate = {
+    env,
+    config: config.value,
+    keys: keys.value,
+    credentials: createCredentialCache(),
+    issuers: issuerDirectory(env.DB, keys.value.pepper, config.value.environment),
+    jwks: createJwksCache((url, init) => fetch(url, init)),
+    documents,
+    tenants: createTenantDirectory(env, config.value, keys.value, documents),
+    limiter: chooseLimiter({ upstash: config.value.upstash, bucket: quotaBuckets(env.QUOTA) }),
+    recorder: createRecorder(env.REQUEST_LOG),
+    redactor: createRedactor(keys.value.redaction),
+  };
+  gates.set(env, gate);
+  return ok(gate);
+}
+
+async function readKeys(config: Config): Promise<Result<Keys, readonly string[]>> {
+  const credential = readSecretKey("CREDENTIAL_KEY", config.credentialKey);
+  const pepper = readSecretKey("RECORD_PEPPER", config.recordPepper);
+  const sealing = readSecretKey("SEALING_KEY", config.sealingKey);
+  const upstreamSigning = readSecretKey("UPSTREAM_SIGNING_KEY", config.upstreamSigningKey);
+  const redaction = readSecretKey("REDACTION_KEY", config.redactionKey);
+  const approval = await readApprovalKey(config.approvalKey);
+  if (credential.ok && pepper.ok && sealing.ok && upstreamSigning.ok && redaction.ok && approval.ok) {
+    return ok({
+      credential: credential.value,
+      pepper: pepper.value,
+      sealing: sealing.value,
+      upstreamSigning: upstreamSigning.value,
+      redaction: redaction.value,
+      approval: approval.value,
+    });
+  }
+  return err([credential, pepper, sealing, upstreamSigning, redaction, approval].flatMap((read) => (read.ok ? [] : [read.error])));
+}

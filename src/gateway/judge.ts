@@ -1,0 +1,92 @@
+import type { CostOutcome, FactsOutcome, LookedUp, MatchedOperation } from "../catalogue/types.ts";
+import type { JsonValue } from "../platform/json.ts";
+import { err, ok, type Result } from "../platform/result.ts";
+import type { ContextField } from "../policy/types.ts";
+import { readAnswer } from "../upstream/read-answer.ts";
+import { send } from "../upstream/send.ts";
+import type { Refusal } from "../refusal.ts";
+import { covers, reaches, requiredScope } from "../identity/scopes.ts";
+import { isWrite, type Tier } from "../vocabulary.ts";
+import type { TenantContext } from "./tenant-context.ts";
+import type { Trail } from "./trail.ts";
+
+/** What the policy made of an operation that it allows in principle. */
+export type Judgement = {
+  readonly tier: Tier;
+  readonly rule: string;
+  readonly facts: FactsOutcome;
+  readonly cost: Exclude<CostOutcome, { kind: "unpriced" }>;
+  /** Context that the tier requires and the request does not bring. */
+  readonly missingContext: readonly ContextField[];
+};
+
+/** Scope and prohibition: what can be said before anything is counted or looked up. */
+export function gateKeep(trail: Trail, operation: MatchedOperation, context: TenantContext): Refusal | null {
+  const { principal } = trail;
+  // People decide, agents act: a person's credential on an approver's laptop is no way to run anything.
+  if (principal === null || principal.class === "person" || !covers(principal.scopes, operation.action)) {
+    return { kind: "out-of-scope", required_scope: requiredScope(operation.action) };
+  }
+  if (operation.minimumTier === 5) {
+    trail.tier = 5;
+    return { kind: "prohibited", rule: `catalogue ${context.catalogue.id}: ${operation.action} has floor tier 5` };
+  }
+  if (!reaches(principal.scopes, operation.minimumTier)) {
+    return { kind: "out-of-scope", required_scope: requiredScope(operation.action, operation.minimumTier) };
+  }
+  return null;
+}
+
+/**
+ * Judges a matched operation: facts (with upstream look-ups where sizing needs the current object, and only after the
+ * policy has named the action), policy, scope at the decided tier, price, required context. Adds what it learns to the
+ * trail. The first refusal in the documented order is the answer.
+ */
+export async function judge(trail: Trail, operation: MatchedOperation, context: TenantContext): Promise<Result<Judgement, Refusal>> {
+  const { policy } = context;
+  trail.policyDigest = policy.digest;
+  if (!policy.names(operation.action)) {
+    trail.tier = operation.minimumTier;
+    trail.rule = "deny by default";
+    return err({ kind: "not-allowed", rule: `The policy names no rule for ${operation.action}` });
+  }
+  const lookedUp = await lookUpAll(trail, operation, context);
+  if (!lookedUp.ok) return lookedUp;
+  const facts = operation.facts(lookedUp.value);
+  trail.facts = facts.facts;
+  const floor = operation.floor(facts.facts);
+  const verdict = policy.evaluate({ action: operation.action, facts: facts.facts, missing: facts.missing, floor });
+  if (verdict.kind !== "matched") {
+    trail.tier = verdict.kind === "prohibited" ? 5 : floor;
+    trail.rule = "rule" in verdict ? verdict.rule : null;
+    return err(verdict);
+  }
+  trail.tier = verdict.tier;
+  trail.rule = verdict.rule;
+  const { principal, gate } = trail;
+  if (principal === null || !reaches(principal.scopes, verdict.tier)) {
+    return err({ kind: "out-of-scope", required_scope: requiredScope(operation.action, verdict.tier) });
+  }
+  const cost = isWrite(verdict.tier) ? operation.cost(facts.facts, lookedUp.value, context.prices) : ({ kind: "none" } as const);
+  if (cost.kind === "unpriced") return err({ kind: "unpriced", missing: cost.missing });
+  if (isWrite(verdict.tier) && facts.missing.length > 0) {
+    return err({ kind: "unsized", missing: facts.missing.map((m) => `${m.fact}: ${m.reason}`) });
+  }
+  trail.costMicros = cost.kind === "priced" ? cost.ceilingMicros : 0;
+  trail.priceVersion = cost.kind === "priced" ? cost.priceVersion : null;
+  const given = { reason: gate?.reason, evidence: gate?.evidence ?? gate?.evidenceRef, back_out: gate?.backOut };
+  const missingContext = policy.requires(verdict.tier).filter((field) => (given[field] ?? null) === null);
+  return ok({ tier: verdict.tier, rule: verdict.rule, facts, cost, missingContext });
+}
+
+/** Runs the upstream reads that sizing needs. One that fails is no size: the facts room then names what is missing. */
+async function lookUpAll(trail: Trail, operation: MatchedOperation, context: TenantContext): Promise<Result<LookedUp, Refusal>> {
+  const found = new Map<string, JsonValue>();
+  for (const { name, call } of operation.lookUps) {
+    const sent = await send(context.upstream, call, {}, `${trail.requestId}-${name}`, Date.now());
+    if (sent.kind !== "answered") return err({ kind: "unavailable", dependency: "upstream", cause: sent.cause });
+    const read = await readAnswer(sent.response, context.upstream.deadlineMs);
+    if (read.kind === "complete" && read.answer.status === 200 && read.answer.json !== undefined) found.set(name, read.answer.json);
+  }
+  return ok(found);
+}

@@ -1,0 +1,193 @@
+import { NO_TENANT } from "../audit/recorder.ts";
+import type { ErrorDialect, MatchedOperation } from "../catalogue/types.ts";
+import { authenticate } from "../identity/authenticate.ts";
+import { extractCredential } from "../identity/carriers.ts";
+import type { Principal } from "../identity/principal.ts";
+import { err, ok, type Result } from "../platform/result.ts";
+import { quotaHeaders, retryAfterS } from "../quota/headers.ts";
+import { quotaRule } from "../quota/quota-rule.ts";
+import type { Refusal } from "../refusal.ts";
+import type { StrictRequest } from "../strict-request.ts";
+import { isWrite } from "../vocabulary.ts";
+import { send } from "../upstream/send.ts";
+import type { Gate } from "./gate.ts";
+import { governWrite, type Write } from "./govern-write.ts";
+import { gateKeep, judge } from "./judge.ts";
+import { readRequest } from "./read-request.ts";
+import { requestDigest } from "./request-digest.ts";
+import { passThrough, problemResponse } from "./respond.ts";
+import type { TenantContext } from "./tenant-context.ts";
+import { entryOf, openTrail, refusalEntry, type Trail } from "./trail.ts";
+
+/** How a request ended, before its record is written. `dispatched` ones are recorded by the ledger. */
+export type Ended =
+  | { readonly kind: "refused"; readonly refusal: Refusal }
+  | { readonly kind: "answered"; readonly response: Response; readonly code: string; readonly upstreamStatus: number }
+  | { readonly kind: "planned"; readonly response: Response; readonly upstreamStatus: number | null }
+  | { readonly kind: "replayed"; readonly response: Response; readonly of: string }
+  | { readonly kind: "dispatched"; readonly response: Response }
+  | { readonly kind: "dispatched"; readonly refusal: Refusal }
+  /** A read: its record is durable already. */
+  | { readonly kind: "served"; readonly response: Response };
+
+type WaitUntil = (work: Promise<unknown>) => void;
+
+/**
+ * The life of a data-plane request, top to bottom: read strictly → authenticate → classify → scope → quota → judge → serve
+ * a read, or govern a write. Every step either adds to the trail or ends the request with a refusal; every ending becomes
+ * one audit record.
+ */
+export async function handleRequest(request: Request, gate: Gate, waitUntil: WaitUntil): Promise<Response> {
+  const trail = openTrail(request, Date.now());
+  let dialect: ErrorDialect = "problem";
+
+  const finish = (ended: Ended): Response => {
+    record(gate, trail, ended, waitUntil);
+    return "response" in ended ? ended.response : problemResponse(trail, ended.refusal, dialect, Date.now());
+  };
+  const refuse = (refusal: Refusal): Response => finish({ kind: "refused", refusal });
+
+  const read = await readRequest(request);
+  if (!read.ok) return refuse(read.error);
+  const strict = read.value;
+  trail.gate = strict.gate;
+
+  const principal = await identify(strict, gate, trail.receivedAt);
+  if (!principal.ok) return refuse(principal.error);
+
+  // Twice at most: the second time under the documents that the ledger says are in force.
+  for (let attempt = 1; attempt <= 2; attempt++) {
+    const context = await gate.tenants.get(principal.value.tenant, trail.receivedAt, waitUntil);
+    if (!context.ok) return refuse(context.error);
+    if (context.value.revoked.has(principal.value.credentialId)) return refuse({ kind: "unauthenticated", cause: "credential is revoked" });
+    trail.principal = principal.value;
+    dialect = context.value.catalogue.errorDialect;
+
+    const matched = context.value.catalogue.match(strict);
+    if (!matched.ok) return refuse(matched.error);
+    const operation = matched.value;
+    trail.operation = operation;
+    trail.tier = operation.minimumTier;
+    const kept = gateKeep(trail, operation, context.value);
+    if (kept !== null) return refuse(kept);
+    trail.requestDigest = requestDigest(principal.value.tenant, principal.value.subject, operation.action, operation.call);
+
+    if (attempt === 1) {
+      const limited = await takeQuota(gate, trail, context.value, waitUntil);
+      if (limited !== null) return refuse(limited);
+    }
+    const write: Write = {
+      gate,
+      trail,
+      principal: principal.value,
+      operation,
+      digest: trail.requestDigest,
+      passed: passedHeaders(strict, context.value),
+      waitUntil,
+    };
+    const ended = await serveOrGovern(write, context.value);
+    if (ended !== "stale") return finish(ended);
+    gate.tenants.forget(principal.value.tenant);
+  }
+  return refuse({ kind: "unavailable", dependency: "policy", cause: "the policy changed twice during one request" });
+}
+
+/** Who asks, from the credential alone. A store that cannot be asked is 503, never a pass. */
+async function identify(strict: StrictRequest, gate: Gate, now: number): Promise<Result<Principal, Refusal>> {
+  const credential = extractCredential(strict.header);
+  if (!credential.ok) return credential;
+  if (credential.value === null) return err({ kind: "unauthenticated", cause: "no credential was sent" });
+  const outcome = await authenticate(credential.value, {
+    environment: gate.config.environment,
+    credentialKey: gate.keys.credential,
+    cache: gate.credentials,
+    issuers: gate.issuers,
+    jwks: gate.jwks,
+    now,
+  });
+  if (outcome.kind === "verified") return ok(outcome.principal);
+  return err(outcome.kind === "unauthenticated" ? { kind: "unauthenticated", cause: outcome.cause } : { ...outcome });
+}
+
+/** Draws on the tenant's rate limit. Writes refuse when the limiter cannot say; reads have their local cap. */
+async function takeQuota(gate: Gate, trail: Trail, context: TenantContext, waitUntil: WaitUntil): Promise<Refusal | null> {
+  const rule = quotaRule(trail.tier ?? 2, context.policy.rateLimits);
+  const outcome = await gate.limiter.take(context.tenant, rule, trail.receivedAt, waitUntil);
+  Object.assign(trail.headers, quotaHeaders(rule, outcome));
+  if (outcome.kind === "granted") return null;
+  if (outcome.kind === "unavailable") return { kind: "unavailable", dependency: "limiter", cause: outcome.cause };
+  return { kind: "rate-limited", limit: `${rule.limit} per ${rule.windowMs / 1_000} s`, retry_after_s: retryAfterS(outcome.retryAfterMs) };
+}
+
+/** Client headers that the catalogue passes on: a few harmless ones, by name, as read. */
+function passedHeaders(strict: StrictRequest, context: TenantContext): Readonly<Record<string, string>> {
+  const passed: Record<string, string> = {};
+  for (const name of context.catalogue.requestHeaders) {
+    const value = strict.header(name);
+    if (value !== null) passed[name] = value;
+  }
+  return passed;
+}
+
+/** Reads go straight through; whatever the policy makes a write, and every dry run, is governed. */
+async function serveOrGovern(write: Write, context: TenantContext): Promise<Ended | "stale"> {
+  const { operation, trail } = write;
+  if (isWrite(operation.minimumTier) || trail.gate?.dryRun === true) return governWrite(write, context);
+  const judged = await judge(trail, operation, context);
+  if (!judged.ok) return { kind: "refused", refusal: judged.error };
+  if (isWrite(judged.value.tier)) return governWrite(write, context);
+  return serveRead(write, operation, context);
+}
+
+/**
+ * A tier 0/1 request: the record is made durable while upstream answers, the response is released when both are done, and
+ * the ending is added to the record afterwards. Nothing is held, nothing can be unknown.
+ */
+async function serveRead(write: Write, operation: MatchedOperation, context: TenantContext): Promise<Ended> {
+  const { gate, trail, passed, waitUntil } = write;
+  const entryId = `${trail.requestId}/request`;
+  const entry = { ...entryOf(trail, gate.redactor, "request", Date.now()), decision: "allow" as const };
+  const [sent, durable] = await Promise.all([
+    send(context.upstream, operation.call, passed, trail.requestId, Date.now()),
+    gate.recorder.append(context.tenant, entryId, entry, true, waitUntil),
+  ]);
+  const end = (outcome: string, status: number | null, detail: string | null): void =>
+    gate.recorder.end(context.tenant, entryId, { outcome, upstream_status: status, duration_ms: Date.now() - trail.receivedAt, detail }, waitUntil);
+  if (!durable) {
+    if (sent.kind === "answered") await sent.response.body?.cancel();
+    return { kind: "refused", refusal: { kind: "unavailable", dependency: "audit", cause: "the record could not be stored" } };
+  }
+  if (sent.kind === "answered") {
+    end(sent.response.ok ? "succeeded" : "failed", sent.response.status, null);
+    return { kind: "served", response: passThrough(trail, sent.response, context.catalogue.responseHeaders, Date.now()) };
+  }
+  end("failed", null, sent.cause);
+  const refusal: Refusal =
+    sent.kind === "no-answer" && sent.timeout
+      ? { kind: "upstream-timeout" }
+      : { kind: "upstream-failed", reason: "The control plane gave no usable answer." };
+  return { kind: "served", response: problemResponse(trail, refusal, context.catalogue.errorDialect, Date.now()) };
+}
+
+/** One record per ending. Refusals are batched off the response's path; what the ledger or a read has recorded is not repeated. */
+function record(gate: Gate, trail: Trail, ended: Ended, waitUntil: WaitUntil): void {
+  const tenant = trail.principal?.tenant ?? NO_TENANT;
+  const now = Date.now();
+  const entryId = `${trail.requestId}/request`;
+  const entry = entryOf(trail, gate.redactor, "request", now);
+  const append = (recorded: typeof entry): void => waitUntil(gate.recorder.append(tenant, entryId, recorded, false, waitUntil));
+  switch (ended.kind) {
+    case "refused":
+      return gate.recorder.refusal(tenant, entryId, refusalEntry(trail, gate.redactor, ended.refusal, now), waitUntil);
+    case "answered":
+      return append({ ...entry, decision: "refuse", reason_code: ended.code, outcome: "refused", upstream_status: ended.upstreamStatus });
+    case "planned":
+      return append({ ...entry, kind: "plan", decision: "plan", outcome: "planned", upstream_status: ended.upstreamStatus });
+    case "replayed":
+      return append({ ...entry, decision: "allow", reason_code: "replayed", detail: ended.of, outcome: "replayed" });
+    case "dispatched":
+    case "served":
+      return undefined;
+  }
+}
+

@@ -1,0 +1,108 @@
+import { blankEntry, type AuditEntry, type AuditKind } from "../audit/record.ts";
+import type { Redactor } from "../audit/redact.ts";
+import type { MatchedOperation } from "../catalogue/types.ts";
+import type { Principal } from "../identity/principal.ts";
+import { newId } from "../platform/ids.ts";
+import type { Refusal } from "../refusal.ts";
+import type { GateHeaders } from "../strict-request.ts";
+import type { Digest, EpochMs, Facts, Micros, Tier } from "../vocabulary.ts";
+
+/** Longest path that a record keeps: the reader has bounded it, and unknown paths are an attacker's text. */
+const PATH_LIMIT = 512;
+
+/**
+ * What is known of one request so far. Steps of the pipeline add to it as they learn; whichever step ends the request, the
+ * record and the response headers are made from what is here. Mutable on purpose, owned by one request.
+ */
+export type Trail = {
+  readonly requestId: string;
+  readonly receivedAt: EpochMs;
+  readonly method: string;
+  readonly path: string;
+  principal: Principal | null;
+  operation: MatchedOperation | null;
+  tier: Tier | null;
+  rule: string | null;
+  policyDigest: Digest | null;
+  facts: Facts | null;
+  costMicros: Micros | null;
+  priceVersion: string | null;
+  requestDigest: Digest | null;
+  gate: GateHeaders | null;
+  /** Response headers that steps have earned (quota, budget). */
+  readonly headers: Record<string, string>;
+};
+
+/** A trail at the start of a request. `path` is the received one, for the record only. */
+export const openTrail = (request: Request, now: EpochMs): Trail => ({
+  requestId: newId("req"),
+  receivedAt: now,
+  method: request.method.slice(0, 16),
+  path: pathOf(request.url),
+  principal: null,
+  operation: null,
+  tier: null,
+  rule: null,
+  policyDigest: null,
+  facts: null,
+  costMicros: null,
+  priceVersion: null,
+  requestDigest: null,
+  gate: null,
+  headers: {},
+});
+
+function pathOf(url: string): string {
+  const from = url.indexOf("/", url.indexOf("//") + 2);
+  return from < 0 ? "/" : url.slice(from, from + PATH_LIMIT);
+}
+
+/** The audit entry of what is known. Free text and paths pass the redactor; nothing else of the request is in it. */
+export function entryOf(trail: Trail, redactor: Redactor, kind: AuditKind, now: EpochMs): AuditEntry {
+  const { principal, operation, gate } = trail;
+  return {
+    ...blankEntry(kind, trail.requestId, now),
+    principal: principal?.subject ?? null,
+    principal_class: principal?.class ?? null,
+    owner: principal?.owner ?? null,
+    credential_id: principal?.credentialId ?? null,
+    demo: principal?.demo ?? false,
+    method: trail.method,
+    path: redactor.text(trail.path),
+    action: operation?.action ?? null,
+    tier: trail.tier,
+    rule: trail.rule,
+    policy_digest: trail.policyDigest,
+    facts: trail.facts === null ? null : redactFacts(trail.facts, redactor),
+    cost_micros: trail.costMicros,
+    price_version: trail.priceVersion,
+    request_digest: trail.requestDigest,
+    reason: redactor.text(gate?.reason ?? null),
+    evidence: redactor.text(gate?.evidence ?? gate?.evidenceRef ?? null),
+    back_out: redactor.text(gate?.backOut ?? null),
+    incident: redactor.text(gate?.incident ?? null),
+    duration_ms: Math.max(0, now - trail.receivedAt),
+  };
+}
+
+/** The same for a request that was refused. What the wire does not show (`cause`) is kept as detail. */
+export function refusalEntry(trail: Trail, redactor: Redactor, refusal: Refusal, now: EpochMs): AuditEntry {
+  return {
+    ...entryOf(trail, redactor, "request", now),
+    decision: "refuse",
+    reason_code: refusal.kind,
+    detail: redactor.text("cause" in refusal ? refusal.cause : "reason" in refusal ? refusal.reason : null),
+    approval_id: refusal.kind === "approval-required" ? refusal.approval.id : null,
+    outcome: "refused",
+  };
+}
+
+function redactFacts(facts: Facts, redactor: Redactor): Facts {
+  const redact = (text: string): string => redactor.text(text) ?? "";
+  return Object.fromEntries(
+    Object.entries(facts).map(([name, fact]) => [
+      name,
+      typeof fact === "string" ? redact(fact) : typeof fact === "object" ? fact.map(redact) : fact,
+    ]),
+  );
+}

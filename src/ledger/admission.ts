@@ -1,0 +1,210 @@
+import { appendEntry, backlog, type Place } from "../audit/journal.ts";
+import { BACKLOG_LIMIT_ROWS } from "../audit/projection.ts";
+import type { Refusal } from "../refusal.ts";
+import type { EpochMs } from "../vocabulary.ts";
+import { consumeApproval, decisionsOf, eligibleApprovers, latestApproval, summaryOf, type Approval } from "./approvals.ts";
+import { activeVersion, credentialFault, freezeRefusal, isCurrent, listFreezes } from "./authority.ts";
+import { budgetExceeded, budgetView, findReservation, reserve, resolveReservation, shortages, type Reservation } from "./budget.ts";
+import type { BudgetWindows } from "./budget-windows.ts";
+import {
+  LEDGER_RPC_VERSION,
+  type AdmissionOutcome,
+  type AdmissionRequest,
+  type PlanOutcome,
+  type RequestContext,
+} from "./contract.ts";
+import { plan } from "./due.ts";
+import { findGrant, openProposal } from "./proposals.ts";
+import { consumeReceipt, issueReceipt, receiptRefusal } from "./receipts.ts";
+import { findReplay, operationUrl, rememberHandles } from "./replay.ts";
+
+/** What one admission runs with. `dispatchDeadlineMs`: how long after admission a silent dispatch becomes `unknown`. */
+export type AdmissionScope = {
+  readonly sql: SqlStorage;
+  readonly place: Place;
+  readonly windows: BudgetWindows;
+  readonly now: EpochMs;
+  readonly dispatchDeadlineMs: number;
+};
+
+type Stop = Exclude<AdmissionOutcome, { kind: "admitted" }>;
+type Spending = { readonly kind: "receipt"; readonly receipt: string } | { readonly kind: "grant"; readonly approval: Approval; readonly approvers: readonly string[] } | { readonly kind: "nothing" };
+
+/**
+ * Decides one write and, if it may run, commits everything that makes it so: spent receipt or grant, idempotency
+ * handles, daily and monthly hold, the operation, and the audit intent. MUST run inside `transactionSync`, with no
+ * `await` anywhere below it: all checks come first, all writes after, together or not at all.
+ *
+ * A crash after the commit leaves a reservation in `dispatching`, which means *possibly sent*: its dispatch deadline
+ * turns it into `unknown`, and reconciliation finds out (operations.ts).
+ */
+export function admit(scope: AdmissionScope, request: AdmissionRequest): AdmissionOutcome {
+  const { sql, now, windows } = scope;
+  const stop = commonChecks(scope, request);
+  if (stop !== null) return stop;
+  const refuse = (refusal: Refusal): AdmissionOutcome => ({ kind: "refused", refusal, budget: budgetView(sql, windows, request.budget) });
+
+  const busy = busyRefusal(sql, request.resource);
+  if (busy !== null) return refuse(busy);
+  if (request.requirement.kind === "receipt") {
+    const refusal = receiptRefusal(sql, request.handles.receipt, request.requester.subject, request.requestDigest, now);
+    if (refusal !== null) return refuse(refusal);
+  }
+  const own = ownHold(sql, request);
+  const short = shortages(sql, windows, request.budget, ceilingOf(request), own);
+  if (short.length > 0) return refuse(budgetExceeded(short, request.nearest));
+
+  let spending: Spending = { kind: "nothing" };
+  let context: RequestContext = request.context;
+  if (request.requirement.kind === "receipt" && request.handles.receipt !== null) {
+    spending = { kind: "receipt", receipt: request.handles.receipt };
+  }
+  if (request.requirement.kind === "approval") {
+    if (request.handles.tokenFault !== null) return refuse(request.handles.tokenFault);
+    const search = findGrant(sql, request, request.requirement, now);
+    if (search.kind === "refused") return refuse(search.refusal);
+    if (search.kind === "join") return refuse({ kind: "approval-required", approval: joinSummary(sql, request, search.approval) });
+    if (search.kind === "open") {
+      return refuse(openProposal(sql, scope.place, request, request.requirement, windows, search.supersedes, now));
+    }
+    spending = { kind: "grant", approval: search.approval, approvers: search.approvers };
+    context = search.context;
+  }
+  commitAdmission(scope, request, spending, context);
+  return {
+    kind: "admitted",
+    budget: budgetView(sql, windows, request.budget),
+    approvalId: spending.kind === "grant" ? spending.approval.id : null,
+    approvers: spending.kind === "grant" ? spending.approvers : [],
+    context,
+  };
+}
+
+/** The checks that admissions and plans share, in the order of refusals. Reads only. */
+function commonChecks(scope: AdmissionScope, request: AdmissionRequest): Stop | null {
+  const { sql, now, windows } = scope;
+  if (request.rpcVersion !== LEDGER_RPC_VERSION) return unavailable("ledger", `RPC version ${request.rpcVersion}`);
+  const active = activeVersion(sql);
+  if (active === null) return unavailable("ledger", "the tenant has no active policy version");
+  if (!isCurrent(active, request.authority)) return { kind: "stale" };
+  const budget = budgetView(sql, windows, request.budget);
+  const fault = credentialFault(sql, request.requester, now);
+  if (fault !== null) return { kind: "refused", refusal: { kind: "unauthenticated", cause: fault }, budget: null };
+  const { rows, halted } = backlog(sql);
+  if (halted !== null) return unavailable("audit", halted);
+  if (rows >= BACKLOG_LIMIT_ROWS) return unavailable("audit", `${rows} audit rows wait for D1`);
+  const replay = findReplay(sql, request, now);
+  if (replay.kind === "replay") return { kind: "replay", outcome: replay.outcome, budget };
+  if (replay.kind === "refused") return { kind: "refused", refusal: replay.refusal, budget };
+  const frozen = freezeRefusal(listFreezes(sql), request.requester.subject, request.action);
+  if (frozen !== null) return { kind: "refused", refusal: frozen, budget };
+  return request.refusal === null ? null : { kind: "refused", refusal: request.refusal, budget };
+}
+
+/** The writes of an admission, in one transaction with its checks. */
+function commitAdmission(scope: AdmissionScope, request: AdmissionRequest, spending: Spending, context: RequestContext): void {
+  const { sql, now, windows, place } = scope;
+  const ceiling = ceilingOf(request);
+  if (spending.kind === "receipt") consumeReceipt(sql, spending.receipt, request.requestId);
+  if (spending.kind === "grant") {
+    consumeApproval(sql, spending.approval.id, request.requestId);
+    // The proposal's hold ends and the execution's begins in the windows of this moment: never both, never neither.
+    resolveReservation(sql, spending.approval.id, "released", 0, `moved to ${request.requestId}`, now);
+  }
+  reserve(sql, { id: request.requestId, state: "dispatching", principal: request.requester.subject, action: request.action }, windows, ceiling, now);
+  const entry = {
+    ...request.entry,
+    kind: "intent" as const,
+    time: new Date(now).toISOString(),
+    decision: "allow" as const,
+    reason: context.reason,
+    evidence: context.evidence,
+    back_out: context.backOut,
+    incident: context.incident,
+    approval_id: spending.kind === "grant" ? spending.approval.id : null,
+    approvers: spending.kind === "grant" ? spending.approvers : [],
+    reservation: { id: request.requestId, state: "dispatching", daily: windows.daily.id, monthly: windows.monthly.id, held_micros: ceiling },
+    outcome: "dispatching",
+  };
+  sql.exec(
+    `INSERT INTO operations (request_id, principal, request_digest, sent, catalogue, resource, state, duration_ms, entry, admitted_at)
+     VALUES (?, ?, ?, ?, ?, ?, 'dispatching', ?, ?, ?)`,
+    request.requestId,
+    request.requester.subject,
+    request.requestDigest,
+    request.sent === null ? null : JSON.stringify(request.sent),
+    request.authority.catalogue,
+    request.resource,
+    request.cost.kind === "priced" ? request.cost.durationMs : null,
+    JSON.stringify(entry),
+    now,
+  );
+  rememberHandles(sql, request, now);
+  if (request.resource !== null) {
+    sql.exec("INSERT INTO busy_resources (resource, request_id) VALUES (?, ?)", request.resource, request.requestId);
+  }
+  plan(sql, "dispatch-deadline", request.requestId, now + scope.dispatchDeadlineMs);
+  appendEntry(sql, place, `${request.requestId}/intent`, entry, now);
+}
+
+/**
+ * A dry run: every check that an execution would meet (but receipt and approval), the budget before and after, and a
+ * receipt where `issue` asks for one. Holds nothing. Run inside `transactionSync`.
+ */
+export function planRequest(scope: AdmissionScope, request: AdmissionRequest, issue: boolean): PlanOutcome {
+  const { sql, now, windows } = scope;
+  // A plan repeats nothing: handles that would replay an execution do not apply to it.
+  const bare = { ...request, handles: { idempotencyKey: null, byDigest: false, receipt: null, tokens: [], tokenFault: null } };
+  const stop = commonChecks(scope, bare);
+  if (stop !== null) {
+    if (stop.kind === "stale" || stop.kind === "refused") return stop;
+    return { kind: "refused", refusal: { kind: "unavailable", dependency: "ledger", cause: "a plan cannot replay" }, budget: null };
+  }
+  const before = budgetView(sql, windows, request.budget);
+  const busy = busyRefusal(sql, request.resource);
+  if (busy !== null) return { kind: "refused", refusal: busy, budget: before };
+  const own = ownHold(sql, request);
+  const ceiling = ceilingOf(request);
+  const short = shortages(sql, windows, request.budget, ceiling, own);
+  if (short.length > 0) return { kind: "refused", refusal: budgetExceeded(short, request.nearest), budget: before };
+  const eligible =
+    request.requirement.kind === "approval" ? eligibleApprovers(request.requirement.approvers, request.requester).length : 0;
+  return {
+    kind: "planned",
+    before,
+    after: budgetView(sql, windows, request.budget, ceiling - (own?.ceilingMicros ?? 0)),
+    eligible,
+    receipt: issue ? issueReceipt(sql, request.requester.subject, request.requestDigest, now) : null,
+  };
+}
+
+/** A hold that this very request's open proposal or grant already has. */
+function ownHold(sql: SqlStorage, request: AdmissionRequest): Reservation | null {
+  if (request.requirement.kind !== "approval") return null;
+  const approval = latestApproval(sql, request.requester.subject, request.requestDigest);
+  if (approval === null || (approval.state !== "pending" && approval.state !== "approved")) return null;
+  const reservation = findReservation(sql, approval.id);
+  return reservation?.state === "held" ? reservation : null;
+}
+
+function joinSummary(sql: SqlStorage, request: AdmissionRequest, approval: Approval): ReturnType<typeof summaryOf> {
+  const requirement = request.requirement;
+  const approvers = requirement.kind === "approval" ? requirement.approvers : [];
+  const given = decisionsOf(sql, approval.id).filter((d) => d.decision === "approve").length;
+  const missing = approval.state === "draft" && requirement.kind === "approval" ? requirement.missingContext : [];
+  return summaryOf(approval, given, eligibleApprovers(approvers, request.requester), missing);
+}
+
+function busyRefusal(sql: SqlStorage, resource: string | null): Refusal | null {
+  if (resource === null) return null;
+  const row = sql.exec("SELECT request_id FROM busy_resources WHERE resource = ?", resource).toArray()[0];
+  return row === undefined ? null : { kind: "resource-busy", resource, operation_url: operationUrl(String(row["request_id"])) };
+}
+
+const ceilingOf = (request: AdmissionRequest): number => (request.cost.kind === "priced" ? request.cost.ceilingMicros : 0);
+
+const unavailable = (dependency: string, cause: string): Stop => ({
+  kind: "refused",
+  refusal: { kind: "unavailable", dependency, cause },
+  budget: null,
+});

@@ -1,0 +1,135 @@
+import { assert } from "../platform/assert.ts";
+import type { Refusal } from "../refusal.ts";
+import type { Digest, EpochMs, Micros } from "../vocabulary.ts";
+import type { Authority, Freeze, LedgerSnapshot, Requester } from "./contract.ts";
+
+/** Documents and caps of one policy version. */
+export type VersionTerms = {
+  readonly policy: Digest;
+  readonly people: Digest;
+  readonly catalogue: Digest;
+  readonly prices: Digest;
+  readonly dailyCapMicros: Micros;
+  readonly monthlyCapMicros: Micros;
+};
+
+export type ActiveVersion = VersionTerms & { readonly tenant: string; readonly version: number; readonly credentialEpoch: number };
+
+/** The version in force, null before the tenant is bootstrapped (or after its storage was lost: everything is refused). */
+export function activeVersion(sql: SqlStorage): ActiveVersion | null {
+  const row = sql.exec("SELECT * FROM authority").toArray()[0];
+  if (row === undefined) return null;
+  return { ...termsOf(row), tenant: String(row["tenant"]), version: Number(row["version"]), credentialEpoch: Number(row["credential_epoch"]) };
+}
+
+function termsOf(row: Record<string, SqlStorageValue>): VersionTerms {
+  return {
+    policy: asDigest(row["policy"]),
+    people: asDigest(row["people"]),
+    catalogue: asDigest(row["catalogue"]),
+    prices: asDigest(row["prices"]),
+    dailyCapMicros: Number(row["daily_cap_micros"]),
+    monthlyCapMicros: Number(row["monthly_cap_micros"]),
+  };
+}
+
+/** What Workers judge by; null before bootstrap. */
+export function snapshot(sql: SqlStorage, now: EpochMs): LedgerSnapshot | null {
+  const active = activeVersion(sql);
+  if (active === null) return null;
+  return {
+    authority: authorityOf(active),
+    version: active.version,
+    revoked: sql
+      .exec("SELECT credential_id FROM credentials WHERE revoked_at IS NOT NULL AND expires_at > ?", now)
+      .toArray()
+      .map((row) => String(row["credential_id"])),
+    freezes: listFreezes(sql),
+  };
+}
+
+export const authorityOf = (active: ActiveVersion): Authority => ({
+  policy: active.policy,
+  people: active.people,
+  catalogue: active.catalogue,
+  prices: active.prices,
+  credentialEpoch: active.credentialEpoch,
+});
+
+/** Whether a decision made under `claimed` may stand. */
+export const isCurrent = (active: ActiveVersion, claimed: Authority): boolean =>
+  active.policy === claimed.policy &&
+  active.people === claimed.people &&
+  active.catalogue === claimed.catalogue &&
+  active.prices === claimed.prices &&
+  active.credentialEpoch === claimed.credentialEpoch;
+
+/**
+ * Confirms a credential at the moment of admission. An API key needs a positive, unrevoked, unexpired row (lost state
+ * denies); a JWT must not be on the revoked list. Returns why not, or null.
+ */
+export function credentialFault(sql: SqlStorage, requester: Pick<Requester, "credentialId" | "listed" | "subject">, now: EpochMs): string | null {
+  const row = sql.exec("SELECT subject, expires_at, revoked_at FROM credentials WHERE credential_id = ?", requester.credentialId).toArray()[0];
+  if (row === undefined) return requester.listed ? "credential is not on record" : null;
+  if (row["revoked_at"] !== null) return "credential is revoked";
+  if (Number(row["expires_at"]) <= now) return "credential is expired";
+  return row["subject"] === requester.subject ? null : "credential belongs to another subject";
+}
+
+/** Records a credential. Its row is what admission confirms; nothing in it rebuilds the key. */
+export function addCredential(
+  sql: SqlStorage,
+  credential: { readonly credentialId: string; readonly subject: string; readonly record: string; readonly expiresAt: EpochMs },
+  now: EpochMs,
+): void {
+  sql.exec(
+    "INSERT INTO credentials (credential_id, subject, record, expires_at, created_at) VALUES (?, ?, ?, ?, ?)",
+    credential.credentialId,
+    credential.subject,
+    credential.record,
+    credential.expiresAt,
+    now,
+  );
+}
+
+/**
+ * Revokes a credential and moves the epoch, so that every isolate's next write comes back `stale` and is judged again.
+ * A JWT's id is added to the list even though it never stood there. False when it is revoked already or unknown.
+ */
+export function revokeCredential(sql: SqlStorage, credentialId: string, by: string, jwtExpiresAt: EpochMs | null, now: EpochMs): boolean {
+  const known = sql.exec("SELECT revoked_at FROM credentials WHERE credential_id = ?", credentialId).toArray()[0];
+  if (known === undefined && jwtExpiresAt === null) return false;
+  if (known !== undefined && known["revoked_at"] !== null) return false;
+  if (known === undefined) {
+    addCredential(sql, { credentialId, subject: "", record: "{}", expiresAt: jwtExpiresAt ?? now }, now);
+  }
+  sql.exec("UPDATE credentials SET revoked_at = ?, revoked_by = ? WHERE credential_id = ?", now, by, credentialId);
+  sql.exec("UPDATE authority SET credential_epoch = credential_epoch + 1");
+  return true;
+}
+
+export function listFreezes(sql: SqlStorage): readonly Freeze[] {
+  return sql
+    .exec("SELECT * FROM freezes")
+    .toArray()
+    .map((row) => ({
+      scope: String(row["scope"]),
+      reason: String(row["reason"]),
+      frozenBy: String(row["frozen_by"]),
+      role: String(row["role"]),
+      since: Number(row["since"]),
+    }));
+}
+
+/** The freeze that covers a write by `subject` of `action`, as a refusal; null where none does. */
+export function freezeRefusal(freezes: readonly Freeze[], subject: string, action: string): Refusal | null {
+  const hit = freezes.find((f) => f.scope === "tenant" || f.scope === `principal:${subject}` || f.scope === `action:${action}`);
+  return hit === undefined
+    ? null
+    : { kind: "frozen", frozen_by: hit.frozenBy, reason: hit.reason, since: new Date(hit.since).toISOString() };
+}
+
+function asDigest(value: SqlStorageValue | undefined): Digest {
+  assert(typeof value === "string" && value.startsWith("sha256:"), "authority columns are digests");
+  return `sha256:${value.slice("sha256:".length)}`;
+}

@@ -1,0 +1,167 @@
+import type { AuditEntry } from "../audit/record.ts";
+import type { UpstreamCall } from "../catalogue/types.ts";
+import type { JsonObject } from "../platform/json.ts";
+import type { PrincipalClass } from "../identity/principal.ts";
+import type { ContextField } from "../policy/types.ts";
+import type { Refusal, Nearest } from "../refusal.ts";
+import type { Digest, EpochMs, Micros, Tier } from "../vocabulary.ts";
+
+/**
+ * What crosses between Worker and TenantLedger. Plain data only. The version travels with every call: a Worker and an
+ * object of different builds either agree on it or the call is refused.
+ */
+export const LEDGER_RPC_VERSION = 1;
+
+/** Which documents and credentials a decision was made under. The ledger's own values are the authority. */
+export type Authority = {
+  readonly policy: Digest;
+  readonly people: Digest;
+  readonly catalogue: Digest;
+  readonly prices: Digest;
+  readonly credentialEpoch: number;
+};
+
+/** What a Worker needs to judge a tenant's requests, besides the documents themselves. */
+export type LedgerSnapshot = {
+  readonly authority: Authority;
+  readonly version: number;
+  /** Ids of unexpired revoked credentials: refused on reads within the snapshot's age, on writes at once. */
+  readonly revoked: readonly string[];
+  readonly freezes: readonly Freeze[];
+};
+
+export type Freeze = {
+  /** `tenant`, `principal:<subject>` or `action:<action>`. */
+  readonly scope: string;
+  readonly reason: string;
+  readonly frozenBy: string;
+  readonly role: string;
+  readonly since: EpochMs;
+};
+
+export type Requester = {
+  readonly subject: string;
+  readonly class: PrincipalClass;
+  readonly owner: string;
+  readonly issuer: string;
+  readonly credentialId: string;
+  /** Whether the credential must be on the ledger's own list (API keys), or only not on its revoked list (JWTs). */
+  readonly listed: boolean;
+};
+
+/** Caps of the policy and the zone in which days and months are counted. */
+export type BudgetTerms = { readonly timezone: string; readonly dailyCapMicros: Micros; readonly monthlyCapMicros: Micros };
+
+export type AdmissionCost =
+  | { readonly kind: "none" }
+  | { readonly kind: "priced"; readonly ceilingMicros: Micros; readonly priceVersion: string; readonly durationMs: number | null };
+
+/** What the decided tier still asks for. */
+export type Requirement =
+  | { readonly kind: "none" }
+  | { readonly kind: "receipt" }
+  | {
+      readonly kind: "approval";
+      readonly needed: number;
+      readonly approvers: readonly Approver[];
+      readonly missingContext: readonly ContextField[];
+      readonly timeoutMs: number;
+      /** Digest of everything that decides this action besides the request itself. */
+      readonly ruleDigest: Digest;
+    };
+
+export type Approver = { readonly handle: string; readonly subject: string };
+
+export type RequestContext = {
+  readonly reason: string | null;
+  readonly evidence: string | null;
+  readonly evidenceRef: string | null;
+  readonly backOut: string | null;
+  readonly incident: string | null;
+};
+
+/** An approval token whose signature, type and dates the Worker has verified. */
+export type PresentedToken = { readonly jti: string; readonly approvalId: string; readonly approvalDigest: string };
+
+export type AdmissionRequest = {
+  readonly rpcVersion: number;
+  readonly requestId: string;
+  readonly authority: Authority;
+  readonly requester: Requester;
+  readonly action: string;
+  readonly tier: Tier;
+  readonly requestDigest: Digest;
+  /** The request as it will be sent, kept until its outcome is known: a look-up is made from it. Null: upstream has none. */
+  readonly sent: UpstreamCall | null;
+  /** The one resource that the request changes, null for creations: one change in flight per resource. */
+  readonly resource: string | null;
+  readonly cost: AdmissionCost;
+  readonly budget: BudgetTerms;
+  readonly nearest: Nearest | null;
+  readonly context: RequestContext;
+  readonly handles: {
+    readonly idempotencyKey: string | null;
+    /** Replay by request digest within a stated window although no key was sent. */
+    readonly byDigest: boolean;
+    readonly receipt: string | null;
+    readonly tokens: readonly PresentedToken[];
+    /** Why a presented token is no good; it counts where the order of refusals comes to approvals. */
+    readonly tokenFault: Refusal | null;
+  };
+  readonly requirement: Requirement;
+  /** What the Worker has already refused. Replay and freeze come first in the order of refusals, so the ledger is asked. */
+  readonly refusal: Refusal | null;
+  /** The audit record as known so far, and what approvers are shown (redacted, rendered by the gate). */
+  readonly entry: AuditEntry;
+  readonly shown: JsonObject;
+};
+
+export type BudgetWindowView = {
+  readonly window: string;
+  readonly cap_usd: number;
+  readonly settled_usd: number;
+  readonly held_usd: number;
+  readonly remaining_usd: number;
+  readonly resets_at: string;
+  readonly cap_micros: Micros;
+  readonly settled_micros: Micros;
+  readonly held_micros: Micros;
+  readonly remaining_micros: Micros;
+};
+export type BudgetView = { readonly daily: BudgetWindowView; readonly monthly: BudgetWindowView };
+
+/** A finished operation as it is replayed. */
+export type StoredOutcome = {
+  readonly requestId: string;
+  readonly state: "succeeded" | "failed" | "unknown";
+  readonly response: StoredResponse | null;
+};
+export type StoredResponse = { readonly status: number; readonly contentType: string | null; readonly body: string };
+
+export type AdmissionOutcome =
+  | { readonly kind: "admitted"; readonly budget: BudgetView; readonly approvalId: string | null; readonly approvers: readonly string[]; readonly context: RequestContext }
+  | { readonly kind: "replay"; readonly outcome: StoredOutcome; readonly budget: BudgetView }
+  | { readonly kind: "refused"; readonly refusal: Refusal; readonly budget: BudgetView | null }
+  /** The Worker judged under documents that are no longer in force: judge again under the current snapshot. */
+  | { readonly kind: "stale" };
+
+export type PlanOutcome =
+  | {
+      readonly kind: "planned";
+      readonly before: BudgetView;
+      readonly after: BudgetView;
+      readonly eligible: number;
+      readonly receipt: { readonly receipt: string; readonly expiresAt: EpochMs } | null;
+    }
+  | { readonly kind: "refused"; readonly refusal: Refusal; readonly budget: BudgetView | null }
+  | { readonly kind: "stale" };
+
+/** How a dispatch ended, as the Worker saw it. `not-sent`: `fetch` was provably never called. */
+export type Conclusion = {
+  readonly requestId: string;
+  readonly outcome: "succeeded" | "failed" | "unknown" | "not-sent";
+  readonly upstreamStatus: number | null;
+  readonly resource: string | null;
+  readonly response: StoredResponse | null;
+  readonly detail: string | null;
+};

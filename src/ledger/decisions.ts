@@ -1,0 +1,248 @@
+import { appendEntry } from "../audit/journal.ts";
+import { blankEntry, type AuditEntry } from "../audit/record.ts";
+import type { PrincipalClass } from "../identity/principal.ts";
+import { newId } from "../platform/ids.ts";
+import type { ContextField } from "../policy/types.ts";
+import type { Refusal } from "../refusal.ts";
+import { TIERS, type EpochMs } from "../vocabulary.ts";
+import type { AdmissionScope } from "./admission.ts";
+import {
+  approvalById,
+  approvalDigest,
+  decisionsOf,
+  eligibleApprovers,
+  grantApproval,
+  GRANT_LIFETIME_MS,
+  type Approval,
+  type ApprovalTerms,
+  type Decision,
+} from "./approvals.ts";
+import { budgetExceeded, reserve, shortages } from "./budget.ts";
+import type { Approver, BudgetTerms, RequestContext } from "./contract.ts";
+import { plan } from "./due.ts";
+import { endApproval } from "./proposals.ts";
+
+/** The person who decides, as authenticated: nobody can decide in another's name. */
+export type Decider = {
+  readonly subject: string;
+  readonly class: PrincipalClass;
+  readonly credentialId: string;
+  readonly demo: boolean;
+};
+
+export type DecisionRequest = {
+  readonly requestId: string;
+  readonly approvalId: string;
+  readonly decider: Decider;
+  readonly decision: "approve" | "deny";
+  readonly comment: string | null;
+  /** Who may decide this proposal's tier under the policy in force now. */
+  readonly approvers: readonly Approver[];
+};
+
+export type ApprovalWithDecisions = { readonly approval: Approval; readonly decisions: readonly Decision[] };
+
+export type DecisionOutcome =
+  | ({ readonly kind: "recorded" } & ApprovalWithDecisions)
+  | { readonly kind: "refused"; readonly refusal: Refusal };
+
+/**
+ * Records one person's decision. Counts only people who are on the list now and are neither requester, owner nor issuer;
+ * one decision per person; any denial vetoes; terminal states never move. Refused attempts are journaled too. Run inside
+ * `transactionSync`.
+ */
+export function decide(scope: AdmissionScope, request: DecisionRequest): DecisionOutcome {
+  const { sql, now } = scope;
+  const approval = approvalById(sql, request.approvalId);
+  if (approval === null) return refused({ kind: "not-found" });
+  const why = ineligible(approval, request);
+  if (why !== null) {
+    journalDecision(scope, approval, request, "not-eligible", why);
+    return refused({ kind: "not-eligible", reason: why });
+  }
+  const given = decisionsOf(sql, approval.id);
+  const mine = given.find((d) => d.subject === request.decider.subject);
+  if (mine?.decision === request.decision) return { kind: "recorded", approval, decisions: given };
+  if (approval.state !== "pending") return refused(alreadyDecided(approval, given));
+  if (approval.expiresAt <= now) {
+    endApproval(sql, scope.place, approval, "expired", ledgerEntry(approval, request, now), now);
+    return refused({ kind: "approval-expired", reason: "The proposal expired before it was decided." });
+  }
+  sql.exec(
+    `INSERT INTO decisions (approval_id, subject, decision, comment, credential_id, demo, decided_at) VALUES (?, ?, ?, ?, ?, ?, ?)
+     ON CONFLICT (approval_id, subject) DO UPDATE SET decision = excluded.decision, comment = excluded.comment, decided_at = excluded.decided_at`,
+    approval.id,
+    request.decider.subject,
+    request.decision,
+    request.comment,
+    request.decider.credentialId,
+    request.decider.demo ? 1 : 0,
+    now,
+  );
+  journalDecision(scope, approval, request, request.decision, request.comment);
+  if (request.decision === "deny") {
+    endApproval(sql, scope.place, approval, "denied", ledgerEntry(approval, request, now), now);
+  } else {
+    grantIfComplete(scope, approval, request);
+  }
+  return { kind: "recorded", approval: approvalById(sql, approval.id) ?? approval, decisions: decisionsOf(sql, approval.id) };
+}
+
+/** Grants when enough people who are eligible *now* have approved; earlier approvals of people since removed do not count. */
+function grantIfComplete(scope: AdmissionScope, approval: Approval, request: DecisionRequest): void {
+  const { sql, now } = scope;
+  const eligible = new Set(eligibleApprovers(request.approvers, requesterOf(approval)).map((a) => a.subject));
+  const approving = decisionsOf(sql, approval.id).filter((d) => d.decision === "approve" && eligible.has(d.subject));
+  if (approving.length < approval.needed) return;
+  const expiresAt = now + Math.min(GRANT_LIFETIME_MS, approval.timeoutMs);
+  grantApproval(sql, approval.id, newId("grt"), expiresAt, now);
+  plan(sql, "approval-expiry", approval.id, expiresAt);
+  appendEntry(
+    sql,
+    scope.place,
+    `${approval.id}/approved`,
+    { ...ledgerEntry(approval, request, now), reason_code: "approved", approvers: approving.map((d) => d.subject) },
+    now,
+  );
+}
+
+const requesterOf = (approval: Approval): { subject: string; owner: string; issuer: string } => ({
+  subject: approval.principal,
+  owner: approval.owner,
+  issuer: approval.issuer,
+});
+
+function ineligible(approval: Approval, request: DecisionRequest): string | null {
+  const { subject, class: deciderClass } = request.decider;
+  if (deciderClass !== "person") return "Only people decide; this credential is not a person's.";
+  if (subject === approval.principal) return "The requester cannot decide its own request.";
+  if (subject === approval.owner) return "The owner of the requesting credential cannot decide its requests.";
+  if (subject === approval.issuer) return "The issuer of the requesting credential cannot decide its requests.";
+  if (!request.approvers.some((a) => a.subject === subject)) return "This person is not an approver of this tier.";
+  return approval.state === "draft" ? "The draft still lacks context; it cannot be decided yet." : null;
+}
+
+const alreadyDecided = (approval: Approval, given: readonly Decision[]): Refusal => ({
+  kind: "already-decided",
+  state: approval.state,
+  decided_by: given.map((d) => d.subject),
+});
+
+/** Withdraws an open proposal or unused grant: by its requester or the owner of its credential. */
+export function withdraw(scope: AdmissionScope, request: { readonly requestId: string; readonly approvalId: string; readonly by: Decider }): DecisionOutcome {
+  const { sql, now } = scope;
+  const approval = approvalById(sql, request.approvalId);
+  if (approval === null || !isRequesterOrOwner(approval, request.by.subject)) return refused({ kind: "not-found" });
+  if (approval.state !== "draft" && approval.state !== "pending" && approval.state !== "approved") {
+    return refused(alreadyDecided(approval, decisionsOf(sql, approval.id)));
+  }
+  const entry = { ...storedEntry(sql, approval), principal: request.by.subject, principal_class: request.by.class };
+  endApproval(sql, scope.place, approval, "withdrawn", entry, now);
+  return { kind: "recorded", approval: approvalById(sql, approval.id) ?? approval, decisions: decisionsOf(sql, approval.id) };
+}
+
+/**
+ * Completes a draft into a pending proposal: context comes in, the money is held, the clock of the proposal starts. One
+ * transaction; nothing changes when required context is still missing or the windows have no room.
+ */
+export function completeDraft(
+  scope: AdmissionScope,
+  request: {
+    readonly approvalId: string;
+    readonly by: string;
+    readonly context: RequestContext;
+    readonly required: readonly ContextField[];
+    readonly budget: BudgetTerms;
+    readonly action: string;
+  },
+): DecisionOutcome {
+  const { sql, now } = scope;
+  const approval = approvalById(sql, request.approvalId);
+  if (approval === null || !isRequesterOrOwner(approval, request.by)) return refused({ kind: "not-found" });
+  if (approval.state !== "draft") return refused(alreadyDecided(approval, decisionsOf(sql, approval.id)));
+  if (approval.expiresAt <= now) return refused({ kind: "approval-expired", reason: "The draft expired before it was completed." });
+  const terms: ApprovalTerms = {
+    ...approval.terms,
+    reason: request.context.reason ?? approval.terms.reason,
+    evidence: request.context.evidence ?? approval.terms.evidence,
+    backOut: request.context.backOut ?? approval.terms.backOut,
+    incident: request.context.incident ?? approval.terms.incident,
+  };
+  const present = { reason: terms.reason, evidence: terms.evidence ?? terms.evidenceRef, back_out: terms.backOut };
+  const missing = request.required.filter((field) => present[field] === null);
+  if (missing.length > 0) return refused({ kind: "reason-required", missing });
+  const short = shortages(sql, scope.windows, request.budget, approval.ceilingMicros, null);
+  if (short.length > 0) return refused(budgetExceeded(short, null));
+  const expiresAt = now + approval.timeoutMs;
+  const entry: AuditEntry = {
+    ...storedEntry(sql, approval),
+    time: new Date(now).toISOString(),
+    reason: terms.reason,
+    evidence: terms.evidence,
+    back_out: terms.backOut,
+    incident: terms.incident,
+  };
+  sql.exec(
+    "UPDATE approvals SET state = 'pending', terms = ?, entry = ?, approval_digest = ?, expires_at = ? WHERE id = ?",
+    JSON.stringify(terms),
+    JSON.stringify(entry),
+    approvalDigest(approval.requestDigest, terms),
+    expiresAt,
+    approval.id,
+  );
+  reserve(sql, { id: approval.id, state: "held", principal: approval.principal, action: request.action }, scope.windows, approval.ceilingMicros, now);
+  plan(sql, "approval-expiry", approval.id, expiresAt);
+  appendEntry(
+    sql,
+    scope.place,
+    `${approval.id}/completed`,
+    { ...entry, kind: "proposal", decision: null, reason_code: "opened", approval_id: approval.id, outcome: null },
+    now,
+  );
+  return { kind: "recorded", approval: approvalById(sql, approval.id) ?? approval, decisions: [] };
+}
+
+/** Expires an open approval whose time has come; one whose end was moved by a decision waits for its later job. */
+export function expireApproval(scope: Pick<AdmissionScope, "sql" | "place" | "now">, approvalId: string): void {
+  const approval = approvalById(scope.sql, approvalId);
+  if (approval === null || approval.expiresAt > scope.now) return;
+  endApproval(scope.sql, scope.place, approval, "expired", storedEntry(scope.sql, approval), scope.now);
+}
+
+const isRequesterOrOwner = (approval: Approval, subject: string): boolean =>
+  subject === approval.principal || subject === approval.owner;
+
+/** The entry of the request that opened the proposal: written by `insertApproval`. */
+function storedEntry(sql: SqlStorage, approval: Approval): AuditEntry {
+  return JSON.parse(String(sql.exec("SELECT entry FROM approvals WHERE id = ?", approval.id).one()["entry"]));
+}
+
+function ledgerEntry(approval: Approval, request: DecisionRequest, now: EpochMs): AuditEntry {
+  const action = approval.shown["action"];
+  return {
+    ...blankEntry("decision", request.requestId, now),
+    principal: request.decider.subject,
+    principal_class: request.decider.class,
+    credential_id: request.decider.credentialId,
+    demo: request.decider.demo,
+    action: typeof action === "string" ? action : null,
+    tier: TIERS.find((tier) => tier === approval.tier) ?? null,
+    request_digest: `sha256:${approval.requestDigest.slice("sha256:".length)}`,
+    approval_id: approval.id,
+    reason: approval.terms.reason,
+    incident: approval.terms.incident,
+    cost_micros: approval.ceilingMicros,
+  };
+}
+
+function journalDecision(scope: AdmissionScope, approval: Approval, request: DecisionRequest, code: string, detail: string | null): void {
+  appendEntry(
+    scope.sql,
+    scope.place,
+    `${approval.id}/${request.requestId}/${code}`,
+    { ...ledgerEntry(approval, request, scope.now), reason_code: code, detail },
+    scope.now,
+  );
+}
+
+const refused = (refusal: Refusal): DecisionOutcome => ({ kind: "refused", refusal });

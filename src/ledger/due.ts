@@ -1,0 +1,40 @@
+import type { EpochMs } from "../vocabulary.ts";
+
+/**
+ * What the ledger has to do later. `dispatch-deadline`: a dispatch without conclusion becomes unknown. `reconcile`: ask
+ * the outbox to look an unknown outcome up. `ceiling`: a committed hold whose run time is over settles at its ceiling.
+ * `approval-expiry`: an open proposal or unused grant ends. `prune`: old idempotency keys and receipts go.
+ */
+export const JOBS = ["dispatch-deadline", "reconcile", "ceiling", "approval-expiry", "prune"] as const;
+export type Job = (typeof JOBS)[number];
+export type DueRow = { readonly at: EpochMs; readonly job: Job; readonly ref: string };
+
+/**
+ * Plans a job. Jobs are never cancelled: when one comes due it looks at the row it is about and does nothing if that
+ * has moved on, so a job can neither be lost nor do harm by firing late or twice.
+ */
+export function plan(sql: SqlStorage, job: Job, ref: string, at: EpochMs): void {
+  sql.exec("INSERT OR IGNORE INTO due (at, job, ref) VALUES (?, ?, ?)", at, job, ref);
+}
+
+/** The jobs due at `now`, earliest first, at most `limit`. */
+export function dueAt(sql: SqlStorage, now: EpochMs, limit: number): readonly DueRow[] {
+  return sql
+    .exec("SELECT at, job, ref FROM due WHERE at <= ? ORDER BY at LIMIT ?", now, limit)
+    .toArray()
+    .flatMap((row) => {
+      const job = JOBS.find((known) => known === row["job"]);
+      return job === undefined ? [] : [{ at: Number(row["at"]), job, ref: String(row["ref"]) }];
+    });
+}
+
+/** Strikes a job off after it was done. */
+export function done(sql: SqlStorage, row: DueRow): void {
+  sql.exec("DELETE FROM due WHERE at = ? AND job = ? AND ref = ?", row.at, row.job, row.ref);
+}
+
+/** When the next job is due, null when none is. */
+export function nextDue(sql: SqlStorage): EpochMs | null {
+  const row = sql.exec("SELECT min(at) AS at FROM due").one();
+  return row["at"] === null ? null : Number(row["at"]);
+}

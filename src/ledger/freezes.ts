@@ -1,0 +1,26 @@
+import type { Freeze } from "./contract.ts";
+import type { Refused } from "./ledger-port.ts";
+
+/** Sets a freeze; one per scope, the newest reason wins. Effective for the next admission of this tenant. */
+export function setFreeze(sql: SqlStorage, freeze: Freeze): void {
+  sql.exec(
+    `INSERT INTO freezes (scope, reason, frozen_by, role, since) VALUES (?, ?, ?, ?, ?)
+     ON CONFLICT (scope) DO UPDATE SET reason = excluded.reason, frozen_by = excluded.frozen_by, role = excluded.role, since = excluded.since`,
+    freeze.scope,
+    freeze.reason,
+    freeze.frozenBy,
+    freeze.role,
+    freeze.since,
+  );
+}
+
+/** Lifts a freeze. Needs the role that set it, or security: an operator cannot undo what security stopped. */
+export function liftFreeze(sql: SqlStorage, scope: string, roles: readonly string[]): { kind: "done" } | Refused {
+  const row = sql.exec("SELECT role FROM freezes WHERE scope = ?", scope).toArray()[0];
+  if (row === undefined) return { kind: "refused", refusal: { kind: "not-found" } };
+  if (!roles.includes(String(row["role"])) && !roles.includes("security")) {
+    return { kind: "refused", refusal: { kind: "not-eligible", reason: `Only role ${String(row["role"])} or security lifts this freeze.` } };
+  }
+  sql.exec("DELETE FROM freezes WHERE scope = ?", scope);
+  return { kind: "done" };
+}

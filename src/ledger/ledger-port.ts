@@ -1,0 +1,87 @@
+import type { AuditEntry } from "../audit/record.ts";
+import type { Refusal } from "../refusal.ts";
+import type { EpochMs } from "../vocabulary.ts";
+import type { ApprovalWithDecisions, Decider, DecisionOutcome, DecisionRequest } from "./decisions.ts";
+import type { VersionTerms } from "./authority.ts";
+import type {
+  AdmissionOutcome,
+  AdmissionRequest,
+  Authority,
+  BudgetTerms,
+  BudgetView,
+  Conclusion,
+  Freeze,
+  LedgerSnapshot,
+  PlanOutcome,
+  RequestContext,
+} from "./contract.ts";
+import type { PolicyVersion } from "./versions.ts";
+import type { ContextField } from "../policy/types.ts";
+
+export type CredentialRow = {
+  readonly credentialId: string;
+  readonly subject: string;
+  readonly record: string;
+  readonly createdAt: EpochMs;
+  readonly expiresAt: EpochMs;
+  readonly revokedAt: EpochMs | null;
+};
+
+export type OperationView = {
+  readonly requestId: string;
+  readonly principal: string;
+  readonly action: string | null;
+  readonly state: string;
+  readonly resource: string | null;
+  readonly reservation: { readonly state: string; readonly ceilingMicros: number; readonly settledMicros: number | null } | null;
+  readonly admittedAt: EpochMs;
+  readonly completedAt: EpochMs | null;
+  readonly upstreamStatus: number | null;
+};
+
+export type Refused = { readonly kind: "refused"; readonly refusal: Refusal };
+export type Stale = { readonly kind: "stale" };
+
+/** Who did an administrative act, for its journal record. */
+export type Actor = { readonly subject: string; readonly class: string; readonly credentialId: string; readonly demo: boolean; readonly roles: readonly string[] };
+
+/** Everything that can be asked of a tenant's ledger. The Durable Object implements it; nothing else holds this state. */
+export interface LedgerPort {
+  snapshot(): Promise<LedgerSnapshot | null>;
+  admit(request: AdmissionRequest): Promise<AdmissionOutcome>;
+  plan(request: AdmissionRequest, issue: boolean): Promise<PlanOutcome>;
+  conclude(conclusion: Conclusion): Promise<void>;
+  reconcile(finding: { requestId: string; verdict: "happened" | "absent" | "unknown"; resource: string | null }): Promise<void>;
+  budget(terms: BudgetTerms): Promise<BudgetView>;
+  operation(requestId: string): Promise<OperationView | null>;
+  approvals(state: string | null, limit: number): Promise<readonly ApprovalWithDecisions[]>;
+  approval(id: string): Promise<ApprovalWithDecisions | null>;
+  decide(authority: Authority, request: DecisionRequest): Promise<DecisionOutcome | Stale>;
+  withdraw(request: { requestId: string; approvalId: string; by: Decider }): Promise<DecisionOutcome>;
+  completeDraft(
+    authority: Authority,
+    request: { approvalId: string; by: string; context: RequestContext; required: readonly ContextField[]; budget: BudgetTerms; action: string },
+  ): Promise<DecisionOutcome | Stale>;
+  bootstrap(request: {
+    tenant: string;
+    requestId: string;
+    terms: VersionTerms;
+    operator: { credentialId: string; subject: string; record: string; expiresAt: EpochMs };
+  }): Promise<{ kind: "done" } | Refused>;
+  addCredential(actor: Actor, requestId: string, credential: { credentialId: string; subject: string; record: string; expiresAt: EpochMs }): Promise<void>;
+  credentials(): Promise<readonly CredentialRow[]>;
+  revokeCredential(actor: Actor, requestId: string, credentialId: string): Promise<boolean>;
+  addVersion(actor: Actor, requestId: string, terms: VersionTerms, reason: string, gitCommit: string | null): Promise<number>;
+  versions(): Promise<readonly PolicyVersion[]>;
+  activate(actor: Actor, requestId: string, version: number): Promise<{ kind: "done" } | Refused>;
+  freeze(actor: Actor, requestId: string, freeze: Omit<Freeze, "frozenBy" | "since" | "role">): Promise<void>;
+  unfreeze(actor: Actor, requestId: string, scope: string): Promise<{ kind: "done" } | Refused>;
+  /** Journals an entry of the gate's own (an administrative refusal, say) that belongs to the ledger's log. */
+  record(entryId: string, entry: AuditEntry): Promise<void>;
+}
+
+/** The ledger of one tenant. The object's name is the tenant id, which comes from the credential alone. */
+export function ledgerOf(namespace: DurableObjectNamespace, tenant: string): LedgerPort {
+  // The one place where the untyped RPC stub gets its type: tenant-ledger.do.ts `implements LedgerPort`.
+  return namespace.getByName(tenant) as unknown as LedgerPort;
+}

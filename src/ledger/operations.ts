@@ -1,0 +1,195 @@
+import { appendEntry, type Place } from "../audit/journal.ts";
+import type { AuditEntry } from "../audit/record.ts";
+import type { JsonObject } from "../platform/json.ts";
+import type { UpstreamCall } from "../catalogue/types.ts";
+import type { LookUpJob } from "../outbox/port.ts";
+import type { Digest, EpochMs } from "../vocabulary.ts";
+import { findReservation, moveReservation, resolveReservation } from "./budget.ts";
+import type { Conclusion } from "./contract.ts";
+import { plan } from "./due.ts";
+
+/** Waits between look-ups of an unknown outcome: double from one grace period to an hour. */
+const LOOK_UP_MAX_WAIT_MS = 3_600_000;
+
+type Stored = {
+  readonly state: string;
+  readonly resource: string | null;
+  readonly durationMs: number | null;
+  readonly entry: AuditEntry;
+  readonly admittedAt: EpochMs;
+  readonly absentSince: EpochMs | null;
+  readonly lookUps: number;
+  readonly sent: UpstreamCall | null;
+  readonly catalogue: Digest;
+};
+
+function load(sql: SqlStorage, requestId: string): Stored | null {
+  const row = sql.exec("SELECT * FROM operations WHERE request_id = ?", requestId).toArray()[0];
+  if (row === undefined) return null;
+  return {
+    state: String(row["state"]),
+    resource: row["resource"] === null ? null : String(row["resource"]),
+    durationMs: row["duration_ms"] === null ? null : Number(row["duration_ms"]),
+    // Serialised by admission.ts itself.
+    entry: JSON.parse(String(row["entry"])),
+    admittedAt: Number(row["admitted_at"]),
+    absentSince: row["absent_since"] === null ? null : Number(row["absent_since"]),
+    lookUps: Number(row["look_ups"]),
+    sent: row["sent"] === null ? null : JSON.parse(String(row["sent"])),
+    catalogue: `sha256:${String(row["catalogue"]).slice("sha256:".length)}`,
+  };
+}
+
+/**
+ * Books how a dispatch ended, once: outcome, hold and audit record in one transaction (run inside `transactionSync`).
+ * A second conclusion changes nothing. `unknown` keeps the hold and plans the first look-up; a definite failure or a
+ * request never sent releases it; success commits the ceiling for as long as the resource may run.
+ *
+ * A crash before this leaves `dispatching`, which the dispatch deadline turns into `unknown`.
+ */
+export function conclude(sql: SqlStorage, place: Place, conclusion: Conclusion, graceMs: number, now: EpochMs): void {
+  const operation = load(sql, conclusion.requestId);
+  if (operation === null || (operation.state !== "dispatching" && operation.state !== "unknown")) return;
+  if (operation.state === "unknown" && conclusion.outcome === "unknown") return;
+  const completed = conclusion.outcome !== "unknown";
+  sql.exec(
+    `UPDATE operations SET state = ?, completed_at = ?, upstream_status = ?, response = coalesce(?, response),
+       resource = coalesce(?, resource), sent = CASE WHEN ? THEN NULL ELSE sent END WHERE request_id = ?`,
+    conclusion.outcome,
+    completed ? now : null,
+    conclusion.upstreamStatus,
+    conclusion.response === null ? null : JSON.stringify(conclusion.response),
+    conclusion.resource,
+    completed ? 1 : 0,
+    conclusion.requestId,
+  );
+  settleHold(sql, operation, conclusion, now);
+  if (completed) sql.exec("DELETE FROM busy_resources WHERE request_id = ?", conclusion.requestId);
+  else plan(sql, "reconcile", conclusion.requestId, now + graceMs);
+  appendEntry(
+    sql,
+    place,
+    `${conclusion.requestId}/${completed ? "outcome" : "unknown"}`,
+    {
+      ...operation.entry,
+      kind: completed ? "outcome" : "unknown",
+      time: new Date(now).toISOString(),
+      outcome: conclusion.outcome,
+      detail: conclusion.detail,
+      upstream_status: conclusion.upstreamStatus,
+      reservation: reservationMember(sql, conclusion.requestId),
+      duration_ms: now - operation.admittedAt,
+    },
+    now,
+  );
+}
+
+function settleHold(sql: SqlStorage, operation: Stored, conclusion: Conclusion, now: EpochMs): void {
+  const id = conclusion.requestId;
+  const ceiling = findReservation(sql, id)?.ceilingMicros ?? 0;
+  switch (conclusion.outcome) {
+    case "unknown":
+      return moveReservation(sql, id, "unknown", "outcome not seen");
+    case "failed":
+      return void resolveReservation(sql, id, "released", 0, "refused by the control plane", now);
+    case "not-sent":
+      return void resolveReservation(sql, id, "released", 0, "never sent", now);
+    case "succeeded":
+      if (ceiling > 0 && operation.durationMs !== null) {
+        moveReservation(sql, id, "committed", "running");
+        plan(sql, "ceiling", id, now + operation.durationMs);
+      } else {
+        resolveReservation(sql, id, "settled", ceiling, ceiling === 0 ? "free" : "ceiling", now);
+      }
+  }
+}
+
+/** A dispatch whose deadline passed in silence: nobody can know whether it was sent, so it is unknown. */
+export function dispatchDeadline(sql: SqlStorage, place: Place, requestId: string, graceMs: number, now: EpochMs): void {
+  if (load(sql, requestId)?.state !== "dispatching") return;
+  conclude(
+    sql,
+    place,
+    { requestId, outcome: "unknown", upstreamStatus: null, resource: null, response: null, detail: "no outcome was reported in time" },
+    graceMs,
+    now,
+  );
+}
+
+/** A committed hold whose run time is over, with nothing heard of its real cost: settled at the ceiling, and flagged. */
+export function settleAtCeiling(sql: SqlStorage, place: Place, requestId: string, now: EpochMs): void {
+  const reservation = findReservation(sql, requestId);
+  const operation = load(sql, requestId);
+  if (reservation?.state !== "committed" || operation === null) return;
+  resolveReservation(sql, requestId, "settled", reservation.ceilingMicros, "ceiling, unresolved", now);
+  appendEntry(
+    sql,
+    place,
+    `${requestId}/settlement`,
+    {
+      ...operation.entry,
+      kind: "settlement",
+      time: new Date(now).toISOString(),
+      decision: null,
+      reason_code: "ceiling-unresolved",
+      reservation: reservationMember(sql, requestId),
+      outcome: "settled",
+    },
+    now,
+  );
+}
+
+/** What the outbox needs to look an unknown outcome up; null when it is resolved, or when upstream has no way to ask. */
+export function unknownOperation(sql: SqlStorage, requestId: string): Pick<LookUpJob, "catalogue" | "sent"> | null {
+  const operation = load(sql, requestId);
+  if (operation === null || operation.state !== "unknown" || operation.sent === null) return null;
+  return { catalogue: operation.catalogue, sent: operation.sent };
+}
+
+/** Plans the next look-up, backing off; called before the look-up, so that a lost one is not the last. */
+export function planNextLookUp(sql: SqlStorage, requestId: string, graceMs: number, now: EpochMs): void {
+  const lookUps = load(sql, requestId)?.lookUps ?? 0;
+  sql.exec("UPDATE operations SET look_ups = look_ups + 1 WHERE request_id = ?", requestId);
+  // The second look must come a whole grace period after the first, so the back-off starts only after it.
+  const wait = Math.min(LOOK_UP_MAX_WAIT_MS, graceMs * 2 ** Math.max(0, Math.min(lookUps - 1, 12)));
+  plan(sql, "reconcile", requestId, now + wait);
+}
+
+/**
+ * Books what a look-up proved. `happened`: the operation succeeded. `absent`: releases the hold only when a look-up at
+ * least a grace period earlier said so too (upstream may list late). `unknown` forgets an earlier absence.
+ */
+export function reconcile(
+  sql: SqlStorage,
+  place: Place,
+  finding: { readonly requestId: string; readonly verdict: "happened" | "absent" | "unknown"; readonly resource: string | null },
+  graceMs: number,
+  now: EpochMs,
+): void {
+  const { requestId, verdict } = finding;
+  const operation = load(sql, requestId);
+  if (operation === null || operation.state !== "unknown") return;
+  const base = { requestId, upstreamStatus: null, resource: finding.resource, response: null };
+  if (verdict === "happened") {
+    conclude(sql, place, { ...base, outcome: "succeeded", detail: "found by look-up" }, graceMs, now);
+  } else if (verdict === "unknown") {
+    sql.exec("UPDATE operations SET absent_since = NULL WHERE request_id = ?", requestId);
+  } else if (operation.absentSince === null) {
+    sql.exec("UPDATE operations SET absent_since = ? WHERE request_id = ?", now, requestId);
+  } else if (now - operation.absentSince >= graceMs) {
+    conclude(sql, place, { ...base, outcome: "failed", detail: "absent in two look-ups a grace period apart" }, graceMs, now);
+  }
+}
+
+function reservationMember(sql: SqlStorage, id: string): JsonObject | null {
+  const reservation = findReservation(sql, id);
+  if (reservation === null) return null;
+  return {
+    id,
+    state: reservation.state,
+    daily: reservation.dailyWindow,
+    monthly: reservation.monthlyWindow,
+    held_micros: reservation.state === "settled" || reservation.state === "released" ? 0 : reservation.ceilingMicros,
+    settled_micros: reservation.settledMicros,
+  };
+}

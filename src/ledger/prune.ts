@@ -1,0 +1,19 @@
+import type { EpochMs } from "../vocabulary.ts";
+import { KEY_RETENTION_MS } from "./replay.ts";
+
+/** Once an hour is enough: retention is measured in days, and each run deletes a bounded number of rows. */
+export const PRUNE_EVERY_MS = 3_600_000;
+
+/** Receipts stay recognisable as spent or expired for a day, then go. */
+const RECEIPT_RETENTION_MS = 24 * 3_600_000;
+
+/**
+ * Drops what nothing may refer to any more: old receipts, old idempotency keys, and the stored responses behind them.
+ * Operations, reservations, windows and approvals stay: they are the books. A deleted receipt or key denies (positive
+ * records), it never re-opens anything.
+ */
+export function prune(sql: SqlStorage, now: EpochMs): void {
+  sql.exec("DELETE FROM receipts WHERE expires_at < ?", now - RECEIPT_RETENTION_MS);
+  sql.exec("DELETE FROM idempotency WHERE created_at < ?", now - KEY_RETENTION_MS);
+  sql.exec("UPDATE operations SET response = NULL WHERE response IS NOT NULL AND completed_at < ?", now - KEY_RETENTION_MS);
+}

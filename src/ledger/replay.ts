@@ -1,0 +1,149 @@
+import { assert } from "../platform/assert.ts";
+import type { Refusal } from "../refusal.ts";
+import type { EpochMs } from "../vocabulary.ts";
+import type { AdmissionRequest, StoredOutcome, StoredResponse } from "./contract.ts";
+
+/** How long a stored outcome answers a request without a key, counted from completion (wire contract, section 3). */
+export const KEYLESS_REPLAY_MS = 10 * 60_000;
+
+/** How long an idempotency key is remembered (contract: ≥ 24 h). */
+export const KEY_RETENTION_MS = 48 * 3_600_000;
+
+export const operationUrl = (requestId: string): string => `/_gate/v1/operations/${requestId}`;
+
+/** A row of `operations`. */
+export type Operation = {
+  readonly requestId: string;
+  readonly principal: string;
+  readonly requestDigest: string;
+  readonly state: "dispatching" | "succeeded" | "failed" | "unknown" | "not-sent";
+  readonly completedAt: EpochMs | null;
+  readonly response: StoredResponse | null;
+};
+
+type Replay =
+  | { readonly kind: "fresh" }
+  | { readonly kind: "replay"; readonly outcome: StoredOutcome }
+  | { readonly kind: "refused"; readonly refusal: Refusal };
+
+const FRESH: Replay = { kind: "fresh" };
+
+/**
+ * Whether the request repeats one that was already dispatched. A key decides alone; without one, a presented receipt or
+ * token, else the digest of a spent grant, replays to the same principal for ten minutes. With a *new* key, a spent
+ * receipt or token is a conflict. Nothing here ever leads to a second dispatch. Reads only.
+ */
+export function findReplay(sql: SqlStorage, request: AdmissionRequest, now: EpochMs): Replay {
+  const { idempotencyKey } = request.handles;
+  if (idempotencyKey !== null) {
+    const known = sql
+      .exec("SELECT request_id, request_digest FROM idempotency WHERE handle = ?", keyHandle(request.requester.subject, idempotencyKey))
+      .toArray()[0];
+    if (known !== undefined) {
+      if (known["request_digest"] !== request.requestDigest) return { kind: "refused", refusal: { kind: "idempotency-key-reused" } };
+      return answerFrom(findOperation(sql, String(known["request_id"])), null, now);
+    }
+  }
+  const spentBy = spentHandle(sql, request);
+  if (spentBy !== null) {
+    if (idempotencyKey !== null) return consumed(spentBy);
+    const operation = findOperation(sql, spentBy);
+    if (operation?.principal !== request.requester.subject || operation.requestDigest !== request.requestDigest) return consumed(spentBy);
+    return answerFrom(operation, KEYLESS_REPLAY_MS, now);
+  }
+  if (idempotencyKey === null && request.handles.receipt === null && request.handles.byDigest) {
+    const known = sql
+      .exec("SELECT request_id FROM idempotency WHERE handle = ?", digestHandle(request.requester.subject, request.requestDigest))
+      .toArray()[0];
+    const operation = known === undefined ? null : findOperation(sql, String(known["request_id"]));
+    if (operation !== null && !isStale(operation, now)) return answerFrom(operation, KEYLESS_REPLAY_MS, now);
+  }
+  return FRESH;
+}
+
+/** Remembers what this request may later be repeated by. Part of the admission transaction. */
+export function rememberHandles(sql: SqlStorage, request: AdmissionRequest, now: EpochMs): void {
+  const { subject } = request.requester;
+  const remember = (handle: string): void => {
+    sql.exec(
+      `INSERT INTO idempotency (handle, request_id, request_digest, created_at) VALUES (?, ?, ?, ?)
+       ON CONFLICT (handle) DO UPDATE SET request_id = excluded.request_id, request_digest = excluded.request_digest, created_at = excluded.created_at`,
+      handle,
+      request.requestId,
+      request.requestDigest,
+      now,
+    );
+  };
+  if (request.handles.idempotencyKey !== null) remember(keyHandle(subject, request.handles.idempotencyKey));
+  if (request.handles.byDigest) remember(digestHandle(subject, request.requestDigest));
+}
+
+// Subjects contain no newline (vocabulary.ts), so the pair cannot collide with another.
+const keyHandle = (subject: string, key: string): string => `key\n${subject}\n${key}`;
+const digestHandle = (subject: string, digest: string): string => `digest\n${subject}\n${digest}`;
+
+/** The request that spent the presented receipt or one of the presented tokens. */
+function spentHandle(sql: SqlStorage, request: AdmissionRequest): string | null {
+  if (request.handles.receipt !== null) {
+    const row = sql.exec("SELECT consumed_by FROM receipts WHERE receipt = ?", request.handles.receipt).toArray()[0];
+    if (row !== undefined && row["consumed_by"] !== null) return String(row["consumed_by"]);
+  }
+  for (const token of request.handles.tokens) {
+    const row = sql.exec("SELECT consumed_by FROM approvals WHERE grant_jti = ?", token.jti).toArray()[0];
+    if (row !== undefined && row["consumed_by"] !== null) return String(row["consumed_by"]);
+  }
+  return null;
+}
+
+const isStale = (operation: Operation, now: EpochMs): boolean =>
+  operation.state === "not-sent" || (operation.completedAt !== null && now > operation.completedAt + KEYLESS_REPLAY_MS);
+
+function answerFrom(operation: Operation | null, withinMs: number | null, now: EpochMs): Replay {
+  if (operation === null) return FRESH;
+  if (operation.state === "dispatching") {
+    return { kind: "refused", refusal: { kind: "idempotency-in-progress", operation_url: operationUrl(operation.requestId) } };
+  }
+  if (operation.state === "not-sent") {
+    return { kind: "refused", refusal: { kind: "unavailable", dependency: "upstream", cause: "the original request was never sent" } };
+  }
+  if (withinMs !== null && operation.completedAt !== null && now > operation.completedAt + withinMs) return consumed(operation.requestId);
+  return { kind: "replay", outcome: { requestId: operation.requestId, state: operation.state, response: operation.response } };
+}
+
+const consumed = (requestId: string): Replay => ({
+  kind: "refused",
+  refusal: { kind: "approval-consumed", operation_url: operationUrl(requestId) },
+});
+
+/** The operation of this request, null where nothing was admitted under this id. */
+export function findOperation(sql: SqlStorage, requestId: string): Operation | null {
+  const row = sql
+    .exec("SELECT request_id, principal, request_digest, state, completed_at, response FROM operations WHERE request_id = ?", requestId)
+    .toArray()[0];
+  if (row === undefined) return null;
+  return {
+    requestId: String(row["request_id"]),
+    principal: String(row["principal"]),
+    requestDigest: String(row["request_digest"]),
+    state: asOperationState(String(row["state"])),
+    completedAt: row["completed_at"] === null ? null : Number(row["completed_at"]),
+    response: row["response"] === null ? null : parseStoredResponse(String(row["response"])),
+  };
+}
+
+function asOperationState(text: string): Operation["state"] {
+  assert(
+    text === "dispatching" || text === "succeeded" || text === "failed" || text === "unknown" || text === "not-sent",
+    "an operation has a known state",
+  );
+  return text;
+}
+
+/** The ledger writes these rows itself; a shape it did not write is a bug, not input. */
+function parseStoredResponse(text: string): StoredResponse {
+  const value: unknown = JSON.parse(text);
+  assert(typeof value === "object" && value !== null && "status" in value && "body" in value && "contentType" in value, "stored response");
+  const { status, body, contentType } = value;
+  assert(typeof status === "number" && typeof body === "string", "stored response has status and body");
+  return { status, body, contentType: typeof contentType === "string" ? contentType : null };
+}

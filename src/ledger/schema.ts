@@ -1,0 +1,68 @@
+import { JOURNAL_SCHEMA } from "../audit/journal.ts";
+
+/**
+ * SQLite of the TenantLedger, in append-only steps (see docs/storage.md for owner, writer and lifetime of each table).
+ * CHECKs are a second line of defence: the transaction's own checks must never let them fire.
+ */
+export const LEDGER_SCHEMA: readonly string[] = [
+  `
+  CREATE TABLE authority (
+    only INTEGER PRIMARY KEY CHECK (only = 1),
+    tenant TEXT NOT NULL, version INTEGER NOT NULL,
+    policy TEXT NOT NULL, people TEXT NOT NULL, catalogue TEXT NOT NULL, prices TEXT NOT NULL,
+    daily_cap_micros INTEGER NOT NULL, monthly_cap_micros INTEGER NOT NULL,
+    credential_epoch INTEGER NOT NULL
+  );
+  CREATE TABLE versions (
+    version INTEGER PRIMARY KEY, policy TEXT NOT NULL, people TEXT NOT NULL, catalogue TEXT NOT NULL, prices TEXT NOT NULL,
+    daily_cap_micros INTEGER NOT NULL, monthly_cap_micros INTEGER NOT NULL,
+    author TEXT NOT NULL, reason TEXT NOT NULL, git_commit TEXT, created_at INTEGER NOT NULL,
+    activated_by TEXT, activated_at INTEGER
+  );
+  CREATE TABLE credentials (
+    credential_id TEXT PRIMARY KEY, subject TEXT NOT NULL, record TEXT NOT NULL,
+    expires_at INTEGER NOT NULL, created_at INTEGER NOT NULL, revoked_at INTEGER, revoked_by TEXT
+  ) WITHOUT ROWID;
+  CREATE TABLE freezes (scope TEXT PRIMARY KEY, reason TEXT NOT NULL, frozen_by TEXT NOT NULL, role TEXT NOT NULL, since INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE TABLE windows (
+    window TEXT PRIMARY KEY, held_micros INTEGER NOT NULL CHECK (held_micros >= 0),
+    settled_micros INTEGER NOT NULL CHECK (settled_micros >= 0)
+  ) WITHOUT ROWID;
+  CREATE TABLE reservations (
+    id TEXT PRIMARY KEY, state TEXT NOT NULL CHECK (state IN ('held','dispatching','committed','unknown','settled','released')),
+    principal TEXT NOT NULL, action TEXT NOT NULL, daily_window TEXT NOT NULL, monthly_window TEXT NOT NULL,
+    ceiling_micros INTEGER NOT NULL CHECK (ceiling_micros >= 0), settled_micros INTEGER, basis TEXT,
+    created_at INTEGER NOT NULL, resolved_at INTEGER
+  ) WITHOUT ROWID;
+  CREATE TABLE operations (
+    request_id TEXT PRIMARY KEY, principal TEXT NOT NULL, request_digest TEXT NOT NULL, sent TEXT,
+    catalogue TEXT NOT NULL, resource TEXT, state TEXT NOT NULL CHECK (state IN ('dispatching','succeeded','failed','unknown','not-sent')),
+    duration_ms INTEGER, entry TEXT NOT NULL, admitted_at INTEGER NOT NULL, completed_at INTEGER,
+    upstream_status INTEGER, response TEXT, absent_since INTEGER, look_ups INTEGER NOT NULL DEFAULT 0
+  ) WITHOUT ROWID;
+  CREATE TABLE busy_resources (resource TEXT PRIMARY KEY, request_id TEXT NOT NULL) WITHOUT ROWID;
+  CREATE TABLE idempotency (
+    handle TEXT PRIMARY KEY, request_id TEXT NOT NULL, request_digest TEXT NOT NULL, created_at INTEGER NOT NULL
+  ) WITHOUT ROWID;
+  CREATE TABLE receipts (
+    receipt TEXT PRIMARY KEY, principal TEXT NOT NULL, request_digest TEXT NOT NULL, expires_at INTEGER NOT NULL, consumed_by TEXT
+  ) WITHOUT ROWID;
+  CREATE TABLE approvals (
+    id TEXT PRIMARY KEY,
+    state TEXT NOT NULL CHECK (state IN ('draft','pending','approved','denied','expired','withdrawn','invalidated','consumed')),
+    principal TEXT NOT NULL, owner TEXT NOT NULL, issuer TEXT NOT NULL, request_digest TEXT NOT NULL, approval_digest TEXT NOT NULL,
+    tier INTEGER NOT NULL, needed INTEGER NOT NULL, terms TEXT NOT NULL, shown TEXT NOT NULL, entry TEXT NOT NULL,
+    ceiling_micros INTEGER NOT NULL, timeout_ms INTEGER NOT NULL, opened_at INTEGER NOT NULL, expires_at INTEGER NOT NULL,
+    grant_jti TEXT UNIQUE, decided_at INTEGER, consumed_by TEXT
+  );
+  CREATE INDEX approvals_by_request ON approvals (principal, request_digest, opened_at);
+  CREATE INDEX approvals_by_state ON approvals (state, opened_at);
+  CREATE TABLE decisions (
+    approval_id TEXT NOT NULL, subject TEXT NOT NULL, decision TEXT NOT NULL CHECK (decision IN ('approve','deny')),
+    comment TEXT, credential_id TEXT NOT NULL, demo INTEGER NOT NULL, decided_at INTEGER NOT NULL,
+    PRIMARY KEY (approval_id, subject)
+  ) WITHOUT ROWID;
+  CREATE TABLE due (at INTEGER NOT NULL, job TEXT NOT NULL, ref TEXT NOT NULL, PRIMARY KEY (at, job, ref)) WITHOUT ROWID;
+  ${JOURNAL_SCHEMA}
+  `,
+];

@@ -1,0 +1,319 @@
+import { DurableObject } from "cloudflare:workers";
+import { appendEntry, backlog, type Place } from "../audit/journal.ts";
+import { PROJECTION_DELAY_MS, projectJournal } from "../audit/projection.ts";
+import { blankEntry, type AuditEntry } from "../audit/record.ts";
+import { ledgerTimings } from "../config.ts";
+import type { Env } from "../env.ts";
+import { describeError } from "../platform/describe-error.ts";
+import { log } from "../platform/log.ts";
+import { migrate } from "../platform/sqlite-migrations.ts";
+import type { EpochMs } from "../vocabulary.ts";
+import { outboxOf } from "../outbox/port.ts";
+import { admit, planRequest, type AdmissionScope } from "./admission.ts";
+import { approvalById, decisionsOf, listApprovals } from "./approvals.ts";
+import { activeVersion, addCredential, isCurrent, revokeCredential, snapshot, type VersionTerms } from "./authority.ts";
+import { budgetView, findReservation } from "./budget.ts";
+import { windowClock } from "./budget-windows.ts";
+import type { AdmissionOutcome, AdmissionRequest, Authority, BudgetTerms, BudgetView, Conclusion, LedgerSnapshot, PlanOutcome } from "./contract.ts";
+import { completeDraft, decide, expireApproval, withdraw, type ApprovalWithDecisions, type DecisionOutcome } from "./decisions.ts";
+import { done, dueAt, nextDue, plan, type DueRow } from "./due.ts";
+import { liftFreeze, setFreeze } from "./freezes.ts";
+import type { Actor, CredentialRow, LedgerPort, OperationView, Refused, Stale } from "./ledger-port.ts";
+import { conclude, dispatchDeadline, planNextLookUp, reconcile, settleAtCeiling, unknownOperation } from "./operations.ts";
+import { prune, PRUNE_EVERY_MS } from "./prune.ts";
+import { LEDGER_SCHEMA } from "./schema.ts";
+import { activateVersion, addVersion, listVersions, putFirstVersionInForce, type PolicyVersion } from "./versions.ts";
+
+/** Jobs per transaction and per alarm: an alarm stays far below its time limit and comes again at once when more wait. */
+const JOBS_PER_ALARM = 200;
+
+/** After an unexpected failure the alarm comes again by itself; the platform would give up after six. */
+const ALARM_RETRY_MS = 2_000;
+
+/** The log's name in audit records and in D1. */
+const LOG = "ledger";
+
+/**
+ * One tenant's ledger: the thin RPC surface over the pages of this folder. Every method is one synchronous transaction;
+ * the object's own clock is the authority for windows and expiry. The alarm does local work and D1 only: whatever must
+ * talk to the outside goes through the outbox.
+ */
+export class TenantLedger extends DurableObject<Env> implements LedgerPort {
+  readonly #windows = windowClock();
+  readonly #timings;
+  #alarmAt: EpochMs | null = null;
+  #projectAt: EpochMs | null = null;
+  #projectionFailures = 0;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    this.#timings = ledgerTimings(env);
+    void ctx.blockConcurrencyWhile(async () => {
+      migrate(ctx.storage, LEDGER_SCHEMA);
+      this.#alarmAt = await ctx.storage.getAlarm();
+      if (backlog(ctx.storage.sql).rows > 0) this.#projectAt = Date.now() + PROJECTION_DELAY_MS;
+      this.#arm();
+    });
+  }
+
+  async snapshot(): Promise<LedgerSnapshot | null> {
+    return snapshot(this.ctx.storage.sql, Date.now());
+  }
+
+  async admit(request: AdmissionRequest): Promise<AdmissionOutcome> {
+    return this.#transact((scope) => admit(scope, request), request.budget.timezone);
+  }
+
+  async plan(request: AdmissionRequest, issue: boolean): Promise<PlanOutcome> {
+    return this.#transact((scope) => planRequest(scope, request, issue), request.budget.timezone);
+  }
+
+  async conclude(conclusion: Conclusion): Promise<void> {
+    this.#transact(({ sql, place, now }) => conclude(sql, place, conclusion, this.#timings.graceMs, now));
+  }
+
+  async reconcile(finding: { requestId: string; verdict: "happened" | "absent" | "unknown"; resource: string | null }): Promise<void> {
+    this.#transact(({ sql, place, now }) => reconcile(sql, place, finding, this.#timings.graceMs, now));
+  }
+
+  async budget(terms: BudgetTerms): Promise<BudgetView> {
+    return budgetView(this.ctx.storage.sql, this.#windows(Date.now(), terms.timezone), terms);
+  }
+
+  async operation(requestId: string): Promise<OperationView | null> {
+    const { sql } = this.ctx.storage;
+    const row = sql.exec("SELECT * FROM operations WHERE request_id = ?", requestId).toArray()[0];
+    if (row === undefined) return null;
+    const reservation = findReservation(sql, requestId);
+    const entry: AuditEntry = JSON.parse(String(row["entry"]));
+    return {
+      requestId,
+      principal: String(row["principal"]),
+      action: entry.action,
+      state: String(row["state"]),
+      resource: row["resource"] === null ? null : String(row["resource"]),
+      reservation:
+        reservation === null
+          ? null
+          : { state: reservation.state, ceilingMicros: reservation.ceilingMicros, settledMicros: reservation.settledMicros },
+      admittedAt: Number(row["admitted_at"]),
+      completedAt: row["completed_at"] === null ? null : Number(row["completed_at"]),
+      upstreamStatus: row["upstream_status"] === null ? null : Number(row["upstream_status"]),
+    };
+  }
+
+  async approvals(state: string | null, limit: number): Promise<readonly ApprovalWithDecisions[]> {
+    const { sql } = this.ctx.storage;
+    return listApprovals(sql, state, limit).map((approval) => ({ approval, decisions: decisionsOf(sql, approval.id) }));
+  }
+
+  async approval(id: string): Promise<ApprovalWithDecisions | null> {
+    const { sql } = this.ctx.storage;
+    const approval = approvalById(sql, id);
+    return approval === null ? null : { approval, decisions: decisionsOf(sql, id) };
+  }
+
+  async decide(authority: Authority, request: Parameters<LedgerPort["decide"]>[1]): Promise<DecisionOutcome | Stale> {
+    return this.#transact((scope) => (this.#isCurrent(authority) ? decide(scope, request) : STALE));
+  }
+
+  async withdraw(request: Parameters<LedgerPort["withdraw"]>[0]): Promise<DecisionOutcome> {
+    return this.#transact((scope) => withdraw(scope, request));
+  }
+
+  async completeDraft(authority: Authority, request: Parameters<LedgerPort["completeDraft"]>[1]): Promise<DecisionOutcome | Stale> {
+    return this.#transact(
+      (scope) => (this.#isCurrent(authority) ? completeDraft(scope, request) : STALE),
+      request.budget.timezone,
+    );
+  }
+
+  async bootstrap(request: Parameters<LedgerPort["bootstrap"]>[0]): Promise<{ kind: "done" } | Refused> {
+    if (activeVersion(this.ctx.storage.sql) !== null) {
+      return { kind: "refused", refusal: { kind: "already-decided", state: "bootstrapped", decided_by: [] } };
+    }
+    const by = { author: request.operator.subject, reason: "bootstrap", gitCommit: null };
+    const place = { tenant: request.tenant, log: LOG };
+    this.#transactAt(place, ({ sql, now }) => {
+      const version = addVersion(sql, request.terms, by, now);
+      putFirstVersionInForce(sql, request.tenant, version, request.operator.subject, now);
+      addCredential(sql, request.operator, now);
+      plan(sql, "prune", "all", now + PRUNE_EVERY_MS);
+      appendEntry(
+        sql,
+        place,
+        `${request.requestId}/bootstrap`,
+        { ...blankEntry("admin", request.requestId, now), reason_code: "bootstrap", detail: `operator ${request.operator.subject}` },
+        now,
+      );
+    });
+    return { kind: "done" };
+  }
+
+  async addCredential(actor: Actor, requestId: string, credential: Parameters<LedgerPort["addCredential"]>[2]): Promise<void> {
+    this.#administer(actor, requestId, "credential-created", `${credential.credentialId} for ${credential.subject}`, ({ sql, now }) =>
+      addCredential(sql, credential, now),
+    );
+  }
+
+  async credentials(): Promise<readonly CredentialRow[]> {
+    return this.ctx.storage.sql
+      .exec("SELECT * FROM credentials ORDER BY created_at DESC LIMIT 1000")
+      .toArray()
+      .map((row) => ({
+        credentialId: String(row["credential_id"]),
+        subject: String(row["subject"]),
+        record: String(row["record"]),
+        createdAt: Number(row["created_at"]),
+        expiresAt: Number(row["expires_at"]),
+        revokedAt: row["revoked_at"] === null ? null : Number(row["revoked_at"]),
+      }));
+  }
+
+  async revokeCredential(actor: Actor, requestId: string, credentialId: string): Promise<boolean> {
+    return this.#administer(actor, requestId, "credential-revoked", credentialId, ({ sql, now }) =>
+      revokeCredential(sql, credentialId, actor.subject, null, now),
+    );
+  }
+
+  async addVersion(actor: Actor, requestId: string, terms: VersionTerms, reason: string, gitCommit: string | null): Promise<number> {
+    return this.#administer(actor, requestId, "policy-version-created", `policy ${terms.policy}: ${reason}`, ({ sql, now }) =>
+      addVersion(sql, terms, { author: actor.subject, reason, gitCommit }, now),
+    );
+  }
+
+  async versions(): Promise<readonly PolicyVersion[]> {
+    return listVersions(this.ctx.storage.sql);
+  }
+
+  async activate(actor: Actor, requestId: string, version: number): Promise<{ kind: "done" } | Refused> {
+    return this.#administer(actor, requestId, "policy-activation", `version ${version}`, ({ sql, now }) => {
+      const refusal = activateVersion(sql, version, actor, now);
+      return refusal === null ? { kind: "done" } : { kind: "refused", refusal };
+    });
+  }
+
+  async freeze(actor: Actor, requestId: string, freeze: Parameters<LedgerPort["freeze"]>[2]): Promise<void> {
+    this.#administer(actor, requestId, "frozen", `${freeze.scope}: ${freeze.reason}`, ({ sql, now }) =>
+      setFreeze(sql, { ...freeze, frozenBy: actor.subject, role: actor.roles[0] ?? "operator", since: now }),
+    );
+  }
+
+  async unfreeze(actor: Actor, requestId: string, scope: string): Promise<{ kind: "done" } | Refused> {
+    return this.#administer(actor, requestId, "unfrozen", scope, ({ sql }) => liftFreeze(sql, scope, actor.roles));
+  }
+
+  async record(entryId: string, entry: AuditEntry): Promise<void> {
+    this.#transact(({ sql, place, now }) => appendEntry(sql, place, entryId, entry, now));
+  }
+
+  /** Due work, then D1. Catches everything: an alarm that throws six times is never called again. */
+  override async alarm(): Promise<void> {
+    this.#alarmAt = null;
+    try {
+      for (const row of dueAt(this.ctx.storage.sql, Date.now(), JOBS_PER_ALARM)) await this.#run(row);
+      if (this.#projectAt !== null && this.#projectAt <= Date.now()) await this.#project();
+    } catch (error) {
+      log("error", "ledger-alarm", { cause: describeError(error) });
+      this.#projectAt ??= Date.now() + ALARM_RETRY_MS;
+    }
+    this.#arm();
+  }
+
+  async #run(row: DueRow): Promise<void> {
+    const { graceMs } = this.#timings;
+    const lookUp = this.#transact((scope) => {
+      const { sql, place, now } = scope;
+      done(sql, row);
+      if (row.job === "dispatch-deadline") dispatchDeadline(sql, place, row.ref, graceMs, now);
+      if (row.job === "ceiling") settleAtCeiling(sql, place, row.ref, now);
+      if (row.job === "approval-expiry") expireApproval(scope, row.ref);
+      if (row.job === "prune") {
+        prune(sql, now);
+        plan(sql, "prune", "all", now + PRUNE_EVERY_MS);
+      }
+      if (row.job !== "reconcile") return null;
+      const operation = unknownOperation(sql, row.ref);
+      if (operation === null) return null;
+      planNextLookUp(sql, row.ref, graceMs, now);
+      return { tenant: place.tenant, requestId: row.ref, ...operation };
+    });
+    // Handing over to the outbox only queues; a lost hand-over is made good by the look-up planned above.
+    if (lookUp !== null) await outboxOf(this.env.OUTBOX, lookUp.tenant).lookUp(lookUp);
+  }
+
+  async #project(): Promise<void> {
+    const place = this.#place();
+    const outcome = await projectJournal(this.ctx.storage, this.env.DB, place, this.#projectionFailures, Date.now());
+    this.#projectionFailures = outcome.failure === null ? 0 : this.#projectionFailures + 1;
+    if (outcome.failure !== null) log("warn", "projection", { ...place, cause: outcome.failure });
+    this.#projectAt = outcome.nextInMs === null ? null : Date.now() + outcome.nextInMs;
+  }
+
+  #administer<T>(actor: Actor, requestId: string, code: string, detail: string, act: (scope: AdmissionScope) => T): T {
+    return this.#transact((scope) => {
+      const result = act(scope);
+      const refused = typeof result === "object" && result !== null && "kind" in result && result.kind === "refused";
+      appendEntry(
+        scope.sql,
+        scope.place,
+        `${requestId}/${code}`,
+        {
+          ...blankEntry("admin", requestId, scope.now),
+          principal: actor.subject,
+          principal_class: actor.class,
+          credential_id: actor.credentialId,
+          demo: actor.demo,
+          decision: refused ? "refuse" : "allow",
+          reason_code: code,
+          detail,
+        },
+        scope.now,
+      );
+      return result;
+    });
+  }
+
+  #isCurrent(authority: Authority): boolean {
+    const active = activeVersion(this.ctx.storage.sql);
+    return active !== null && isCurrent(active, authority);
+  }
+
+  #place(): Place {
+    return { tenant: activeVersion(this.ctx.storage.sql)?.tenant ?? "", log: LOG };
+  }
+
+  #transact<T>(work: (scope: AdmissionScope) => T, timezone = "UTC"): T {
+    return this.#transactAt(this.#place(), work, timezone);
+  }
+
+  /** Runs `work` as one synchronous SQLite transaction; the alarm that its rows need is set inside it. */
+  #transactAt<T>(place: Place, work: (scope: AdmissionScope) => T, timezone = "UTC"): T {
+    const { sql } = this.ctx.storage;
+    const now = Date.now();
+    const scope = { sql, place, now, windows: this.#windows(now, timezone), dispatchDeadlineMs: this.#timings.dispatchDeadlineMs };
+    try {
+      return this.ctx.storage.transactionSync(() => {
+        const result = work(scope);
+        if (this.#projectAt === null && backlog(sql).rows > 0) this.#projectAt = now + PROJECTION_DELAY_MS;
+        this.#arm();
+        return result;
+      });
+    } catch (error) {
+      // The alarm was rolled back with the rest: forget what this instance believed about it.
+      this.#alarmAt = null;
+      throw error;
+    }
+  }
+
+  #arm(): void {
+    const wanted = [nextDue(this.ctx.storage.sql), this.#projectAt].filter((at) => at !== null);
+    if (wanted.length === 0) return;
+    const at = Math.min(...wanted);
+    if (this.#alarmAt !== null && this.#alarmAt <= at) return;
+    this.#alarmAt = at;
+    void this.ctx.storage.setAlarm(at);
+  }
+}
+
+const STALE: Stale = { kind: "stale" };

@@ -1,0 +1,118 @@
+import { assert } from "../platform/assert.ts";
+import type { Refusal } from "../refusal.ts";
+import type { EpochMs } from "../vocabulary.ts";
+import { activeVersion, type VersionTerms } from "./authority.ts";
+
+export type PolicyVersion = VersionTerms & {
+  readonly version: number;
+  readonly author: string;
+  readonly reason: string;
+  readonly gitCommit: string | null;
+  readonly createdAt: EpochMs;
+  readonly activatedBy: string | null;
+  readonly activatedAt: EpochMs | null;
+};
+
+/** Adds a version: documents by digest, with author and reason. Not in force until activated. Returns its number. */
+export function addVersion(
+  sql: SqlStorage,
+  terms: VersionTerms,
+  by: { readonly author: string; readonly reason: string; readonly gitCommit: string | null },
+  now: EpochMs,
+): number {
+  const version = Number(sql.exec("SELECT coalesce(max(version), 0) + 1 AS next FROM versions").one()["next"]);
+  sql.exec(
+    `INSERT INTO versions (version, policy, people, catalogue, prices, daily_cap_micros, monthly_cap_micros, author, reason, git_commit, created_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    version,
+    terms.policy,
+    terms.people,
+    terms.catalogue,
+    terms.prices,
+    terms.dailyCapMicros,
+    terms.monthlyCapMicros,
+    by.author,
+    by.reason,
+    by.gitCommit,
+    now,
+  );
+  return version;
+}
+
+/** Versions, newest first. */
+export function listVersions(sql: SqlStorage): readonly PolicyVersion[] {
+  return sql.exec("SELECT * FROM versions ORDER BY version DESC LIMIT 200").toArray().map(fromRow);
+}
+
+/**
+ * Puts a version in force. Nobody widens alone: the activator is never the author, and one that raises a cap or brings
+ * other prices needs finance. Returns why not, or null when it is in force now.
+ */
+export function activateVersion(
+  sql: SqlStorage,
+  version: number,
+  by: { readonly subject: string; readonly roles: readonly string[] },
+  now: EpochMs,
+): Refusal | null {
+  const row = sql.exec("SELECT * FROM versions WHERE version = ?", version).toArray()[0];
+  const active = activeVersion(sql);
+  if (row === undefined || active === null) return { kind: "not-found" };
+  const candidate = fromRow(row);
+  if (candidate.author === by.subject) {
+    return { kind: "not-eligible", reason: "A version is activated by a second person, not by its author." };
+  }
+  const money =
+    candidate.dailyCapMicros > active.dailyCapMicros ||
+    candidate.monthlyCapMicros > active.monthlyCapMicros ||
+    candidate.prices !== active.prices;
+  if (money && !by.roles.includes("finance")) {
+    return { kind: "not-eligible", reason: "This version raises a cap or changes prices: finance activates it." };
+  }
+  putInForce(sql, candidate, by.subject, now);
+  return null;
+}
+
+/** The first version of a new tenant: no earlier one to widen, so bootstrap puts it in force itself. */
+export function putFirstVersionInForce(sql: SqlStorage, tenant: string, version: number, by: string, now: EpochMs): void {
+  assert(activeVersion(sql) === null, "bootstrap happens once");
+  const candidate = fromRow(sql.exec("SELECT * FROM versions WHERE version = ?", version).one());
+  sql.exec(
+    `INSERT INTO authority (only, tenant, version, policy, people, catalogue, prices, daily_cap_micros, monthly_cap_micros, credential_epoch)
+     VALUES (1, ?, 0, '', '', '', '', 0, 0, 1)`,
+    tenant,
+  );
+  putInForce(sql, candidate, by, now);
+}
+
+function putInForce(sql: SqlStorage, version: PolicyVersion, by: string, now: EpochMs): void {
+  sql.exec(
+    "UPDATE authority SET version = ?, policy = ?, people = ?, catalogue = ?, prices = ?, daily_cap_micros = ?, monthly_cap_micros = ?",
+    version.version,
+    version.policy,
+    version.people,
+    version.catalogue,
+    version.prices,
+    version.dailyCapMicros,
+    version.monthlyCapMicros,
+  );
+  sql.exec("UPDATE versions SET activated_by = ?, activated_at = ? WHERE version = ?", by, now, version.version);
+}
+
+function fromRow(row: Record<string, SqlStorageValue>): PolicyVersion {
+  const digest = (name: string): `sha256:${string}` => `sha256:${String(row[name]).slice("sha256:".length)}`;
+  return {
+    version: Number(row["version"]),
+    policy: digest("policy"),
+    people: digest("people"),
+    catalogue: digest("catalogue"),
+    prices: digest("prices"),
+    dailyCapMicros: Number(row["daily_cap_micros"]),
+    monthlyCapMicros: Number(row["monthly_cap_micros"]),
+    author: String(row["author"]),
+    reason: String(row["reason"]),
+    gitCommit: row["git_commit"] === null ? null : String(row["git_commit"]),
+    createdAt: Number(row["created_at"]),
+    activatedBy: row["activated_by"] === null ? null : String(row["activated_by"]),
+    activatedAt: row["activated_at"] === null ? null : Number(row["activated_at"]),
+  };
+}

@@ -1,0 +1,24 @@
+import type { UpstreamCall } from "../catalogue/types.ts";
+import type { Digest } from "../vocabulary.ts";
+
+/** One unknown outcome to look up at the control plane. */
+export type LookUpJob = {
+  readonly tenant: string;
+  readonly requestId: string;
+  /** The catalogue under which the request was judged and sent. */
+  readonly catalogue: Digest;
+  /** The request as it was sent. */
+  readonly sent: UpstreamCall;
+};
+
+/** What a tenant's outbox can be asked: everything that talks to the outside without a request waiting for it. */
+export interface OutboxPort {
+  /** Queues a look-up and returns at once; the finding goes back to the ledger. Queueing the same one twice is harmless. */
+  lookUp(job: LookUpJob): Promise<void>;
+}
+
+/** The outbox of one tenant. */
+export function outboxOf(namespace: DurableObjectNamespace, tenant: string): OutboxPort {
+  // The one place where the untyped RPC stub gets its type: outbox.do.ts `implements OutboxPort`.
+  return namespace.getByName(tenant) as unknown as OutboxPort;
+}

@@ -1,0 +1,10 @@
+import { createHash } from "node:crypto";
+import type { Digest } from "../vocabulary.ts";
+
+/**
+ * SHA-256 over `<domain>\n<text>` in UTF-8. The domain separates purposes, so that no digest made for one can be passed
+ * off as one made for another. Synchronous on purpose: an `await` inside a ledger transaction would break it.
+ */
+export function digestOf(domain: string, text: string): Digest {
+  return `sha256:${createHash("sha256").update(domain).update("\n").update(text, "utf8").digest("hex")}`;
+}

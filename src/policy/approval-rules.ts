@@ -1,0 +1,121 @@
+import type { DocumentProblem } from "../platform/document.ts";
+import type { JsonPath } from "../platform/json-pointer.ts";
+import type { ParsedDocument } from "../platform/yaml-document.ts";
+import type { Tier } from "../vocabulary.ts";
+import type { Report } from "./limits.ts";
+import type { CompiledPeople } from "./people.ts";
+import type { PolicyDocument } from "./policy-schema.ts";
+import type { ApproverRule, CompiledPolicy, ContextField } from "./types.ts";
+
+/** Minutes that a proposal stays open where the policy does not say (wire contract, section 9). */
+const DEFAULT_TIMEOUT_MINUTES = 30;
+const MS_PER_MINUTE = 60_000;
+
+/** Distinct people who must decide. Not for a policy to lower: two for what destroys, one for other high-risk writes. */
+const NEEDED_AT_TIER_3 = 1;
+const NEEDED_AT_TIER_4 = 2;
+
+/** Context that is always required; `require` in a policy only adds. */
+const ALWAYS_REQUIRED: Readonly<Record<"tier_2" | "tier_3" | "tier_4", readonly ContextField[]>> = {
+  tier_2: ["reason"],
+  tier_3: ["reason", "evidence", "back_out"],
+  tier_4: ["reason", "evidence", "back_out"],
+};
+/** The order in which context is named, whatever the order in the document. */
+const CONTEXT_FIELDS: readonly ContextField[] = ["reason", "evidence", "back_out"];
+
+type Document = ParsedDocument<PolicyDocument>;
+
+/** Who decides, and where each list stands (null where none is written). Warnings name handles that nobody stands behind. */
+export type ReadApprovers = {
+  readonly approvers: (tier: Tier) => ApproverRule;
+  readonly places: { readonly tier_3: JsonPath | null; readonly tier_4: JsonPath | null };
+  readonly warnings: readonly DocumentProblem[];
+};
+
+/** Resolves both approver lists. Without one for tier 3, the tier-4 approvers decide tier 3, one of them. */
+export function readApprovers(document: Document, people: CompiledPeople, report: Report): ReadApprovers {
+  const approval = document.value.approval;
+  const warnings: DocumentProblem[] = [];
+  const warn = (problem: DocumentProblem): void => void warnings.push({ ...problem, severity: "warning" });
+  if (approval?.tier_4_approvers !== undefined && approval.approvers?.tier_4 !== undefined) {
+    const message = "approval.tier_4_approvers lists them already: keep one of the two";
+    report(document.problem(["approval", "approvers", "tier_4"], message, "key"));
+  }
+  const longForm = approval?.approvers?.tier_4 !== undefined;
+  const place4 = longForm ? ["approval", "approvers", "tier_4"] : ["approval", "tier_4_approvers"];
+  const list4 = approval?.approvers?.tier_4 ?? approval?.tier_4_approvers;
+  const list3 = approval?.approvers?.tier_3;
+  const place3 = ["approval", "approvers", "tier_3"];
+  const fourth = resolve(document, list4 ?? [], place4, people, report, warn);
+  const third = list3 === undefined ? fourth : resolve(document, list3, place3, people, report, warn);
+  const tier3: ApproverRule = { needed: NEEDED_AT_TIER_3, ...third };
+  const tier4: ApproverRule = { needed: NEEDED_AT_TIER_4, ...fourth };
+  const nobodyNeeded: ApproverRule = { needed: 0, people: [], unresolved: [] };
+  // Tier 5 has no approvers and yet needs some: whoever asks by mistake finds nobody who could say yes.
+  const neverEnough: ApproverRule = { needed: NEEDED_AT_TIER_4, people: [], unresolved: [] };
+  const byTier = [nobodyNeeded, nobodyNeeded, nobodyNeeded, tier3, tier4] as const;
+  const tier4Place = list4 === undefined ? null : place4;
+  return {
+    approvers: (tier) => (tier === 5 ? neverEnough : byTier[tier]),
+    places: { tier_3: list3 === undefined ? tier4Place : place3, tier_4: tier4Place },
+    warnings,
+  };
+}
+
+function resolve(
+  document: Document,
+  handles: readonly string[],
+  path: JsonPath,
+  people: CompiledPeople,
+  report: Report,
+  warn: Report,
+): Omit<ApproverRule, "needed"> {
+  const known: { handle: string; subject: string }[] = [];
+  const unresolved: string[] = [];
+  for (const [index, handle] of handles.entries()) {
+    if (handles.indexOf(handle) !== index) {
+      report(document.problem([...path, index], `${handle} stands in this list twice, and is one person`));
+      continue;
+    }
+    const person = people.byHandle(handle);
+    if (person !== null) {
+      known.push({ handle, subject: person.subject });
+      continue;
+    }
+    unresolved.push(handle);
+    warn(
+      document.problem([...path, index], `the people document has no ${handle}: nobody can decide under this handle`),
+    );
+  }
+  return { people: known, unresolved };
+}
+
+/** Which context each tier requires: the defaults, and what the policy adds to them. */
+export function readRequires(document: Document): CompiledPolicy["requires"] {
+  const of = (tier: "tier_2" | "tier_3" | "tier_4"): readonly ContextField[] => {
+    const added = document.value.require?.[tier] ?? [];
+    return CONTEXT_FIELDS.filter((field) => ALWAYS_REQUIRED[tier].includes(field) || added.includes(field));
+  };
+  const byTier = [[], [], of("tier_2"), of("tier_3"), of("tier_4"), of("tier_4")] as const;
+  return (tier) => byTier[tier];
+}
+
+/** Where proposals are announced. Stating one channel in both spellings is an error, even with the same name. */
+export function readChannels(document: Document, report: Report): CompiledPolicy["channels"] {
+  const approval = document.value.approval;
+  for (const tier of ["tier_3", "tier_4"] as const) {
+    if (approval?.channels?.[tier] === undefined || approval[`${tier}_channel`] === undefined) continue;
+    const message = `approval.${tier}_channel names it already: keep one of the two`;
+    report(document.problem(["approval", "channels", tier], message, "key"));
+  }
+  return {
+    tier3: approval?.channels?.tier_3 ?? approval?.tier_3_channel ?? null,
+    tier4: approval?.channels?.tier_4 ?? approval?.tier_4_channel ?? null,
+    escalation: approval?.escalation_channel ?? null,
+  };
+}
+
+/** How long a proposal stays open. */
+export const readApprovalTimeoutMs = (document: Document): number =>
+  (document.value.approval?.timeout_minutes ?? DEFAULT_TIMEOUT_MINUTES) * MS_PER_MINUTE;

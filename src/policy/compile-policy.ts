@@ -1,0 +1,75 @@
+import type { CompiledCatalogue } from "../catalogue/types.ts";
+import { digestOf } from "../platform/digest.ts";
+import type { DocumentProblem } from "../platform/document.ts";
+import { err, ok } from "../platform/result.ts";
+import type { Result } from "../platform/result.ts";
+import { parseYamlDocument } from "../platform/yaml-document.ts";
+import { readApprovalTimeoutMs, readApprovers, readChannels, readRequires } from "./approval-rules.ts";
+import { compileEvaluator } from "./evaluate.ts";
+import { readBudget, readRateLimits, readTimezone } from "./limits.ts";
+import { lintPolicy } from "./lint.ts";
+import type { CompiledPeople } from "./people.ts";
+import { explainUnknownKey, POLICY_DOCUMENT } from "./policy-schema.ts";
+import { compileRuleDigest } from "./rule-digest.ts";
+import { readRules } from "./rules.ts";
+import type { CompiledPolicy } from "./types.ts";
+
+/** A policy that may be activated, with what its author should still look at. */
+export type PolicyCompilation = { readonly policy: CompiledPolicy; readonly warnings: readonly DocumentProblem[] };
+
+/** More mistakes than this help nobody. */
+const MAX_PROBLEMS = 50;
+
+/**
+ * Checks a policy document against a tenant's people and one catalogue and compiles it (wire contract, section 5). All
+ * or nothing: one mistake refuses the whole document, with the line, column and JSON pointer of each. Never throws.
+ */
+export function compilePolicy(
+  text: string,
+  people: CompiledPeople,
+  catalogue: Pick<CompiledCatalogue, "actions" | "digest">,
+): Result<PolicyCompilation, readonly DocumentProblem[]> {
+  const parsed = parseYamlDocument(text, POLICY_DOCUMENT);
+  if (!parsed.ok) return err(parsed.error.map(explainUnknownKey));
+  const document = parsed.value;
+  const problems: DocumentProblem[] = [];
+  const report = (problem: DocumentProblem): void => void problems.push(problem);
+
+  const { rules, prohibited, problems: ruleProblems } = readRules(document, catalogue.actions);
+  for (const problem of ruleProblems) report(problem);
+  const budget = readBudget(document, text, report);
+  const timezone = readTimezone(document, report);
+  const rateLimits = readRateLimits(document, report);
+  const channels = readChannels(document, report);
+  const reading = readApprovers(document, people, report);
+  if (problems.length > 0) return err(inOrder(problems).slice(0, MAX_PROBLEMS));
+
+  const { approvers } = reading;
+  const requires = readRequires(document);
+  const approvalTimeoutMs = readApprovalTimeoutMs(document);
+  const named: ReadonlySet<string> = new Set([...rules.map((rule) => rule.action), ...prohibited.keys()]);
+  const dryRun = document.value.dry_run ?? "receipt";
+  const policy: CompiledPolicy = {
+    digest: digestOf("portcullis/policy/v1", text),
+    peopleDigest: people.digest,
+    catalogueDigest: catalogue.digest,
+    version: document.value.version,
+    timezone,
+    budget,
+    rateLimits,
+    dryRun,
+    // Inline dry runs leave no receipt to spend, so the request itself has to be what a repeat is known by.
+    idempotency: document.value.idempotency ?? (dryRun === "inline" ? "derived" : "optional"),
+    approvalTimeoutMs,
+    channels,
+    names: (action) => named.has(action),
+    evaluate: compileEvaluator(rules, prohibited),
+    requires,
+    approvers,
+    ruleDigest: compileRuleDigest({ rules, prohibited, approvers, requires, approvalTimeoutMs }),
+  };
+  return ok({ policy, warnings: inOrder(lintPolicy(document, rules, reading)) });
+}
+
+const inOrder = (problems: readonly DocumentProblem[]): readonly DocumentProblem[] =>
+  problems.toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0));

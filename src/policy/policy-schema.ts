@@ -1,0 +1,96 @@
+import { z } from "zod";
+import type { DocumentProblem } from "../platform/document.ts";
+import { HANDLE } from "./people-schema.ts";
+
+/** Longest timeout of a proposal, one day: a decision about yesterday's cluster is not a decision about today's. */
+const MAX_TIMEOUT_MINUTES = 24 * 60;
+/** Highest rate limit, 1,000,000 per minute: well above what one tenant's object can admit; catches a slipped digit. */
+const MAX_REQUESTS_PER_MINUTE = 1_000_000;
+const MAX_TEXT = 200;
+
+const text = z.string().min(1).max(MAX_TEXT);
+const limit = z.union([z.number(), z.boolean(), text, z.array(text).min(1)]);
+
+const MISINDENTED =
+  "the constraints of an action stand indented below its name; an action without any is written alone";
+const constraints = z
+  .record(z.string(), limit, { error: MISINDENTED })
+  .refine((map) => Object.keys(map).length > 0, { error: MISINDENTED })
+  .meta({ minProperties: 1, description: "max_X and min_X bound the fact X; a list: one of; a scalar: equal." });
+
+/** `name`, or `name` with its constraints below it. */
+const entry = z.union([
+  text,
+  z
+    .record(z.string(), constraints)
+    .refine((map) => Object.keys(map).length === 1, {
+      error: "one entry names one action: begin the next one with its own dash",
+    })
+    .meta({ minProperties: 1, maxProperties: 1 }),
+]);
+const entries = z.array(entry).optional();
+
+const usd = z.number().optional();
+const perMinute = z.int().min(1).max(MAX_REQUESTS_PER_MINUTE).optional();
+const handles = z.array(z.string().regex(HANDLE, { error: "an approver is a handle such as @alice" })).optional();
+const context = z.array(z.enum(["reason", "evidence", "back_out"])).optional();
+
+/**
+ * A tenant's policy document, as far as this version enforces it. Closed and without coercion: what it does not know
+ * refuses the whole document, because a rule that is read past is worse than one that is missing.
+ */
+export const POLICY_DOCUMENT = z.strictObject({
+  version: z.literal("1.0"),
+  allowed_tools: z.strictObject({
+    tier_0: entries,
+    tier_1: entries,
+    tier_2: entries,
+    tier_3: entries,
+    tier_4: entries,
+    /** What this tenant prohibits, by name, whatever the facts. */
+    tier_5: z.array(text).optional(),
+  }),
+  budget: z.strictObject({ daily_limit_usd: usd, monthly_limit_usd: usd }).optional(),
+  timezone: text.optional(),
+  rate_limits: z
+    .strictObject({ tier_0: perMinute, tier_1: perMinute, tier_2: perMinute, tier_3: perMinute, tier_4: perMinute })
+    .optional(),
+  require: z.strictObject({ tier_2: context, tier_3: context, tier_4: context }).optional(),
+  dry_run: z.enum(["receipt", "inline"]).optional(),
+  idempotency: z.enum(["optional", "required", "derived"]).optional(),
+  approval: z
+    .strictObject({
+      channels: z.strictObject({ tier_3: text.optional(), tier_4: text.optional() }).optional(),
+      tier_3_channel: text.optional(),
+      tier_4_channel: text.optional(),
+      approvers: z.strictObject({ tier_3: handles, tier_4: handles }).optional(),
+      tier_4_approvers: handles,
+      timeout_minutes: z.int().min(1).max(MAX_TIMEOUT_MINUTES).optional(),
+      escalation_channel: text.optional(),
+    })
+    .optional(),
+});
+
+export type PolicyDocument = z.infer<typeof POLICY_DOCUMENT>;
+
+/** Parts of the policy language that this version does not enforce, so that it must not accept them either. */
+const NOT_ENFORCED: ReadonlySet<string> = new Set([
+  "/aggregates",
+  "/environments",
+  "/maintenance_windows",
+  "/blast_radius",
+  "/reversible",
+  "/notify",
+  "/mode",
+  "/approval/counts",
+  "/approval/roles",
+]);
+
+/** Tells an author who wrote a known key that it is this version which cannot keep the promise. */
+export function explainUnknownKey(problem: DocumentProblem): DocumentProblem {
+  if (problem.path === "/people") {
+    return { ...problem, message: `${problem.message}: people stand in a document of their own` };
+  }
+  if (!NOT_ENFORCED.has(problem.path)) return problem;
+  return { ...problem, message: `${problem.message}: not enforced by this version, so it must not stand here` };
+}

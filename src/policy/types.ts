@@ -1,0 +1,63 @@
+import type { Digest, Facts, Fact, Micros, Tier } from "../vocabulary.ts";
+import type { Refusal } from "../refusal.ts";
+
+/** A tenant's policy, compiled to closures under its digest and against one catalogue. Pure. */
+export type CompiledPolicy = {
+  /** SHA-256 of the document's text. */
+  readonly digest: Digest;
+  /** The people document that handles were resolved with; another one means compiling again. */
+  readonly peopleDigest: Digest;
+  /** The catalogue that actions, facts and floors were checked against; another one means compiling again. */
+  readonly catalogueDigest: Digest;
+  readonly version: string;
+  /** IANA zone in which budget days and months are counted. */
+  readonly timezone: string;
+  /** Caps in micro-USD. A cap that the document does not state is 0: nothing that costs money is allowed. */
+  readonly budget: { readonly dailyCapMicros: Micros; readonly monthlyCapMicros: Micros };
+  readonly rateLimits: { readonly readsPerMinute: number; readonly writesPerMinute: number };
+  readonly dryRun: "receipt" | "inline";
+  readonly idempotency: "optional" | "required" | "derived";
+  readonly approvalTimeoutMs: number;
+  /** Where proposals are announced, as written. Membership of a channel confers nothing. */
+  readonly channels: {
+    readonly tier3: string | null;
+    readonly tier4: string | null;
+    readonly escalation: string | null;
+  };
+  /** Whether any tier names the action, tier 5 included: then `evaluate` has more to say than `not-allowed`. */
+  readonly names: (action: string) => boolean;
+  /**
+   * Decides one request. The lowest tier ≥ `floor` whose entry's constraints all hold wins; no entry → `not-allowed`,
+   * none holds → `constraint-exceeded` with the nearest passing values, or `unsized` where only missing facts stand in the way.
+   */
+  readonly evaluate: (request: PolicyRequest) => PolicyOutcome;
+  /** Which of reason, evidence and back_out the tier requires. */
+  readonly requires: (tier: Tier) => readonly ContextField[];
+  /** Who decides a request of this tier; `needed` distinct people out of `approvers`. */
+  readonly approvers: (tier: Tier) => ApproverRule;
+  /** SHA-256 over everything in the policy that decides this action at this tier: entries, approvers, timeouts. */
+  readonly ruleDigest: (action: string, tier: Tier) => Digest;
+};
+
+export type ContextField = "reason" | "evidence" | "back_out";
+
+export type PolicyRequest = {
+  readonly action: string;
+  readonly facts: Facts;
+  readonly missing: readonly { readonly fact: string; readonly reason: string }[];
+  readonly floor: Tier;
+};
+
+export type PolicyOutcome =
+  | { readonly kind: "matched"; readonly tier: Tier; readonly rule: string }
+  | Extract<Refusal, { kind: "not-allowed" | "constraint-exceeded" | "prohibited" | "unsized" }>;
+
+/** Approvers of one tier: `needed` of these. A handle that `people` does not resolve cannot decide and is listed in `unresolved`. */
+export type ApproverRule = {
+  readonly needed: number;
+  readonly people: readonly { readonly handle: string; readonly subject: string }[];
+  readonly unresolved: readonly string[];
+};
+
+/** One constraint as written: `max_gpus: 4`, `job_type: [elastic]`. */
+export type Constraint = { readonly name: string; readonly limit: Fact };

@@ -1,0 +1,100 @@
+import type { Fact, Tier } from "./vocabulary.ts";
+
+/**
+ * Every way the gate says no, as plain data. Rooms return these; only `problem.ts` turns one into a status code and
+ * RFC 9457 text. `kind` is the problem slug of the wire contract.
+ */
+export type Refusal =
+  | { readonly kind: "malformed-request"; readonly reason: string }
+  | { readonly kind: "request-timeout" }
+  | { readonly kind: "payload-too-large"; readonly limit_bytes: number }
+  | { readonly kind: "uri-too-long"; readonly limit_bytes: number }
+  | { readonly kind: "headers-too-large"; readonly limit_bytes: number }
+  | { readonly kind: "unsupported-media-type"; readonly reason: string; readonly accepted: readonly string[] }
+  | { readonly kind: "expectation-failed" }
+  | { readonly kind: "upgrade-refused" }
+  | { readonly kind: "method-not-allowed"; readonly allow: readonly string[] }
+  /** `cause` is for the audit record only: the wire shows one body for every cause. */
+  | { readonly kind: "unauthenticated"; readonly cause: string }
+  | { readonly kind: "unknown-operation"; readonly method: string; readonly path: string }
+  | { readonly kind: "out-of-scope"; readonly required_scope: string }
+  | { readonly kind: "prohibited"; readonly rule: string }
+  | { readonly kind: "rate-limited"; readonly limit: string; readonly retry_after_s: number }
+  | { readonly kind: "frozen"; readonly frozen_by: string; readonly reason: string; readonly since: string }
+  | { readonly kind: "not-allowed"; readonly rule: string }
+  | {
+      readonly kind: "constraint-exceeded";
+      readonly rule: string;
+      readonly violations: readonly Violation[];
+      readonly nearest: Nearest | null;
+    }
+  | { readonly kind: "unsized"; readonly missing: readonly string[] }
+  | { readonly kind: "unpriced"; readonly missing: readonly string[] }
+  | { readonly kind: "reason-required"; readonly missing: readonly string[] }
+  | { readonly kind: "dry-run-required"; readonly how: string; readonly reason: string }
+  | { readonly kind: "idempotency-key-required" }
+  | { readonly kind: "idempotency-in-progress"; readonly operation_url: string }
+  | { readonly kind: "idempotency-key-reused" }
+  | { readonly kind: "resource-busy"; readonly resource: string; readonly operation_url: string }
+  | { readonly kind: "resource-changed"; readonly differences: readonly string[] }
+  | { readonly kind: "budget-exceeded"; readonly windows: readonly WindowShortage[]; readonly nearest: Nearest | null }
+  | { readonly kind: "approval-required"; readonly approval: ApprovalSummary }
+  | { readonly kind: "approval-invalid"; readonly reason: string }
+  | { readonly kind: "approval-expired"; readonly reason: string }
+  | { readonly kind: "approval-consumed"; readonly operation_url: string }
+  | { readonly kind: "approval-denied"; readonly decided_by: readonly string[] }
+  | { readonly kind: "not-eligible"; readonly reason: string }
+  | { readonly kind: "already-decided"; readonly state: string; readonly decided_by: readonly string[] }
+  | { readonly kind: "not-found" }
+  | {
+      readonly kind: "policy-invalid";
+      readonly reason: string;
+      readonly line: number | null;
+      readonly column: number | null;
+      readonly path: string;
+    }
+  | { readonly kind: "upstream-failed"; readonly reason: string }
+  | { readonly kind: "upstream-timeout" }
+  | { readonly kind: "outcome-unknown"; readonly operation_url: string }
+  /** `cause` is for the audit record only. */
+  | { readonly kind: "unavailable"; readonly dependency: string; readonly cause: string };
+
+export type RefusalKind = Refusal["kind"];
+
+/** One constraint of the policy that the request's facts break. `actual` is null where the fact could not be extracted. */
+export type Violation = { readonly constraint: string; readonly limit: Fact; readonly actual: Fact | null };
+
+/** The closest request that would pass: the facts to change, and the tier it would then have. */
+export type Nearest = { readonly tier: Tier; readonly facts: Readonly<Record<string, Fact>> };
+
+/** One budget window that a request does not fit in. `_micros` are exact integers, `_usd` the same amounts for people. */
+export type WindowShortage = {
+  /** The window's id in the tenant's time zone: `2026-11-20` or `2026-11`. */
+  readonly window: string;
+  readonly period: "daily" | "monthly";
+  readonly cap_usd: number;
+  readonly settled_usd: number;
+  readonly held_usd: number;
+  readonly requested_usd: number;
+  readonly short_usd: number;
+  readonly resets_at: string;
+  readonly cap_micros: number;
+  readonly settled_micros: number;
+  readonly held_micros: number;
+  readonly requested_micros: number;
+  readonly short_micros: number;
+};
+
+/** What an `approval-required` problem shows of the proposal. */
+export type ApprovalSummary = {
+  readonly id: string | null;
+  readonly url: string | null;
+  readonly state: "draft" | "pending" | null;
+  readonly needed: number;
+  readonly given: number;
+  readonly eligible: number;
+  readonly approvers: readonly string[];
+  readonly expires_at: string | null;
+  readonly request_digest: string;
+  readonly missing: readonly string[];
+};

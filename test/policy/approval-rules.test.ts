@@ -1,0 +1,111 @@
+import { describe, expect, it } from "vitest";
+import { compiling } from "./compiling.ts";
+
+const policy = (...text: readonly string[]): string =>
+  [
+    'version: "1.0"',
+    "allowed_tools:",
+    "  tier_3: [allocations.transfer]",
+    "  tier_4: [workloads.cancel]",
+    ...text,
+    "",
+  ].join("\n");
+const alice = { handle: "@alice", subject: "person:alice" };
+const bob = { handle: "@bob", subject: "person:bob" };
+const carol = { handle: "@carol", subject: "person:carol" };
+
+describe("approvers", () => {
+  it("tier 3 has its own where the policy names them", () => {
+    const text = policy("approval:", "  approvers:", '    tier_3: ["@carol"]', '    tier_4: ["@alice", "@bob"]');
+    const { policy: compiled, warnings } = compiling(text);
+    expect(compiled.approvers(3)).toEqual({ needed: 1, people: [carol], unresolved: [] });
+    expect(compiled.approvers(4)).toEqual({ needed: 2, people: [alice, bob], unresolved: [] });
+    expect(warnings).toEqual([]);
+  });
+
+  it("an empty list for tier 3 is a list: nobody decides, tier 4's do not step in", () => {
+    const text = policy("approval:", "  approvers:", "    tier_3: []", '    tier_4: ["@alice", "@bob"]');
+    const { policy: compiled, warnings } = compiling(text);
+    expect(compiled.approvers(3)).toEqual({ needed: 1, people: [], unresolved: [] });
+    expect(warnings).toMatchObject([
+      { line: 7, column: 13, message: expect.stringContaining("needs 1 approver and 0 can decide") },
+    ]);
+  });
+
+  it("a handle that people does not resolve never counts, and is named at its place", () => {
+    const { policy: compiled, warnings } = compiling(policy("approval:", '  tier_4_approvers: ["@alice", "@mallory"]'));
+    expect(compiled.approvers(4)).toEqual({ needed: 2, people: [alice], unresolved: ["@mallory"] });
+    expect(compiled.approvers(3)).toEqual({ needed: 1, people: [alice], unresolved: ["@mallory"] });
+    expect(warnings).toEqual([
+      {
+        line: 6,
+        column: 21,
+        path: "/approval/tier_4_approvers",
+        message: "tier 4 needs 2 approvers and 1 can decide: nothing at this tier can be approved",
+        severity: "warning",
+      },
+      {
+        line: 6,
+        column: 32,
+        path: "/approval/tier_4_approvers/1",
+        message: "the people document has no @mallory: nobody can decide under this handle",
+        severity: "warning",
+      },
+    ]);
+  });
+
+  it("nobody at all is warned of where the entries stand", () => {
+    const { policy: compiled, warnings } = compiling(policy());
+    expect(compiled.approvers(4)).toEqual({ needed: 2, people: [], unresolved: [] });
+    expect(warnings.map(({ line, path, severity }) => [line, path, severity])).toEqual([
+      [3, "/allowed_tools/tier_3", "warning"],
+      [4, "/allowed_tools/tier_4", "warning"],
+    ]);
+  });
+
+  it("no list needs anybody where nothing needs an approval", () => {
+    expect(compiling('version: "1.0"\nallowed_tools:\n  tier_0: [workloads.list]\n').warnings).toEqual([]);
+  });
+
+  it("tiers 0 to 2 need none, and tier 5 can have none", () => {
+    const { approvers } = compiling(policy("approval:", '  tier_4_approvers: ["@alice", "@bob"]')).policy;
+    for (const tier of [0, 1, 2] as const) expect(approvers(tier)).toEqual({ needed: 0, people: [], unresolved: [] });
+    expect(approvers(5).people.length).toBeLessThan(approvers(5).needed);
+  });
+});
+
+describe("required context", () => {
+  it.each<[string, readonly string[], readonly string[]]>([
+    ["nothing", [], ["reason"]],
+    ["evidence", ["require:", "  tier_2: [evidence]"], ["reason", "evidence"]],
+    [
+      "all, in another order",
+      ["require:", "  tier_2: [back_out, evidence, reason]"],
+      ["reason", "evidence", "back_out"],
+    ],
+    ["an empty list, which takes nothing away", ["require:", "  tier_2: []"], ["reason"]],
+  ])("tier 2 adding %s", (_title, text, required) => {
+    expect(compiling(policy(...text)).policy.requires(2)).toEqual(required);
+  });
+
+  it("tiers 3 and 4 keep all three, whatever the policy lists", () => {
+    const { requires } = compiling(policy("require:", "  tier_3: [reason]", "  tier_4: []")).policy;
+    expect([requires(3), requires(4)]).toEqual([
+      ["reason", "evidence", "back_out"],
+      ["reason", "evidence", "back_out"],
+    ]);
+  });
+});
+
+describe("channels and timeout", () => {
+  it("either spelling names a channel", () => {
+    const text = policy("approval:", '  channels: { tier_3: "#a" }', '  tier_4_channel: "#b"', "  timeout_minutes: 5");
+    const { policy: compiled } = compiling(text);
+    expect(compiled.channels).toEqual({ tier3: "#a", tier4: "#b", escalation: null });
+    expect(compiled.approvalTimeoutMs).toBe(300_000);
+  });
+
+  it("a proposal stays open for 30 minutes where the policy does not say", () => {
+    expect(compiling(policy()).policy.approvalTimeoutMs).toBe(1_800_000);
+  });
+});

@@ -1,0 +1,82 @@
+import * as fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { formatUsd } from "../../src/platform/money.ts";
+import { compiling, refusing } from "./compiling.ts";
+
+const policy = (...text: readonly string[]): string => ['version: "1.0"', "allowed_tools: {}", ...text, ""].join("\n");
+const daily = (amount: string): string => policy("budget:", `  daily_limit_usd: ${amount}`);
+
+describe("caps are exact", () => {
+  it.each([
+    ["0", 0],
+    ["500", 500_000_000],
+    ["0.1", 100_000],
+    ["0.3", 300_000],
+    ["0.000001", 1],
+    ["1.000001", 1_000_001],
+    ["4503599627.370497", 4_503_599_627_370_497],
+    ["10.50 # a comment", 10_500_000],
+  ])("%s USD", (written, micros) => {
+    expect(compiling(daily(written)).policy.budget.dailyCapMicros).toBe(micros);
+  });
+
+  it("also in a map on one line", () => {
+    const { budget } = compiling(policy("budget: {daily_limit_usd: 0.29,monthly_limit_usd: 2.01}")).policy;
+    expect(budget).toEqual({ dailyCapMicros: 290_000, monthlyCapMicros: 2_010_000 });
+  });
+
+  it("for every amount of whole micro-USD", () => {
+    fc.assert(
+      fc.property(fc.nat({ max: Number.MAX_SAFE_INTEGER }), (micros) => {
+        expect(compiling(daily(formatUsd(micros))).policy.budget.dailyCapMicros).toBe(micros);
+      }),
+    );
+  });
+
+  it.each(["-1", "0.0000001", "500.1000000000000000001", "9007199255", "1e3", '"500"', "null", "yes", ".5"])(
+    "%s is refused at its place",
+    (written) => {
+      expect(refusing(daily(written))).toMatchObject([{ line: 4, column: 20, path: "/budget/daily_limit_usd" }]);
+    },
+  );
+
+  it.each([
+    ["no budget", policy()],
+    ["an empty budget", policy("budget: {}")],
+  ])("%s means 0: nothing that costs money is allowed", (_title, text) => {
+    expect(compiling(text).policy.budget).toEqual({ dailyCapMicros: 0, monthlyCapMicros: 0 });
+  });
+
+  it("one cap that is left out is 0 too", () => {
+    expect(compiling(daily("5")).policy.budget).toEqual({ dailyCapMicros: 5_000_000, monthlyCapMicros: 0 });
+  });
+});
+
+describe("rate limits", () => {
+  it.each<[string, readonly string[], number, number]>([
+    ["none", [], 6_000, 600],
+    ["reads by tier 0", ["rate_limits:", "  tier_0: 10"], 10, 600],
+    ["reads by tier 1", ["rate_limits:", "  tier_1: 10"], 10, 600],
+    ["writes by tier 2", ["rate_limits:", "  tier_2: 7"], 6_000, 7],
+    ["writes by tier 4", ["rate_limits:", "  tier_4: 7"], 6_000, 7],
+    ["all, agreeing", ["rate_limits: { tier_0: 10, tier_1: 10, tier_2: 7, tier_3: 7, tier_4: 7 }"], 10, 7],
+  ])("%s", (_title, text, readsPerMinute, writesPerMinute) => {
+    expect(compiling(policy(...text)).policy.rateLimits).toEqual({ readsPerMinute, writesPerMinute });
+  });
+});
+
+describe("switches", () => {
+  it.each<[string, readonly string[], string, string]>([
+    ["neither", [], "receipt", "optional"],
+    ["inline", ["dry_run: inline"], "inline", "derived"],
+    ["inline, stricter", ["dry_run: inline", "idempotency: required"], "inline", "required"],
+    ["inline, explicit", ["dry_run: inline", "idempotency: optional"], "inline", "optional"],
+    ["required", ["idempotency: required"], "receipt", "required"],
+  ])("dry run and idempotency: %s", (_title, text, dryRun, idempotency) => {
+    expect(compiling(policy(...text)).policy).toMatchObject({ dryRun, idempotency });
+  });
+
+  it.each(["UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires", "Etc/GMT+3"])("time zone %s", (zone) => {
+    expect(compiling(policy(`timezone: ${zone}`)).policy.timezone).toBe(zone);
+  });
+});

@@ -1,0 +1,15 @@
+import { exportJWK, generateKeyPair } from "jose";
+
+/** Fresh secrets for one test run, in the form of the deployment's own (`wrangler.toml`, `[secrets]`). */
+export async function testSecrets(): Promise<Record<string, string>> {
+  const random = (): string => Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("base64url");
+  const { privateKey } = await generateKeyPair("EdDSA", { crv: "Ed25519", extractable: true });
+  return {
+    CREDENTIAL_KEY: random(),
+    RECORD_PEPPER: random(),
+    SEALING_KEY: random(),
+    APPROVAL_KEY: JSON.stringify({ ...(await exportJWK(privateKey)), kid: "approval-test" }),
+    UPSTREAM_SIGNING_KEY: random(),
+    REDACTION_KEY: random(),
+  };
+}
