@@ -42,7 +42,7 @@ app.use("*", async (c, next) => {
     return unavailable("configuration", "the configuration is incomplete");
   }
   c.set("gate", gate.value);
-  await next();
+  return next();
 });
 
 app.get("/_gate/ready", (c) => readiness(c.get("gate")));
@@ -52,7 +52,13 @@ app.post("/_gate/v1/bootstrap", (c) => bootstrap(c.req.raw, c.get("gate"), (work
 
 for (const route of ADMIN_ROUTES) {
   app.on(route.method, route.path, (c) =>
-    answerAdmin(route, c.req.raw, c.get("gate"), (name) => c.req.param(name) ?? "", (work) => c.executionCtx.waitUntil(work)),
+    answerAdmin(
+      route,
+      c.req.raw,
+      c.get("gate"),
+      (name) => c.req.param(name) ?? "",
+      (work) => c.executionCtx.waitUntil(work),
+    ),
   );
 }
 
@@ -68,10 +74,16 @@ app.onError((error) => {
   return unavailable("gate", "an unexpected error");
 });
 
-const unavailable = (dependency: string, cause: string): Response => problem({ kind: "unavailable", dependency, cause });
+const unavailable = (dependency: string, cause: string): Response =>
+  problem({ kind: "unavailable", dependency, cause });
 
 function problem(refusal: Parameters<typeof toProblem>[0]): Response {
-  const { status, body, headers } = toProblem(refusal, { requestId: newId("req"), instance: "/", action: null, tier: null });
+  const { status, body, headers } = toProblem(refusal, {
+    requestId: newId("req"),
+    instance: "/",
+    action: null,
+    tier: null,
+  });
   return new Response(JSON.stringify(body), {
     status,
     headers: { ...headers, "content-type": "application/problem+json", "cache-control": "no-store" },

@@ -35,7 +35,8 @@ export const PROBLEMS: Readonly<Record<RefusalKind, Wording>> = {
   "payload-too-large": {
     status: 413,
     title: "The request body is too large",
-    remedy: "Send a smaller body; `limit_bytes` is the cap. Upload long evidence with POST /_gate/v1/evidence where offered.",
+    remedy:
+      "Send a smaller body; `limit_bytes` is the cap. Upload long evidence with POST /_gate/v1/evidence where offered.",
   },
   "uri-too-long": { status: 414, title: "The URL is too long", remedy: "Shorten the URL below `limit_bytes`." },
   "headers-too-large": {
@@ -48,9 +49,21 @@ export const PROBLEMS: Readonly<Record<RefusalKind, Wording>> = {
     title: "The media type is not accepted",
     remedy: "Send one of `accepted`, without content encoding.",
   },
-  "expectation-failed": { status: 417, title: "Expect is not supported", remedy: "Send the request without the Expect header." },
-  "upgrade-refused": { status: 426, title: "Upgrade is not supported", remedy: "Send the request without the Upgrade header." },
-  "method-not-allowed": { status: 405, title: "The method is not allowed", remedy: "Use one of the methods in `allow`." },
+  "expectation-failed": {
+    status: 417,
+    title: "Expect is not supported",
+    remedy: "Send the request without the Expect header.",
+  },
+  "upgrade-refused": {
+    status: 426,
+    title: "Upgrade is not supported",
+    remedy: "Send the request without the Upgrade header.",
+  },
+  "method-not-allowed": {
+    status: 405,
+    title: "The method is not allowed",
+    remedy: "Use one of the methods in `allow`.",
+  },
   unauthenticated: {
     status: 401,
     title: "The credential was not accepted",
@@ -72,7 +85,11 @@ export const PROBLEMS: Readonly<Record<RefusalKind, Wording>> = {
     title: "The operation is prohibited",
     remedy: "Tier 5: no policy and no approval can allow it through the gate. Use the manual runbook.",
   },
-  "rate-limited": { status: 429, title: "Too many requests", remedy: "Wait for Retry-After seconds, then send the request again." },
+  "rate-limited": {
+    status: 429,
+    title: "Too many requests",
+    remedy: "Wait for Retry-After seconds, then send the request again.",
+  },
   frozen: {
     status: 403,
     title: "Writes are frozen",
@@ -96,7 +113,8 @@ export const PROBLEMS: Readonly<Record<RefusalKind, Wording>> = {
   unpriced: {
     status: 403,
     title: "The request cannot be priced",
-    remedy: "The price table has no price for `missing`. Choose a priced resource or ask the platform team to add the price.",
+    remedy:
+      "The price table has no price for `missing`. Choose a priced resource or ask the platform team to add the price.",
   },
   "reason-required": { status: 428, title: "Context is required", remedy: "Send the headers named in `missing`." },
   "dry-run-required": {
@@ -147,7 +165,11 @@ export const PROBLEMS: Readonly<Record<RefusalKind, Wording>> = {
     title: "The approval does not fit this request",
     remedy: "Use the token of an approval that was given for exactly this request.",
   },
-  "approval-expired": { status: 403, title: "The approval has expired", remedy: "Send the request again to open a new proposal." },
+  "approval-expired": {
+    status: 403,
+    title: "The approval has expired",
+    remedy: "Send the request again to open a new proposal.",
+  },
   "approval-consumed": {
     status: 409,
     title: "The receipt or approval was already used",
@@ -158,8 +180,16 @@ export const PROBLEMS: Readonly<Record<RefusalKind, Wording>> = {
     title: "The approval was denied",
     remedy: "Talk to `decided_by`. A changed request opens a new proposal.",
   },
-  "not-eligible": { status: 403, title: "This person cannot decide this", remedy: "`reason` says why; the attempt was recorded." },
-  "already-decided": { status: 409, title: "The proposal is already decided", remedy: "Its state is final: see `state`." },
+  "not-eligible": {
+    status: 403,
+    title: "This person cannot decide this",
+    remedy: "`reason` says why; the attempt was recorded.",
+  },
+  "already-decided": {
+    status: 409,
+    title: "The proposal is already decided",
+    remedy: "Its state is final: see `state`.",
+  },
   "not-found": { status: 404, title: "Not found", remedy: "There is nothing here that this credential may see." },
   "policy-invalid": {
     status: 422,

@@ -40,8 +40,6 @@ export const BODIES = {
 export type SubmitBody = z.infer<typeof BODIES.submit>;
 export type AllocationBody = z.infer<typeof BODIES.allocation>;
 export type ReservationBody = z.infer<typeof BODIES.reservation>;
-export type PlanBody = z.infer<typeof BODIES.plan>;
-export type InsightBody = z.infer<typeof BODIES.insight>;
 
 /** Reads a JSON body against `schema`: 415 for another media type, 400 for bytes that are not JSON, 422 for its content. */
 export function readBody<T extends object>(

@@ -20,8 +20,13 @@ const decisionBody = z.strictObject({
   comment: z.string().min(1).max(1_024).optional(),
 });
 
-const text = (max: number): z.ZodOptional<z.ZodString> => z.string().min(1).max(max).optional();
-const contextBody = z.strictObject({ reason: text(1_024), evidence: text(8_192), back_out: text(2_048), incident: text(128) });
+const optionalText = (max: number): z.ZodOptional<z.ZodString> => z.string().min(1).max(max).optional();
+const contextBody = z.strictObject({
+  reason: optionalText(1_024),
+  evidence: optionalText(8_192),
+  back_out: optionalText(2_048),
+  incident: optionalText(128),
+});
 
 /** Proposals and their decisions (wire contract, section 7). */
 export const approvalRoutes: readonly AdminRoute[] = [
@@ -81,7 +86,8 @@ async function decide(call: AdminCall): Promise<AdminAnswer> {
     comment: call.gate.redactor.text(body.value.comment ?? null),
     approvers: call.context.policy.approvers(asTier(found.approval.tier)).people,
   });
-  if (outcome.kind === "stale") return refuse({ kind: "unavailable", dependency: "policy", cause: "the policy changed meanwhile" });
+  if (outcome.kind === "stale")
+    return refuse({ kind: "unavailable", dependency: "policy", cause: "the policy changed meanwhile" });
   return outcome.kind === "refused" ? refuse(outcome.refusal) : json(view(call, outcome));
 }
 
@@ -117,11 +123,13 @@ async function complete(call: AdminCall): Promise<AdminAnswer> {
     budget: { timezone: policy.timezone, ...policy.budget },
     action: typeof action === "string" ? action : "",
   });
-  if (outcome.kind === "stale") return refuse({ kind: "unavailable", dependency: "policy", cause: "the policy changed meanwhile" });
+  if (outcome.kind === "stale")
+    return refuse({ kind: "unavailable", dependency: "policy", cause: "the policy changed meanwhile" });
   return outcome.kind === "refused" ? refuse(outcome.refusal) : json(view(call, outcome));
 }
 
-const isOpen = ({ approval }: ApprovalWithDecisions): boolean => approval.state === "draft" || approval.state === "pending";
+const isOpen = ({ approval }: ApprovalWithDecisions): boolean =>
+  approval.state === "draft" || approval.state === "pending";
 
 /** The requester, the owner of its credential, whoever may decide it, and security. Everybody else: not found. */
 function maySee(call: AdminCall, { approval }: ApprovalWithDecisions): boolean {
@@ -177,8 +185,8 @@ function view(call: AdminCall, { approval, decisions }: ApprovalWithDecisions): 
 async function withToken(call: AdminCall, found: ApprovalWithDecisions): Promise<JsonObject> {
   const { approval, decisions } = found;
   const shown = view(call, found);
-  if (approval.state !== "approved" || approval.grantJti === null || approval.principal !== call.principal.subject) return shown;
-  const wholeSecond = (ms: number): number => Math.floor(ms / 1_000) * 1_000;
+  if (approval.state !== "approved" || approval.grantJti === null || approval.principal !== call.principal.subject)
+    return shown;
   const token = await mintApprovalToken(
     {
       jti: approval.grantJti,
@@ -195,6 +203,8 @@ async function withToken(call: AdminCall, found: ApprovalWithDecisions): Promise
   );
   return { ...shown, token };
 }
+
+const wholeSecond = (ms: number): number => Math.floor(ms / 1_000) * 1_000;
 
 const asDigest = (text: string): Digest => `sha256:${text.slice("sha256:".length)}`;
 

@@ -9,11 +9,25 @@ import { json, malformed, refuse, type AdminAnswer, type AdminCall, type AdminRo
 
 const LIST_MAX = 500;
 const CURSOR_DOMAIN = "portcullis/audit-cursor/v1";
-const FILTERS = ["since", "until", "action", "tier", "decision", "principal", "approver", "incident", "request_id", "limit", "cursor"];
+const FILTERS = [
+  "since",
+  "until",
+  "action",
+  "tier",
+  "decision",
+  "principal",
+  "approver",
+  "incident",
+  "request_id",
+  "limit",
+  "cursor",
+];
 const ISO_TIME = /^\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,3})?)?Z)?$/;
 
 /** The audit records of the tenant, from D1 (wire contract, section 7). */
-export const auditRoutes: readonly AdminRoute[] = [{ method: "GET", path: "/_gate/v1/audit", roles: ["security"], handle: list }];
+export const auditRoutes: readonly AdminRoute[] = [
+  { method: "GET", path: "/_gate/v1/audit", roles: ["security"], handle: list },
+];
 
 async function list(call: AdminCall): Promise<AdminAnswer> {
   const { strict, principal } = call;
@@ -28,7 +42,9 @@ async function list(call: AdminCall): Promise<AdminAnswer> {
   if (cursor !== null) {
     const place = readCursor(call, cursor);
     if (place === null) return malformed("query: cursor is not one that this gate gave");
-    conditions.push(sql`(${audit.time}, ${audit.log}, ${audit.sequence}) < (${place.time}, ${place.log}, ${place.sequence})`);
+    conditions.push(
+      sql`(${audit.time}, ${audit.log}, ${audit.sequence}) < (${place.time}, ${place.log}, ${place.sequence})`,
+    );
   }
   const rows = await openDatabase(call.gate.env.DB)
     .select({ record: audit.record, time: audit.time, log: audit.log, sequence: audit.sequence })
@@ -40,7 +56,8 @@ async function list(call: AdminCall): Promise<AdminAnswer> {
   return json({
     // Exactly what was hashed and stored: the record's own text.
     records: rows.map((row): JsonObject => JSON.parse(row.record)),
-    next_cursor: last === undefined ? null : writeCursor(call, { time: last.time ?? "", log: last.log, sequence: last.sequence }),
+    next_cursor:
+      last === undefined ? null : writeCursor(call, { time: last.time ?? "", log: last.log, sequence: last.sequence }),
   });
 }
 
@@ -48,7 +65,8 @@ function addFilters({ strict }: AdminCall, conditions: SQL[]): string | null {
   const since = queryValue(strict, "since");
   const until = queryValue(strict, "until");
   for (const bound of [since, until]) {
-    if (bound !== null && !ISO_TIME.test(bound)) return "query: since and until are UTC times such as 2026-11-20T08:00:00Z";
+    if (bound !== null && !ISO_TIME.test(bound))
+      return "query: since and until are UTC times such as 2026-11-20T08:00:00Z";
   }
   if (since !== null) conditions.push(gte(audit.time, new Date(since).toISOString()));
   if (until !== null) conditions.push(lt(audit.time, new Date(until).toISOString()));
@@ -69,7 +87,8 @@ function addFilters({ strict }: AdminCall, conditions: SQL[]): string | null {
     conditions.push(eq(audit.tier, Number(tier)));
   }
   const approver = queryValue(strict, "approver");
-  if (approver !== null) conditions.push(sql`EXISTS (SELECT 1 FROM json_each(${audit.approvers}) WHERE value = ${approver})`);
+  if (approver !== null)
+    conditions.push(sql`EXISTS (SELECT 1 FROM json_each(${audit.approvers}) WHERE value = ${approver})`);
   return null;
 }
 
@@ -92,5 +111,7 @@ function readCursor(call: AdminCall, cursor: string): CursorPlace | null {
   const parsed: unknown = JSON.parse(text);
   if (!Array.isArray(parsed)) return null;
   const [time, log, sequence] = parsed;
-  return typeof time === "string" && typeof log === "string" && typeof sequence === "number" ? { time, log, sequence } : null;
+  return typeof time === "string" && typeof log === "string" && typeof sequence === "number"
+    ? { time, log, sequence }
+    : null;
 }

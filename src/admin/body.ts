@@ -10,7 +10,10 @@ export function readBody<T>(strict: StrictRequest, schema: z.ZodType<T>): Result
   const parsed = schema.safeParse(strict.body ?? {}, { error: plainMessage });
   if (parsed.success) return ok(parsed.data);
   const [issue] = placedIssues(parsed.error.issues);
-  return err({ kind: "malformed-request", reason: `body ${jsonPointer(issue?.path ?? [])}: ${issue?.message ?? "has another form"}` });
+  return err({
+    kind: "malformed-request",
+    reason: `body ${jsonPointer(issue?.path ?? [])}: ${issue?.message ?? "has another form"}`,
+  });
 }
 
 /** One query value, null when absent; refuses nothing. */
@@ -19,7 +22,9 @@ export const queryValue = (strict: StrictRequest, name: string): string | null =
 /** Refuses a query with keys that the call does not know: a misspelt filter must not silently widen an answer. */
 export function unknownQuery(strict: StrictRequest, known: readonly string[]): Refusal | null {
   const unknown = [...strict.query.keys()].find((name) => !known.includes(name));
-  return unknown === undefined ? null : { kind: "malformed-request", reason: `query: unknown key ${unknown}; known: ${known.join(", ")}` };
+  return unknown === undefined
+    ? null
+    : { kind: "malformed-request", reason: `query: unknown key ${unknown}; known: ${known.join(", ")}` };
 }
 
 /** A whole number from the query within bounds; `fallback` when absent, null when it is no such number. */

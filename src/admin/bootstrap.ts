@@ -36,7 +36,11 @@ const bootstrapBody = z.strictObject({
  * Creates a tenant: its first documents, its sealed upstream credential and its first operator. Needs the deployment's
  * bootstrap secret, works once per tenant, and never touches a tenant that exists. Unset the secret afterwards.
  */
-export async function bootstrap(request: Request, gate: Gate, waitUntil: (work: Promise<unknown>) => void): Promise<Response> {
+export async function bootstrap(
+  request: Request,
+  gate: Gate,
+  waitUntil: (work: Promise<unknown>) => void,
+): Promise<Response> {
   const trail = openTrail(request, Date.now());
   const outcome = await run(request, gate, trail.requestId, trail.receivedAt);
   if (outcome.ok) return Response.json(outcome.value, { status: 201, headers: { "cache-control": "no-store" } });
@@ -50,7 +54,8 @@ async function run(request: Request, gate: Gate, requestId: string, now: number)
   if (!strict.ok) return strict;
   const presented = readBearer(strict.value.header("authorization"));
   if (!presented.ok) return presented;
-  if (!matches(presented.value, gate.config.bootstrapSecret)) return err({ kind: "unauthenticated", cause: "not the bootstrap secret" });
+  if (!matches(presented.value, gate.config.bootstrapSecret))
+    return err({ kind: "unauthenticated", cause: "not the bootstrap secret" });
   const body = readBody(strict.value, bootstrapBody);
   if (!body.ok) return body;
   const { tenant, operator } = body.value;
@@ -76,14 +81,20 @@ async function run(request: Request, gate: Gate, requestId: string, now: number)
   );
   if (!minted.ok) return err({ kind: "malformed-request", reason: `body: ${minted.error}` });
   const ledger = ledgerOf(gate.env.LEDGER, tenant);
-  if ((await ledger.snapshot()) !== null) return err({ kind: "already-decided", state: "bootstrapped", decided_by: [] });
+  if ((await ledger.snapshot()) !== null)
+    return err({ kind: "already-decided", state: "bootstrapped", decided_by: [] });
   // Documents and credential first, the ledger last: a crash in between leaves a tenant that still denies everything, and
   // the same call may be made again.
   await writeDocuments(gate.env.DB, checked.value.rows, now);
   const sealed = await seal(body.value.upstream_credential, gate.keys.sealing, sealingContext(tenant));
   await writeUpstreamCredential(gate.env.DB, tenant, sealed, gate.keys.pepper, now);
   const { key, record } = minted.value;
-  const credential = { credentialId: record.keyId, subject: record.subject, record: JSON.stringify(record), expiresAt: record.expiresAt };
+  const credential = {
+    credentialId: record.keyId,
+    subject: record.subject,
+    record: JSON.stringify(record),
+    expiresAt: record.expiresAt,
+  };
   const done = await ledger.bootstrap({ tenant, requestId, terms: checked.value.terms, operator: credential });
   if (done.kind === "refused") return err(done.refusal);
   gate.tenants.forget(tenant);

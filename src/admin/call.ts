@@ -64,7 +64,10 @@ export async function answerAdmin(
   const answer = await run(route, request, gate, trail, param, waitUntil);
   const now = Date.now();
   if (answer.kind === "json") {
-    return Response.json(answer.body, { status: answer.status, headers: { "gate-request-id": trail.requestId, "cache-control": "no-store" } });
+    return Response.json(answer.body, {
+      status: answer.status,
+      headers: { "gate-request-id": trail.requestId, "cache-control": "no-store" },
+    });
   }
   gate.recorder.refusal(
     trail.principal?.tenant ?? NO_TENANT,
@@ -99,16 +102,22 @@ async function run(
     now: trail.receivedAt,
   });
   if (outcome.kind !== "verified") {
-    return refuse(outcome.kind === "unauthenticated" ? { kind: "unauthenticated", cause: outcome.cause } : { ...outcome });
+    return refuse(
+      outcome.kind === "unauthenticated" ? { kind: "unauthenticated", cause: outcome.cause } : { ...outcome },
+    );
   }
   const { principal } = outcome;
   // The gate's own API is no hot path: it judges by the ledger as it is now, not by a cached snapshot.
   gate.tenants.forget(principal.tenant);
   const context = await gate.tenants.get(principal.tenant, trail.receivedAt, waitUntil);
   if (!context.ok) return refuse(context.error);
-  if (context.value.revoked.has(principal.credentialId)) return refuse({ kind: "unauthenticated", cause: "credential is revoked" });
+  if (context.value.revoked.has(principal.credentialId))
+    return refuse({ kind: "unauthenticated", cause: "credential is revoked" });
   trail.principal = principal;
-  if (route.roles !== null && (principal.class !== "person" || !route.roles.some((role) => principal.roles.includes(role)))) {
+  if (
+    route.roles !== null &&
+    (principal.class !== "person" || !route.roles.some((role) => principal.roles.includes(role)))
+  ) {
     return refuse({ kind: "out-of-scope", required_scope: `role ${route.roles.join(" or ")}` });
   }
   const { subject, class: principalClass, credentialId, demo, roles } = principal;

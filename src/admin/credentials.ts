@@ -82,11 +82,16 @@ async function revoke(call: AdminCall): Promise<AdminAnswer> {
 async function roleProblem(call: AdminCall, roles: readonly Role[]): Promise<string | null> {
   const foreign = roles.filter((role) => !call.principal.roles.includes(role));
   if (foreign.length === 0 && (roles.length > 0 || call.principal.roles.includes("operator"))) return null;
-  if (!call.principal.roles.includes("operator")) return `This credential cannot hand out ${foreign.join(", ") || "keys without its own role"}.`;
-  const living = (await call.ledger.credentials()).filter((row) => row.revokedAt === null && row.expiresAt > call.trail.receivedAt);
+  if (!call.principal.roles.includes("operator"))
+    return `This credential cannot hand out ${foreign.join(", ") || "keys without its own role"}.`;
+  const living = (await call.ledger.credentials()).filter(
+    (row) => row.revokedAt === null && row.expiresAt > call.trail.receivedAt,
+  );
   const held = new Set(living.flatMap((row) => rolesOf(row)));
   const taken = foreign.filter((role) => held.has(role));
-  return taken.length === 0 ? null : `Role ${taken.join(", ")} has holders already: one of them must create this credential.`;
+  return taken.length === 0
+    ? null
+    : `Role ${taken.join(", ")} has holders already: one of them must create this credential.`;
 }
 
 function rolesOf(row: CredentialRow): readonly string[] {

@@ -8,7 +8,12 @@ import { compilePeople } from "../policy/people.ts";
 import { compilePolicy } from "../policy/compile-policy.ts";
 import type { Refusal } from "../refusal.ts";
 
-export type DocumentTexts = { readonly policy: string; readonly people: string; readonly catalogue: string; readonly prices: string };
+export type DocumentTexts = {
+  readonly policy: string;
+  readonly people: string;
+  readonly catalogue: string;
+  readonly prices: string;
+};
 
 export type CheckedDocuments = {
   readonly terms: VersionTerms;

@@ -20,7 +20,10 @@ const versionBody = z.strictObject({
   catalogue: document,
   prices: document,
   reason: z.string().min(1).max(1_024),
-  git_commit: z.string().regex(/^[0-9a-f]{7,64}$/).optional(),
+  git_commit: z
+    .string()
+    .regex(/^[0-9a-f]{7,64}$/)
+    .optional(),
 });
 const activateBody = z.strictObject({ version: z.int().min(1) });
 
@@ -38,7 +41,12 @@ async function active(call: AdminCall): Promise<AdminAnswer> {
   return json({
     version,
     policy: texts.get(authority.policy) ?? null,
-    digests: { policy: authority.policy, people: authority.people, catalogue: authority.catalogue, prices: authority.prices },
+    digests: {
+      policy: authority.policy,
+      people: authority.people,
+      catalogue: authority.catalogue,
+      prices: authority.prices,
+    },
   });
 }
 

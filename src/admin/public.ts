@@ -9,8 +9,12 @@ import { PROBLEMS } from "../problem.ts";
 export async function readiness(gate: Gate): Promise<Response> {
   const dependencies = { configuration: "ok", d1: await probeD1(gate) };
   const ready = Object.values(dependencies).every((state) => state === "ok");
-  const bootstrap = gate.config.bootstrapSecret === null ? "unset" : "set: remove BOOTSTRAP_SECRET once every tenant has its operator";
-  return Response.json({ ready, dependencies, bootstrap_secret: bootstrap }, { status: ready ? 200 : 503, headers: { "cache-control": "no-store" } });
+  const bootstrap =
+    gate.config.bootstrapSecret === null ? "unset" : "set: remove BOOTSTRAP_SECRET once every tenant has its operator";
+  return Response.json(
+    { ready, dependencies, bootstrap_secret: bootstrap },
+    { status: ready ? 200 : 503, headers: { "cache-control": "no-store" } },
+  );
 }
 
 async function probeD1(gate: Gate): Promise<"ok" | "unavailable"> {

@@ -92,12 +92,19 @@ async function unfreeze(call: AdminCall): Promise<AdminAnswer> {
   return outcome.kind === "refused" ? outcome : json({ frozen: false, scope });
 }
 
-function readFreeze(call: AdminCall): { readonly kind: "freeze"; readonly scope: string; readonly reason: string } | Extract<AdminAnswer, { kind: "refused" }> {
+function readFreeze(
+  call: AdminCall,
+):
+  | { readonly kind: "freeze"; readonly scope: string; readonly reason: string }
+  | Extract<AdminAnswer, { kind: "refused" }> {
   const body = readBody(call.strict, freezeBody);
   if (!body.ok) return { kind: "refused", refusal: body.error };
   const scope = body.value.scope ?? "tenant";
   if (!isScope(scope)) {
-    return { kind: "refused", refusal: { kind: "malformed-request", reason: "body /scope: is tenant, principal:<subject> or action:<action>" } };
+    return {
+      kind: "refused",
+      refusal: { kind: "malformed-request", reason: "body /scope: is tenant, principal:<subject> or action:<action>" },
+    };
   }
   return { kind: "freeze", scope, reason: call.gate.redactor.text(body.value.reason) ?? "" };
 }

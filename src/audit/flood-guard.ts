@@ -35,7 +35,11 @@ export function createFloodGuard(): { readonly admit: (key: string, now: EpochMs
       window.suppressed += 1;
       if (window.suppressed > 1) return { kind: "counted" };
       const counted = window;
-      return { kind: "open-summary", closesInMs: Math.max(1, window.since + FLOOD_WINDOW_MS - now), close: () => counted.suppressed };
+      return {
+        kind: "open-summary",
+        closesInMs: Math.max(1, window.since + FLOOD_WINDOW_MS - now),
+        close: () => counted.suppressed,
+      };
     },
   };
 }

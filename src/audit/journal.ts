@@ -3,6 +3,7 @@ import { canonicalJson } from "../platform/canonical-json.ts";
 import { digestOf } from "../platform/digest.ts";
 import type { Digest, EpochMs } from "../vocabulary.ts";
 import type { AuditEntry, AuditRecord, Ending } from "./record.ts";
+import { textOf, integerOf, textOrNull } from "../platform/sql-row.ts";
 
 /** `previous_hash` of the first record of every log. */
 export const GENESIS: Digest = `sha256:${"0".repeat(64)}`;
@@ -47,18 +48,28 @@ export function appendEntry(sql: SqlStorage, place: Place, entryId: string, entr
 }
 
 /** Appends one entry whose ending is still to come (`endEntry`), or which waits behind such a one to be chained. */
-export function appendOpenEntry(sql: SqlStorage, entryId: string, entry: AuditEntry, ended: boolean, now: EpochMs): void {
+export function appendOpenEntry(
+  sql: SqlStorage,
+  entryId: string,
+  entry: AuditEntry,
+  ended: boolean,
+  now: EpochMs,
+): void {
   if (isKnown(sql, entryId)) return;
   const last = sql.exec("SELECT coalesce(max(sequence), 0) AS sequence FROM journal").one();
-  insertRow(sql, Number(last["sequence"]) + 1, entryId, null, ended, now, JSON.stringify(entry));
+  insertRow(sql, integerOf(last, "sequence") + 1, entryId, null, ended, now, JSON.stringify(entry));
 }
 
 /** Writes the ending into an open entry. Too late (the entry is chained already) or unknown: changes nothing. */
 export function endEntry(sql: SqlStorage, entryId: string, ending: Ending): void {
   const row = sql.exec("SELECT record FROM journal WHERE entry_id = ? AND hash IS NULL", entryId).toArray()[0];
   if (row === undefined) return;
-  const entry: AuditEntry = JSON.parse(String(row["record"]));
-  sql.exec("UPDATE journal SET record = ?, ended = 1 WHERE entry_id = ?", JSON.stringify({ ...entry, ...ending }), entryId);
+  const entry: AuditEntry = JSON.parse(textOf(row, "record"));
+  sql.exec(
+    "UPDATE journal SET record = ?, ended = 1 WHERE entry_id = ?",
+    JSON.stringify({ ...entry, ...ending }),
+    entryId,
+  );
 }
 
 /**
@@ -66,16 +77,26 @@ export function endEntry(sql: SqlStorage, entryId: string, ending: Ending): void
  * `waitedSince`. Older ones are chained as they are, their outcome `not-seen`. Returns how many are still open.
  */
 export function sealEntries(sql: SqlStorage, place: Place, waitedSince: EpochMs, limit: number): number {
-  const open = sql.exec("SELECT sequence, entry_id, ended, appended_at, record FROM journal WHERE hash IS NULL ORDER BY sequence LIMIT ?", limit).toArray();
+  const open = sql
+    .exec(
+      "SELECT sequence, entry_id, ended, appended_at, record FROM journal WHERE hash IS NULL ORDER BY sequence LIMIT ?",
+      limit,
+    )
+    .toArray();
   const head = sql.exec("SELECT hash FROM journal WHERE hash IS NOT NULL ORDER BY sequence DESC LIMIT 1").toArray()[0];
   let previous = head === undefined ? GENESIS : asDigest(head["hash"]);
   let sealed = 0;
   for (const row of open) {
-    if (row["ended"] !== 1 && Number(row["appended_at"]) > waitedSince) break;
-    const entry: AuditEntry = JSON.parse(String(row["record"]));
+    if (row["ended"] !== 1 && integerOf(row, "appended_at") > waitedSince) break;
+    const entry: AuditEntry = JSON.parse(textOf(row, "record"));
     const complete = row["ended"] === 1 ? entry : { ...entry, outcome: "not-seen" };
-    const { hash, record } = chained(place, complete, Number(row["sequence"]), previous);
-    sql.exec("UPDATE journal SET hash = ?, ended = 1, record = ? WHERE sequence = ?", hash, record, Number(row["sequence"]));
+    const { hash, record } = chained(place, complete, integerOf(row, "sequence"), previous);
+    sql.exec(
+      "UPDATE journal SET hash = ?, ended = 1, record = ? WHERE sequence = ?",
+      hash,
+      record,
+      integerOf(row, "sequence"),
+    );
     previous = hash;
     sealed += 1;
   }
@@ -91,7 +112,7 @@ export function unconfirmedRows(sql: SqlStorage, limit: number): readonly Journa
       limit,
     )
     .toArray()
-    .map((row) => ({ sequence: Number(row["sequence"]), hash: String(row["hash"]), record: String(row["record"]) }));
+    .map((row) => ({ sequence: integerOf(row, "sequence"), hash: textOf(row, "hash"), record: textOf(row, "record") }));
 }
 
 /** How many rows wait for D1 (open ones included), and whether a hash mismatch has halted projection. */
@@ -99,7 +120,7 @@ export function backlog(sql: SqlStorage): { readonly rows: number; readonly halt
   const row = sql
     .exec("SELECT (SELECT coalesce(max(sequence), 0) FROM journal) - confirmed AS waiting, halted FROM projection")
     .one();
-  return { rows: Math.max(0, Number(row["waiting"])), halted: row["halted"] === null ? null : String(row["halted"]) };
+  return { rows: Math.max(0, integerOf(row, "waiting")), halted: textOrNull(row, "halted") };
 }
 
 /**
@@ -109,10 +130,7 @@ export function backlog(sql: SqlStorage): { readonly rows: number; readonly halt
  */
 export function confirmRows(sql: SqlStorage, sequence: number, retainAfter: EpochMs): void {
   sql.exec("UPDATE projection SET confirmed = ? WHERE confirmed < ?", sequence, sequence);
-  sql.exec(
-    `DELETE FROM journal WHERE appended_at < ? AND sequence < (SELECT confirmed FROM projection)`,
-    retainAfter,
-  );
+  sql.exec(`DELETE FROM journal WHERE appended_at < ? AND sequence < (SELECT confirmed FROM projection)`, retainAfter);
 }
 
 /** Stops projection for good until an operator looks: D1 holds a different record under this sequence. */
@@ -126,10 +144,15 @@ function isKnown(sql: SqlStorage, entryId: string): boolean {
 
 function headOf(sql: SqlStorage): { readonly sequence: number; readonly hash: Digest } | null {
   const row = sql.exec("SELECT sequence, hash FROM journal ORDER BY sequence DESC LIMIT 1").toArray()[0];
-  return row === undefined ? null : { sequence: Number(row["sequence"]), hash: asDigest(row["hash"]) };
+  return row === undefined ? null : { sequence: integerOf(row, "sequence"), hash: asDigest(row["hash"]) };
 }
 
-function chained(place: Place, entry: AuditEntry, sequence: number, previous: Digest): { readonly hash: Digest; readonly record: string } {
+function chained(
+  place: Place,
+  entry: AuditEntry,
+  sequence: number,
+  previous: Digest,
+): { readonly hash: Digest; readonly record: string } {
   const unhashed = { ...entry, tenant: place.tenant, log: place.log, sequence, previous_hash: previous };
   const hash = hashRecord(unhashed);
   return { hash, record: canonicalJson({ ...unhashed, hash }) };

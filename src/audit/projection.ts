@@ -57,7 +57,9 @@ export async function projectJournal(
   return { nextInMs: rows.length === BATCH_ROWS ? 0 : PROJECTION_DELAY_MS, failure: null };
 }
 
-type Stored = { readonly kind: "stored"; readonly hashes: ReadonlyMap<number, string> } | { readonly kind: "failed"; readonly cause: string };
+type Stored =
+  | { readonly kind: "stored"; readonly hashes: ReadonlyMap<number, string> }
+  | { readonly kind: "failed"; readonly cause: string };
 
 async function insertAndReadBack(
   d1: D1Database,

@@ -18,14 +18,29 @@ const BATCH_LIMIT = 256;
 
 type WaitUntil = (work: Promise<unknown>) => void;
 
-type Batch = { readonly entries: SubmittedEntry[]; readonly done: Promise<boolean>; readonly settle: (durable: boolean) => void };
+type Batch = {
+  readonly entries: SubmittedEntry[];
+  readonly done: Promise<boolean>;
+  readonly settle: (durable: boolean) => void;
+};
 
-type Lane = { inFlight: Promise<unknown> | null; next: Batch | null; endings: SubmittedEnding[]; endingsTimer: boolean };
+type Lane = {
+  inFlight: Promise<unknown> | null;
+  next: Batch | null;
+  endings: SubmittedEnding[];
+  endingsTimer: boolean;
+};
 
 /** Records reads and refusals in the tenant's request log, batched per isolate. */
 export type Recorder = {
   /** Makes an entry durable; resolves false when it could not be. `open`: `end` follows. */
-  readonly append: (tenant: string, entryId: string, entry: AuditEntry, open: boolean, waitUntil: WaitUntil) => Promise<boolean>;
+  readonly append: (
+    tenant: string,
+    entryId: string,
+    entry: AuditEntry,
+    open: boolean,
+    waitUntil: WaitUntil,
+  ) => Promise<boolean>;
   /** Adds the ending of an open entry, off the response's path. */
   readonly end: (tenant: string, entryId: string, ending: Ending, waitUntil: WaitUntil) => void;
   /**
@@ -42,7 +57,11 @@ export function createRecorder(namespace: DurableObjectNamespace): Recorder {
   // Chosen on first use: random numbers are not to be had while the script is being loaded.
   let shard: number | null = null;
 
-  const call = async (tenant: string, entries: readonly SubmittedEntry[], endings: readonly SubmittedEnding[]): Promise<boolean> => {
+  const call = async (
+    tenant: string,
+    entries: readonly SubmittedEntry[],
+    endings: readonly SubmittedEnding[],
+  ): Promise<boolean> => {
     shard ??= crypto.getRandomValues(new Uint8Array(1))[0] ?? 0;
     try {
       const { port, place } = requestLogOf(namespace, tenant, shard);
@@ -104,13 +123,22 @@ export function createRecorder(namespace: DurableObjectNamespace): Recorder {
       waitUntil(flushEndings(tenant, lane));
     },
     refusal: (tenant, entryId, entry, waitUntil) => {
-      const verdict = guard.admit(`${tenant}\n${entry.principal ?? ""}\n${entry.reason_code ?? ""}`, Date.parse(entry.time));
+      const verdict = guard.admit(
+        `${tenant}\n${entry.principal ?? ""}\n${entry.reason_code ?? ""}`,
+        Date.parse(entry.time),
+      );
       if (verdict.kind === "record") waitUntil(append(tenant, entryId, entry, false, waitUntil));
       if (verdict.kind === "open-summary") {
         const summarise = async (): Promise<void> => {
           await pause(verdict.closesInMs);
           const count = verdict.close();
-          await append(tenant, `${entryId}/summary`, { ...entry, count, detail: `${count} like refusals of this principal` }, false, waitUntil);
+          await append(
+            tenant,
+            `${entryId}/summary`,
+            { ...entry, count, detail: `${count} like refusals of this principal` },
+            false,
+            waitUntil,
+          );
         };
         waitUntil(summarise());
       }

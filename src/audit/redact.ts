@@ -52,7 +52,7 @@ export function createRedactor(key: Uint8Array): Redactor {
   const allHidden = (value: JsonValue): JsonValue => {
     if (isJsonObject(value)) return mapMembers(value, (_name, inner) => allHidden(inner));
     if (Array.isArray(value)) return value.map(allHidden);
-    return mark(String(value));
+    return mark(typeof value === "string" ? value : JSON.stringify(value));
   };
   const body = (value: JsonValue): JsonValue => {
     if (typeof value === "string") return text(value);

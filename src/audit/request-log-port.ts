@@ -18,7 +18,11 @@ export interface RequestLogPort {
 const SHARDS = 4;
 
 /** The request log's shard `index` of this tenant. Objects are named `<tenant>/<log>`; tenant ids contain no slash. */
-export function requestLogOf(namespace: DurableObjectNamespace, tenant: string, index: number): { readonly port: RequestLogPort; readonly place: Place } {
+export function requestLogOf(
+  namespace: DurableObjectNamespace,
+  tenant: string,
+  index: number,
+): { readonly port: RequestLogPort; readonly place: Place } {
   const log = `requests-${index % SHARDS}`;
   // The one place where the untyped RPC stub gets its type: request-log.do.ts `implements RequestLogPort`.
   return { port: namespace.getByName(`${tenant}/${log}`) as unknown as RequestLogPort, place: { tenant, log } };

@@ -7,6 +7,7 @@ import type { EpochMs } from "../vocabulary.ts";
 import { appendOpenEntry, backlog, endEntry, JOURNAL_SCHEMA, sealEntries, type Place } from "./journal.ts";
 import { BACKLOG_LIMIT_ROWS, PROJECTION_DELAY_MS, projectJournal } from "./projection.ts";
 import type { AppendOutcome, RequestLogPort, SubmittedEnding, SubmittedEntry } from "./request-log-port.ts";
+import { textOf } from "../platform/sql-row.ts";
 
 const SCHEMA: readonly string[] = [
   `CREATE TABLE place (only INTEGER PRIMARY KEY CHECK (only = 1), tenant TEXT NOT NULL, log TEXT NOT NULL);
@@ -42,14 +43,19 @@ export class RequestLog extends DurableObject<Env> implements RequestLogPort {
     });
   }
 
-  async append(place: Place, entries: readonly SubmittedEntry[], endings: readonly SubmittedEnding[]): Promise<AppendOutcome> {
+  async append(
+    place: Place,
+    entries: readonly SubmittedEntry[],
+    endings: readonly SubmittedEnding[],
+  ): Promise<AppendOutcome> {
     const { storage } = this.ctx;
     const { rows, halted } = backlog(storage.sql);
     if (halted !== null) return { kind: "refused", cause: halted };
     if (rows >= BACKLOG_LIMIT_ROWS) return { kind: "refused", cause: `${rows} audit rows wait for D1` };
     const now = Date.now();
     storage.transactionSync(() => {
-      if (rows === 0) storage.sql.exec("INSERT OR IGNORE INTO place (only, tenant, log) VALUES (1, ?, ?)", place.tenant, place.log);
+      if (rows === 0)
+        storage.sql.exec("INSERT OR IGNORE INTO place (only, tenant, log) VALUES (1, ?, ?)", place.tenant, place.log);
       for (const { entryId, entry, open } of entries) appendOpenEntry(storage.sql, entryId, entry, !open, now);
       for (const { entryId, ending } of endings) endEntry(storage.sql, entryId, ending);
     });
@@ -63,9 +69,11 @@ export class RequestLog extends DurableObject<Env> implements RequestLogPort {
     const { storage } = this.ctx;
     const row = storage.sql.exec("SELECT tenant, log FROM place").toArray()[0];
     if (row === undefined) return;
-    const place = { tenant: String(row["tenant"]), log: String(row["log"]) };
+    const place = { tenant: textOf(row, "tenant"), log: textOf(row, "log") };
     try {
-      const stillOpen = storage.transactionSync(() => sealEntries(storage.sql, place, Date.now() - ENDING_WAIT_MS, SEAL_ROWS));
+      const stillOpen = storage.transactionSync(() =>
+        sealEntries(storage.sql, place, Date.now() - ENDING_WAIT_MS, SEAL_ROWS),
+      );
       const outcome = await projectJournal(storage, this.env.DB, place, this.#failures, Date.now());
       this.#failures = outcome.failure === null ? 0 : this.#failures + 1;
       if (outcome.failure !== null) log("warn", "projection", { ...place, cause: outcome.failure });

@@ -204,4 +204,3 @@ export type OutcomeDocument = z.infer<typeof outcome>;
 export type CostDocument = z.infer<typeof cost>;
 export type DryRunDocument = z.infer<typeof dryRun>;
 export type ReferenceDocument = z.infer<typeof reference>;
-export type CallDocument = z.infer<typeof call>;

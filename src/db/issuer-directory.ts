@@ -32,7 +32,8 @@ export function issuerDirectory(d1: D1Database, pepper: SecretKey, environment: 
       if (!checkRecord("issuer", fields, mac, pepper)) return err("the issuer's row fails its MAC");
       const read = readIssuer(row.registration, environment);
       if (!read.ok) return err(read.error);
-      if (read.value.issuer !== row.issuer || read.value.tenant !== row.tenant) return err("the issuer's row contradicts itself");
+      if (read.value.issuer !== row.issuer || read.value.tenant !== row.tenant)
+        return err("the issuer's row contradicts itself");
       registration = read.value;
     }
     known.delete(iss);

@@ -6,10 +6,18 @@ import { err, ok, type Result } from "../platform/result.ts";
 import { openDatabase } from "./client.ts";
 import { documents, tenants } from "./schema.ts";
 
-export type StoredDocument = { readonly digest: string; readonly kind: "policy" | "people" | "catalogue" | "prices"; readonly body: string };
+export type StoredDocument = {
+  readonly digest: string;
+  readonly kind: "policy" | "people" | "catalogue" | "prices";
+  readonly body: string;
+};
 
 /** The tenant's sealed upstream credential. A row whose MAC does not hold is an error, as is a missing one. */
-export async function readUpstreamCredential(d1: D1Database, tenant: string, pepper: SecretKey): Promise<Result<string, string>> {
+export async function readUpstreamCredential(
+  d1: D1Database,
+  tenant: string,
+  pepper: SecretKey,
+): Promise<Result<string, string>> {
   let row: typeof tenants.$inferSelect | undefined;
   try {
     [row] = await openDatabase(d1).select().from(tenants).where(eq(tenants.id, tenant)).limit(1);
@@ -18,11 +26,19 @@ export async function readUpstreamCredential(d1: D1Database, tenant: string, pep
   }
   if (row === undefined) return err("the tenant has no row");
   const { mac, ...fields } = row;
-  return checkRecord("tenant", fields, mac, pepper) ? ok(row.upstreamCredential) : err("the tenant's row fails its MAC");
+  return checkRecord("tenant", fields, mac, pepper)
+    ? ok(row.upstreamCredential)
+    : err("the tenant's row fails its MAC");
 }
 
 /** Stores a tenant's sealed upstream credential, replacing an earlier one. */
-export async function writeUpstreamCredential(d1: D1Database, tenant: string, sealed: string, pepper: SecretKey, now: number): Promise<void> {
+export async function writeUpstreamCredential(
+  d1: D1Database,
+  tenant: string,
+  sealed: string,
+  pepper: SecretKey,
+  now: number,
+): Promise<void> {
   const row = { id: tenant, upstreamCredential: sealed, createdAt: new Date(now).toISOString() };
   const values = { ...row, mac: sealRecord("tenant", row, pepper) };
   await openDatabase(d1).insert(tenants).values(values).onConflictDoUpdate({ target: tenants.id, set: values });

@@ -1,5 +1,10 @@
 import type { MatchedOperation } from "../catalogue/types.ts";
-import { LEDGER_RPC_VERSION, type AdmissionRequest, type PresentedToken, type Requirement } from "../ledger/contract.ts";
+import {
+  LEDGER_RPC_VERSION,
+  type AdmissionRequest,
+  type PresentedToken,
+  type Requirement,
+} from "../ledger/contract.ts";
 import { canonicalJson } from "../platform/canonical-json.ts";
 import { digestOf } from "../platform/digest.ts";
 import type { JsonObject } from "../platform/json.ts";
@@ -26,13 +31,21 @@ export function requirementOf(judgement: Judgement, context: TenantContext, acti
     approvers: approvers.people,
     missingContext: judgement.missingContext,
     timeoutMs: policy.approvalTimeoutMs,
-    ruleDigest: ruleDigestOf(context, action, judgement.tier, judgement.cost.kind === "priced" ? judgement.cost.priceVersion : null),
+    ruleDigest: ruleDigestOf(
+      context,
+      action,
+      judgement.tier,
+      judgement.cost.kind === "priced" ? judgement.cost.priceVersion : null,
+    ),
   };
 }
 
 /** Digest of this action's rule, approvers, catalogue entry and price: only a change in these invalidates an approval. */
 const ruleDigestOf = (context: TenantContext, action: string, tier: Tier, priceVersion: string | null): Digest =>
-  digestOf("portcullis/decision-rule/v1", canonicalJson({ rule: context.policy.ruleDigest(action, tier), price_version: priceVersion }));
+  digestOf(
+    "portcullis/decision-rule/v1",
+    canonicalJson({ rule: context.policy.ruleDigest(action, tier), price_version: priceVersion }),
+  );
 
 /**
  * The one call that a write makes to its ledger, from what the Worker has found out. `refusal`: what the Worker would
@@ -45,10 +58,16 @@ export function admissionRequest(
   operation: MatchedOperation,
   context: TenantContext,
   digest: Digest,
-  decided: { readonly judgement: Judgement | null; readonly refusal: Refusal | null; readonly tokens: Tokens; readonly nearest: Nearest | null },
+  decided: {
+    readonly judgement: Judgement | null;
+    readonly refusal: Refusal | null;
+    readonly tokens: Tokens;
+    readonly nearest: Nearest | null;
+  },
 ): AdmissionRequest {
   const { judgement, refusal } = decided;
-  const requirement: Requirement = judgement === null ? { kind: "none" } : requirementOf(judgement, context, operation.action);
+  const requirement: Requirement =
+    judgement === null ? { kind: "none" } : requirementOf(judgement, context, operation.action);
   const headers = trail.gate;
   return {
     rpcVersion: LEDGER_RPC_VERSION,
@@ -80,7 +99,8 @@ export function admissionRequest(
     },
     handles: {
       idempotencyKey: headers?.idempotencyKey ?? null,
-      byDigest: requirement.kind === "approval" || (requirement.kind === "none" && context.policy.idempotency === "derived"),
+      byDigest:
+        requirement.kind === "approval" || (requirement.kind === "none" && context.policy.idempotency === "derived"),
       receipt: headers?.plan ?? null,
       ...decided.tokens,
     },

@@ -24,7 +24,15 @@ export function speak(dialect: ErrorDialect, problem: JsonObject): Spoken {
         contentType: "application/json",
         body: {
           ...problem,
-          errors: [{ error_number: SLURM_ERROR, error_code: SLURM_ERROR, error: message, description: detail, source: "portcullis" }],
+          errors: [
+            {
+              error_number: SLURM_ERROR,
+              error_code: SLURM_ERROR,
+              error: message,
+              description: detail,
+              source: "portcullis",
+            },
+          ],
         },
       };
     case "kubernetes":

@@ -16,7 +16,12 @@ import { createBoundedCache } from "./bounded-cache.ts";
 /** Compiled documents kept per isolate: tenants share catalogues and prices, so this is ≈ 250 tenants' worth. */
 const CACHE_ENTRIES = 512;
 
-export type DocumentSet = { readonly policy: Digest; readonly people: Digest; readonly catalogue: Digest; readonly prices: Digest };
+export type DocumentSet = {
+  readonly policy: Digest;
+  readonly people: Digest;
+  readonly catalogue: Digest;
+  readonly prices: Digest;
+};
 
 /** The compiled documents of one policy version. */
 export type Rulebook = {
@@ -59,7 +64,8 @@ export function createDocumentSource(d1: D1Database): DocumentSource {
     return compiled;
   };
 
-  const catalogue = (digest: Digest): Promise<Result<CompiledCatalogue, string>> => load(catalogues, digest, digest, compileCatalogue);
+  const catalogue = (digest: Digest): Promise<Result<CompiledCatalogue, string>> =>
+    load(catalogues, digest, digest, compileCatalogue);
 
   return {
     catalogue,
@@ -77,14 +83,23 @@ export function createDocumentSource(d1: D1Database): DocumentSource {
         return compiled.ok ? ok(compiled.value.policy) : compiled;
       });
       if (!policy.ok) return policy;
-      return ok({ policy: policy.value, people: foundPeople.value, catalogue: foundCatalogue.value, prices: foundPrices.value });
+      return ok({
+        policy: policy.value,
+        people: foundPeople.value,
+        catalogue: foundCatalogue.value,
+        prices: foundPrices.value,
+      });
     },
   };
 }
 
 async function readBody(d1: D1Database, digest: Digest): Promise<Result<string, string>> {
   try {
-    const rows = await openDatabase(d1).select({ body: documents.body }).from(documents).where(eq(documents.digest, digest)).limit(1);
+    const rows = await openDatabase(d1)
+      .select({ body: documents.body })
+      .from(documents)
+      .where(eq(documents.digest, digest))
+      .limit(1);
     return rows[0] === undefined ? err(`${digest}: not stored`) : ok(rows[0].body);
   } catch (error) {
     return err(describeError(error));

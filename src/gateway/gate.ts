@@ -88,5 +88,9 @@ async function readKeys(config: Config): Promise<Result<Keys, readonly string[]>
       approval: approval.value,
     });
   }
-  return err([credential, pepper, sealing, upstreamSigning, redaction, approval].flatMap((read) => (read.ok ? [] : [read.error])));
+  return err(
+    [credential, pepper, sealing, upstreamSigning, redaction, approval].flatMap((read) =>
+      read.ok ? [] : [read.error],
+    ),
+  );
 }

@@ -47,16 +47,27 @@ export async function governWrite(write: Write, context: TenantContext): Promise
   const judgement = judged.ok ? judged.value : null;
   const frozen = freezeRefusal(context.snapshot.freezes, write.principal.subject, operation.action);
   // Only a request that names something it may have been answered for before can be a replay: the rest need not ask.
-  if ((refusal !== null || frozen !== null) && !namesEarlierRequest(trail)) return { kind: "refused", refusal: frozen ?? refusal ?? NEVER };
+  if ((refusal !== null || frozen !== null) && !namesEarlierRequest(trail))
+    return { kind: "refused", refusal: frozen ?? refusal ?? NEVER };
   const tokens = await verifyTokens(write);
   const nearest = null;
-  const request = admissionRequest(gate, trail, write.principal, operation, context, write.digest, { judgement, refusal, tokens, nearest });
+  const request = admissionRequest(gate, trail, write.principal, operation, context, write.digest, {
+    judgement,
+    refusal,
+    tokens,
+    nearest,
+  });
   if (trail.gate?.dryRun === true) {
-    return judgement === null ? { kind: "refused", refusal: refusal ?? NEVER } : planWrite(write, context, judgement, request);
+    return judgement === null
+      ? { kind: "refused", refusal: refusal ?? NEVER }
+      : planWrite(write, context, judgement, request);
   }
   if (refusal === null) {
     if (!context.upstream.breaker.allows(trail.receivedAt)) {
-      return { kind: "refused", refusal: { kind: "unavailable", dependency: "upstream", cause: "circuit breaker is open" } };
+      return {
+        kind: "refused",
+        refusal: { kind: "unavailable", dependency: "upstream", cause: "circuit breaker is open" },
+      };
     }
     const inline = await inlineDryRun(write, context, request);
     if (inline !== null) return inline;
@@ -79,14 +90,18 @@ const NEVER: Refusal = { kind: "unavailable", dependency: "gate", cause: "no ref
 function earlyRefusal(write: Write, judgement: Judgement, context: TenantContext): Refusal | null {
   const { gate: headers } = write.trail;
   if (headers?.dryRun === true) return null;
-  if (context.policy.idempotency === "required" && (headers?.idempotencyKey ?? null) === null) return { kind: "idempotency-key-required" };
+  if (context.policy.idempotency === "required" && (headers?.idempotencyKey ?? null) === null)
+    return { kind: "idempotency-key-required" };
   // From tier 3 missing context opens a draft instead.
-  if (judgement.tier === 2 && judgement.missingContext.length > 0) return { kind: "reason-required", missing: judgement.missingContext };
+  if (judgement.tier === 2 && judgement.missingContext.length > 0)
+    return { kind: "reason-required", missing: judgement.missingContext };
   return null;
 }
 
 const namesEarlierRequest = (trail: Trail): boolean =>
-  trail.gate !== null && trail.gate.dryRun === false && (trail.gate.idempotencyKey !== null || trail.gate.plan !== null || trail.gate.approvals.length > 0);
+  trail.gate !== null &&
+  !trail.gate.dryRun &&
+  (trail.gate.idempotencyKey !== null || trail.gate.plan !== null || trail.gate.approvals.length > 0);
 
 async function verifyTokens({ gate, trail, principal }: Write): Promise<Tokens> {
   const tokens = [];
@@ -95,7 +110,10 @@ async function verifyTokens({ gate, trail, principal }: Write): Promise<Tokens> 
     if (!verified.ok) return { tokens, tokenFault: verified.error };
     const { jti, approvalId, approvalDigest, principalSubject } = verified.value;
     if (principalSubject !== principal.subject) {
-      return { tokens, tokenFault: { kind: "approval-invalid", reason: "The approval was given to another principal." } };
+      return {
+        tokens,
+        tokenFault: { kind: "approval-invalid", reason: "The approval was given to another principal." },
+      };
     }
     tokens.push({ jti, approvalId, approvalDigest });
   }
@@ -107,9 +125,15 @@ async function inlineDryRun(write: Write, context: TenantContext, request: Admis
   const { operation, trail } = write;
   if (context.policy.dryRun !== "inline" || request.tier !== 2 || operation.dryRun === null) return null;
   const answer = await runDryRun(write, context);
-  if (typeof answer === "string") return { kind: "refused", refusal: { kind: "unavailable", dependency: "upstream", cause: answer } };
+  if (typeof answer === "string")
+    return { kind: "refused", refusal: { kind: "unavailable", dependency: "upstream", cause: answer } };
   if (operation.dryRun.successStatuses.has(answer.status)) return null;
-  const response = storedResponse(trail, { status: answer.status, contentType: answer.contentType, body: answer.text }, false, Date.now());
+  const response = storedResponse(
+    trail,
+    { status: answer.status, contentType: answer.contentType, body: answer.text },
+    false,
+    Date.now(),
+  );
   return { kind: "answered", response, code: "dry-run-failed", upstreamStatus: answer.status };
 }
 
@@ -122,7 +146,12 @@ async function runDryRun({ operation, trail, passed }: Write, context: TenantCon
 }
 
 /** The plan of a dry run: nothing is dispatched as a mutation, nothing is held; tier 2 earns a receipt. */
-async function planWrite(write: Write, context: TenantContext, judgement: Judgement, request: AdmissionRequest): Promise<Ended | "stale"> {
+async function planWrite(
+  write: Write,
+  context: TenantContext,
+  judgement: Judgement,
+  request: AdmissionRequest,
+): Promise<Ended | "stale"> {
   const { gate, trail, operation, digest } = write;
   const ledger = ledgerOf(gate.env.LEDGER, context.tenant);
   // Checked before upstream hears of it: a plan that the gate would refuse is the refusal itself.
@@ -133,7 +162,11 @@ async function planWrite(write: Write, context: TenantContext, judgement: Judgem
     return { kind: "refused", refusal: checked.refusal };
   }
   const answer = operation.dryRun === null ? null : await runDryRun(write, context);
-  if (typeof answer === "string") return { kind: "refused", refusal: { kind: "upstream-failed", reason: `The control plane's dry run failed: ${answer}.` } };
+  if (typeof answer === "string")
+    return {
+      kind: "refused",
+      refusal: { kind: "upstream-failed", reason: `The control plane's dry run failed: ${answer}.` },
+    };
   const upstreamAgrees = answer === null || operation.dryRun?.successStatuses.has(answer.status) === true;
   const earnsReceipt = judgement.tier === 2 && upstreamAgrees;
   const planned = earnsReceipt ? await askLedger<PlanOutcome>(() => ledger.plan(request, true)) : checked;
@@ -163,7 +196,11 @@ async function planWrite(write: Write, context: TenantContext, judgement: Judgem
     receipt: planned.receipt?.receipt ?? null,
     receipt_expires_at: planned.receipt === null ? null : new Date(planned.receipt.expiresAt).toISOString(),
   };
-  return { kind: "planned", response: jsonResponse(trail, "plan", body, Date.now()), upstreamStatus: answer?.status ?? null };
+  return {
+    kind: "planned",
+    response: jsonResponse(trail, "plan", body, Date.now()),
+    upstreamStatus: answer?.status ?? null,
+  };
 }
 
 /** Sends the admitted write, once. Whatever happens from here on is reported to the ledger or found out by it. */
@@ -187,7 +224,13 @@ async function dispatch(write: Write, context: TenantContext): Promise<Ended> {
   const outcome = operation.outcome.judge(answer.status, answer.json);
   if (outcome === "unknown") return unknown(`status ${answer.status}`, answer.status);
   const response = { status: answer.status, contentType: answer.contentType, body: answer.text };
-  conclude({ outcome, upstreamStatus: answer.status, resource: operation.outcome.resource(answer.json), response, detail: null });
+  conclude({
+    outcome,
+    upstreamStatus: answer.status,
+    resource: operation.outcome.resource(answer.json),
+    response,
+    detail: null,
+  });
   return { kind: "dispatched", response: storedResponse(trail, response, false, Date.now()) };
 }
 
@@ -209,7 +252,11 @@ function replay({ trail }: Write, stored: StoredOutcome): Ended {
     return { kind: "refused", refusal: { kind: "outcome-unknown", operation_url: operationUrl(stored.requestId) } };
   }
   if (stored.response !== null) {
-    return { kind: "replayed", response: storedResponse(trail, stored.response, true, Date.now()), of: stored.requestId };
+    return {
+      kind: "replayed",
+      response: storedResponse(trail, stored.response, true, Date.now()),
+      of: stored.requestId,
+    };
   }
   // Found out by look-up: there is no answer of upstream's to repeat, only what became of it.
   const body = { outcome: stored.state, operation_url: operationUrl(stored.requestId) };
@@ -218,7 +265,9 @@ function replay({ trail }: Write, stored: StoredOutcome): Ended {
 }
 
 /** Asks the ledger within a bound. No answer is `unavailable`: should it have admitted after all, it knows that nothing was reported. */
-async function askLedger<T extends AdmissionOutcome | PlanOutcome>(ask: () => Promise<T>): Promise<T | { kind: "refused"; refusal: Refusal; budget: null }> {
+async function askLedger<T extends AdmissionOutcome | PlanOutcome>(
+  ask: () => Promise<T>,
+): Promise<T | { kind: "refused"; refusal: Refusal; budget: null }> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<{ kind: "refused"; refusal: Refusal; budget: null }>((resolve) => {
     timer = setTimeout(() => resolve(noLedger("no answer in time")), LEDGER_WAIT_MS);

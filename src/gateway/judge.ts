@@ -42,7 +42,11 @@ export function gateKeep(trail: Trail, operation: MatchedOperation, context: Ten
  * policy has named the action), policy, scope at the decided tier, price, required context. Adds what it learns to the
  * trail. The first refusal in the documented order is the answer.
  */
-export async function judge(trail: Trail, operation: MatchedOperation, context: TenantContext): Promise<Result<Judgement, Refusal>> {
+export async function judge(
+  trail: Trail,
+  operation: MatchedOperation,
+  context: TenantContext,
+): Promise<Result<Judgement, Refusal>> {
   const { policy } = context;
   trail.policyDigest = policy.digest;
   if (!policy.names(operation.action)) {
@@ -67,11 +71,13 @@ export async function judge(trail: Trail, operation: MatchedOperation, context: 
   if (principal === null || !reaches(principal.scopes, verdict.tier)) {
     return err({ kind: "out-of-scope", required_scope: requiredScope(operation.action, verdict.tier) });
   }
-  const cost = isWrite(verdict.tier) ? operation.cost(facts.facts, lookedUp.value, context.prices) : ({ kind: "none" } as const);
-  if (cost.kind === "unpriced") return err({ kind: "unpriced", missing: cost.missing });
+  const cost = isWrite(verdict.tier)
+    ? operation.cost(facts.facts, lookedUp.value, context.prices)
+    : ({ kind: "none" } as const);
   if (isWrite(verdict.tier) && facts.missing.length > 0) {
     return err({ kind: "unsized", missing: facts.missing.map((m) => `${m.fact}: ${m.reason}`) });
   }
+  if (cost.kind === "unpriced") return err({ kind: "unpriced", missing: cost.missing });
   trail.costMicros = cost.kind === "priced" ? cost.ceilingMicros : 0;
   trail.priceVersion = cost.kind === "priced" ? cost.priceVersion : null;
   const given = { reason: gate?.reason, evidence: gate?.evidence ?? gate?.evidenceRef, back_out: gate?.backOut };
@@ -80,13 +86,18 @@ export async function judge(trail: Trail, operation: MatchedOperation, context: 
 }
 
 /** Runs the upstream reads that sizing needs. One that fails is no size: the facts room then names what is missing. */
-async function lookUpAll(trail: Trail, operation: MatchedOperation, context: TenantContext): Promise<Result<LookedUp, Refusal>> {
+async function lookUpAll(
+  trail: Trail,
+  operation: MatchedOperation,
+  context: TenantContext,
+): Promise<Result<LookedUp, Refusal>> {
   const found = new Map<string, JsonValue>();
   for (const { name, call } of operation.lookUps) {
     const sent = await send(context.upstream, call, {}, `${trail.requestId}-${name}`, Date.now());
     if (sent.kind !== "answered") return err({ kind: "unavailable", dependency: "upstream", cause: sent.cause });
     const read = await readAnswer(sent.response, context.upstream.deadlineMs);
-    if (read.kind === "complete" && read.answer.status === 200 && read.answer.json !== undefined) found.set(name, read.answer.json);
+    if (read.kind === "complete" && read.answer.status === 200 && read.answer.json !== undefined)
+      found.set(name, read.answer.json);
   }
   return ok(found);
 }

@@ -8,7 +8,8 @@ import { quotaHeaders, retryAfterS } from "../quota/headers.ts";
 import { quotaRule } from "../quota/quota-rule.ts";
 import type { Refusal } from "../refusal.ts";
 import type { StrictRequest } from "../strict-request.ts";
-import { isWrite } from "../vocabulary.ts";
+import { log } from "../platform/log.ts";
+import { isWrite, type Tier } from "../vocabulary.ts";
 import { send } from "../upstream/send.ts";
 import type { Gate } from "./gate.ts";
 import { governWrite, type Write } from "./govern-write.ts";
@@ -59,7 +60,8 @@ export async function handleRequest(request: Request, gate: Gate, waitUntil: Wai
   for (let attempt = 1; attempt <= 2; attempt++) {
     const context = await gate.tenants.get(principal.value.tenant, trail.receivedAt, waitUntil);
     if (!context.ok) return refuse(context.error);
-    if (context.value.revoked.has(principal.value.credentialId)) return refuse({ kind: "unauthenticated", cause: "credential is revoked" });
+    if (context.value.revoked.has(principal.value.credentialId))
+      return refuse({ kind: "unauthenticated", cause: "credential is revoked" });
     trail.principal = principal.value;
     dialect = context.value.catalogue.errorDialect;
 
@@ -70,10 +72,15 @@ export async function handleRequest(request: Request, gate: Gate, waitUntil: Wai
     trail.tier = operation.minimumTier;
     const kept = gateKeep(trail, operation, context.value);
     if (kept !== null) return refuse(kept);
-    trail.requestDigest = requestDigest(principal.value.tenant, principal.value.subject, operation.action, operation.call);
+    trail.requestDigest = requestDigest(
+      principal.value.tenant,
+      principal.value.subject,
+      operation.action,
+      operation.call,
+    );
 
     if (attempt === 1) {
-      const limited = await takeQuota(gate, trail, context.value, waitUntil);
+      const limited = await takeQuota(gate, trail, context.value, operation.minimumTier, waitUntil);
       if (limited !== null) return refuse(limited);
     }
     const write: Write = {
@@ -110,13 +117,24 @@ async function identify(strict: StrictRequest, gate: Gate, now: number): Promise
 }
 
 /** Draws on the tenant's rate limit. Writes refuse when the limiter cannot say; reads have their local cap. */
-async function takeQuota(gate: Gate, trail: Trail, context: TenantContext, waitUntil: WaitUntil): Promise<Refusal | null> {
-  const rule = quotaRule(trail.tier ?? 2, context.policy.rateLimits);
+async function takeQuota(
+  gate: Gate,
+  trail: Trail,
+  context: TenantContext,
+  tier: Tier,
+  waitUntil: WaitUntil,
+): Promise<Refusal | null> {
+  const rule = quotaRule(tier, context.policy.rateLimits);
   const outcome = await gate.limiter.take(context.tenant, rule, trail.receivedAt, waitUntil);
   Object.assign(trail.headers, quotaHeaders(rule, outcome));
+  if (outcome.kind !== "unavailable" && outcome.degraded) log("warn", "limiter-degraded", { tenant: context.tenant });
   if (outcome.kind === "granted") return null;
   if (outcome.kind === "unavailable") return { kind: "unavailable", dependency: "limiter", cause: outcome.cause };
-  return { kind: "rate-limited", limit: `${rule.limit} per ${rule.windowMs / 1_000} s`, retry_after_s: retryAfterS(outcome.retryAfterMs) };
+  return {
+    kind: "rate-limited",
+    limit: `${outcome.limit} per ${rule.windowMs / 1_000} s`,
+    retry_after_s: retryAfterS(outcome.retryAfterMs),
+  };
 }
 
 /** Client headers that the catalogue passes on: a few harmless ones, by name, as read. */
@@ -135,7 +153,11 @@ async function serveOrGovern(write: Write, context: TenantContext): Promise<Ende
   if (isWrite(operation.minimumTier) || trail.gate?.dryRun === true) return governWrite(write, context);
   const judged = await judge(trail, operation, context);
   if (!judged.ok) return { kind: "refused", refusal: judged.error };
-  if (isWrite(judged.value.tier)) return governWrite(write, context);
+  if (isWrite(judged.value.tier)) {
+    // The policy made a write of what the catalogue calls a read: it draws on the writes' limit as well.
+    const limited = await takeQuota(write.gate, trail, context, judged.value.tier, write.waitUntil);
+    return limited === null ? governWrite(write, context) : { kind: "refused", refusal: limited };
+  }
   return serveRead(write, operation, context);
 }
 
@@ -152,14 +174,25 @@ async function serveRead(write: Write, operation: MatchedOperation, context: Ten
     gate.recorder.append(context.tenant, entryId, entry, true, waitUntil),
   ]);
   const end = (outcome: string, status: number | null, detail: string | null): void =>
-    gate.recorder.end(context.tenant, entryId, { outcome, upstream_status: status, duration_ms: Date.now() - trail.receivedAt, detail }, waitUntil);
+    gate.recorder.end(
+      context.tenant,
+      entryId,
+      { outcome, upstream_status: status, duration_ms: Date.now() - trail.receivedAt, detail },
+      waitUntil,
+    );
   if (!durable) {
     if (sent.kind === "answered") await sent.response.body?.cancel();
-    return { kind: "refused", refusal: { kind: "unavailable", dependency: "audit", cause: "the record could not be stored" } };
+    return {
+      kind: "refused",
+      refusal: { kind: "unavailable", dependency: "audit", cause: "the record could not be stored" },
+    };
   }
   if (sent.kind === "answered") {
     end(sent.response.ok ? "succeeded" : "failed", sent.response.status, null);
-    return { kind: "served", response: passThrough(trail, sent.response, context.catalogue.responseHeaders, Date.now()) };
+    return {
+      kind: "served",
+      response: passThrough(trail, sent.response, context.catalogue.responseHeaders, Date.now()),
+    };
   }
   end("failed", null, sent.cause);
   const refusal: Refusal =
@@ -175,14 +208,27 @@ function record(gate: Gate, trail: Trail, ended: Ended, waitUntil: WaitUntil): v
   const now = Date.now();
   const entryId = `${trail.requestId}/request`;
   const entry = entryOf(trail, gate.redactor, "request", now);
-  const append = (recorded: typeof entry): void => waitUntil(gate.recorder.append(tenant, entryId, recorded, false, waitUntil));
+  const append = (recorded: typeof entry): void =>
+    waitUntil(gate.recorder.append(tenant, entryId, recorded, false, waitUntil));
   switch (ended.kind) {
     case "refused":
       return gate.recorder.refusal(tenant, entryId, refusalEntry(trail, gate.redactor, ended.refusal, now), waitUntil);
     case "answered":
-      return append({ ...entry, decision: "refuse", reason_code: ended.code, outcome: "refused", upstream_status: ended.upstreamStatus });
+      return append({
+        ...entry,
+        decision: "refuse",
+        reason_code: ended.code,
+        outcome: "refused",
+        upstream_status: ended.upstreamStatus,
+      });
     case "planned":
-      return append({ ...entry, kind: "plan", decision: "plan", outcome: "planned", upstream_status: ended.upstreamStatus });
+      return append({
+        ...entry,
+        kind: "plan",
+        decision: "plan",
+        outcome: "planned",
+        upstream_status: ended.upstreamStatus,
+      });
     case "replayed":
       return append({ ...entry, decision: "allow", reason_code: "replayed", detail: ended.of, outcome: "replayed" });
     case "dispatched":
@@ -190,4 +236,3 @@ function record(gate: Gate, trail: Trail, ended: Ended, waitUntil: WaitUntil): v
       return undefined;
   }
 }
-

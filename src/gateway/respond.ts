@@ -44,7 +44,9 @@ export function problemResponse(trail: Trail, refusal: Refusal, dialect: ErrorDi
 
 /** A JSON answer of the gate's own (plans). */
 export const jsonResponse = (trail: Trail, decision: Decision, body: JsonObject, now: number): Response =>
-  new Response(JSON.stringify(body), { headers: { ...gateHeaders(trail, decision, now), "content-type": "application/json" } });
+  new Response(JSON.stringify(body), {
+    headers: { ...gateHeaders(trail, decision, now), "content-type": "application/json" },
+  });
 
 /** Statuses that must not carry a body (RFC 9110, 6.4.1). */
 const BODILESS = new Set([204, 205, 304]);

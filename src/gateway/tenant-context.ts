@@ -39,13 +39,22 @@ export type TenantContext = Rulebook & {
 
 export type TenantDirectory = {
   /** The tenant's context, at most 30 s old. Refuses with `unavailable`: what cannot be loaded denies. */
-  readonly get: (tenant: string, now: EpochMs, background: (work: Promise<unknown>) => void) => Promise<Result<TenantContext, Refusal>>;
+  readonly get: (
+    tenant: string,
+    now: EpochMs,
+    background: (work: Promise<unknown>) => void,
+  ) => Promise<Result<TenantContext, Refusal>>;
   /** Forgets what is cached, so that the next request asks the ledger: after `stale`, and after this isolate changed something. */
   readonly forget: (tenant: string) => void;
 };
 
 /** One directory per isolate. */
-export function createTenantDirectory(env: Env, config: Config, keys: Keys, documents: DocumentSource): TenantDirectory {
+export function createTenantDirectory(
+  env: Env,
+  config: Config,
+  keys: Keys,
+  documents: DocumentSource,
+): TenantDirectory {
   const contexts = createBoundedCache<TenantContext>(TENANTS_MAX);
   const breakers = new Map<string, Breaker>();
   const refreshing = new Map<string, EpochMs>();
@@ -59,7 +68,8 @@ export function createTenantDirectory(env: Env, config: Config, keys: Keys, docu
 
   const loadUpstream = async (tenant: string, { catalogue }: Rulebook): Promise<Result<Upstream, Refusal>> => {
     const origin = config.upstreams[catalogue.controlPlane];
-    if (origin === undefined) return err(unavailable("upstream", `no origin is configured for ${catalogue.controlPlane}`));
+    if (origin === undefined)
+      return err(unavailable("upstream", `no origin is configured for ${catalogue.controlPlane}`));
     const opened = await openCredential(env, keys, tenant);
     if (!opened.ok) {
       // While D1 is down a warm isolate goes on with the credential that it opened before.

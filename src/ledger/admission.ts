@@ -2,9 +2,24 @@ import { appendEntry, backlog, type Place } from "../audit/journal.ts";
 import { BACKLOG_LIMIT_ROWS } from "../audit/projection.ts";
 import type { Refusal } from "../refusal.ts";
 import type { EpochMs } from "../vocabulary.ts";
-import { consumeApproval, decisionsOf, eligibleApprovers, latestApproval, summaryOf, type Approval } from "./approvals.ts";
+import {
+  consumeApproval,
+  decisionsOf,
+  eligibleApprovers,
+  latestApproval,
+  summaryOf,
+  type Approval,
+} from "./approvals.ts";
 import { activeVersion, credentialFault, freezeRefusal, isCurrent, listFreezes } from "./authority.ts";
-import { budgetExceeded, budgetView, findReservation, reserve, resolveReservation, shortages, type Reservation } from "./budget.ts";
+import {
+  budgetExceeded,
+  budgetView,
+  findReservation,
+  reserve,
+  resolveReservation,
+  shortages,
+  type Reservation,
+} from "./budget.ts";
 import type { BudgetWindows } from "./budget-windows.ts";
 import {
   LEDGER_RPC_VERSION,
@@ -17,6 +32,7 @@ import { plan } from "./due.ts";
 import { findGrant, openProposal } from "./proposals.ts";
 import { consumeReceipt, issueReceipt, receiptRefusal } from "./receipts.ts";
 import { findReplay, operationUrl, rememberHandles } from "./replay.ts";
+import { textOf } from "../platform/sql-row.ts";
 
 /** What one admission runs with. `dispatchDeadlineMs`: how long after admission a silent dispatch becomes `unknown`. */
 export type AdmissionScope = {
@@ -28,7 +44,10 @@ export type AdmissionScope = {
 };
 
 type Stop = Exclude<AdmissionOutcome, { kind: "admitted" }>;
-type Spending = { readonly kind: "receipt"; readonly receipt: string } | { readonly kind: "grant"; readonly approval: Approval; readonly approvers: readonly string[] } | { readonly kind: "nothing" };
+type Spending =
+  | { readonly kind: "receipt"; readonly receipt: string }
+  | { readonly kind: "grant"; readonly approval: Approval; readonly approvers: readonly string[] }
+  | { readonly kind: "nothing" };
 
 /**
  * Decides one write and, if it may run, commits everything that makes it so: spent receipt or grant, idempotency
@@ -42,7 +61,11 @@ export function admit(scope: AdmissionScope, request: AdmissionRequest): Admissi
   const { sql, now, windows } = scope;
   const stop = commonChecks(scope, request);
   if (stop !== null) return stop;
-  const refuse = (refusal: Refusal): AdmissionOutcome => ({ kind: "refused", refusal, budget: budgetView(sql, windows, request.budget) });
+  const refuse = (refusal: Refusal): AdmissionOutcome => ({
+    kind: "refused",
+    refusal,
+    budget: budgetView(sql, windows, request.budget),
+  });
 
   const busy = busyRefusal(sql, request.resource);
   if (busy !== null) return refuse(busy);
@@ -63,7 +86,8 @@ export function admit(scope: AdmissionScope, request: AdmissionRequest): Admissi
     if (request.handles.tokenFault !== null) return refuse(request.handles.tokenFault);
     const search = findGrant(sql, request, request.requirement, now);
     if (search.kind === "refused") return refuse(search.refusal);
-    if (search.kind === "join") return refuse({ kind: "approval-required", approval: joinSummary(sql, request, search.approval) });
+    if (search.kind === "join")
+      return refuse({ kind: "approval-required", approval: joinSummary(sql, request, search.approval) });
     if (search.kind === "open") {
       return refuse(openProposal(sql, scope.place, request, request.requirement, windows, search.supersedes, now));
     }
@@ -102,7 +126,12 @@ function commonChecks(scope: AdmissionScope, request: AdmissionRequest): Stop | 
 }
 
 /** The writes of an admission, in one transaction with its checks. */
-function commitAdmission(scope: AdmissionScope, request: AdmissionRequest, spending: Spending, context: RequestContext): void {
+function commitAdmission(
+  scope: AdmissionScope,
+  request: AdmissionRequest,
+  spending: Spending,
+  context: RequestContext,
+): void {
   const { sql, now, windows, place } = scope;
   const ceiling = ceilingOf(request);
   if (spending.kind === "receipt") consumeReceipt(sql, spending.receipt, request.requestId);
@@ -111,7 +140,13 @@ function commitAdmission(scope: AdmissionScope, request: AdmissionRequest, spend
     // The proposal's hold ends and the execution's begins in the windows of this moment: never both, never neither.
     resolveReservation(sql, spending.approval.id, "released", 0, `moved to ${request.requestId}`, now);
   }
-  reserve(sql, { id: request.requestId, state: "dispatching", principal: request.requester.subject, action: request.action }, windows, ceiling, now);
+  reserve(
+    sql,
+    { id: request.requestId, state: "dispatching", principal: request.requester.subject, action: request.action },
+    windows,
+    ceiling,
+    now,
+  );
   const entry = {
     ...request.entry,
     kind: "intent" as const,
@@ -123,7 +158,13 @@ function commitAdmission(scope: AdmissionScope, request: AdmissionRequest, spend
     incident: context.incident,
     approval_id: spending.kind === "grant" ? spending.approval.id : null,
     approvers: spending.kind === "grant" ? spending.approvers : [],
-    reservation: { id: request.requestId, state: "dispatching", daily: windows.daily.id, monthly: windows.monthly.id, held_micros: ceiling },
+    reservation: {
+      id: request.requestId,
+      state: "dispatching",
+      daily: windows.daily.id,
+      monthly: windows.monthly.id,
+      held_micros: ceiling,
+    },
     outcome: "dispatching",
   };
   sql.exec(
@@ -154,11 +195,18 @@ function commitAdmission(scope: AdmissionScope, request: AdmissionRequest, spend
 export function planRequest(scope: AdmissionScope, request: AdmissionRequest, issue: boolean): PlanOutcome {
   const { sql, now, windows } = scope;
   // A plan repeats nothing: handles that would replay an execution do not apply to it.
-  const bare = { ...request, handles: { idempotencyKey: null, byDigest: false, receipt: null, tokens: [], tokenFault: null } };
+  const bare = {
+    ...request,
+    handles: { idempotencyKey: null, byDigest: false, receipt: null, tokens: [], tokenFault: null },
+  };
   const stop = commonChecks(scope, bare);
   if (stop !== null) {
     if (stop.kind === "stale" || stop.kind === "refused") return stop;
-    return { kind: "refused", refusal: { kind: "unavailable", dependency: "ledger", cause: "a plan cannot replay" }, budget: null };
+    return {
+      kind: "refused",
+      refusal: { kind: "unavailable", dependency: "ledger", cause: "a plan cannot replay" },
+      budget: null,
+    };
   }
   const before = budgetView(sql, windows, request.budget);
   const busy = busyRefusal(sql, request.resource);
@@ -168,7 +216,9 @@ export function planRequest(scope: AdmissionScope, request: AdmissionRequest, is
   const short = shortages(sql, windows, request.budget, ceiling, own);
   if (short.length > 0) return { kind: "refused", refusal: budgetExceeded(short, request.nearest), budget: before };
   const eligible =
-    request.requirement.kind === "approval" ? eligibleApprovers(request.requirement.approvers, request.requester).length : 0;
+    request.requirement.kind === "approval"
+      ? eligibleApprovers(request.requirement.approvers, request.requester).length
+      : 0;
   return {
     kind: "planned",
     before,
@@ -198,10 +248,13 @@ function joinSummary(sql: SqlStorage, request: AdmissionRequest, approval: Appro
 function busyRefusal(sql: SqlStorage, resource: string | null): Refusal | null {
   if (resource === null) return null;
   const row = sql.exec("SELECT request_id FROM busy_resources WHERE resource = ?", resource).toArray()[0];
-  return row === undefined ? null : { kind: "resource-busy", resource, operation_url: operationUrl(String(row["request_id"])) };
+  return row === undefined
+    ? null
+    : { kind: "resource-busy", resource, operation_url: operationUrl(textOf(row, "request_id")) };
 }
 
-const ceilingOf = (request: AdmissionRequest): number => (request.cost.kind === "priced" ? request.cost.ceilingMicros : 0);
+const ceilingOf = (request: AdmissionRequest): number =>
+  request.cost.kind === "priced" ? request.cost.ceilingMicros : 0;
 
 const unavailable = (dependency: string, cause: string): Stop => ({
   kind: "refused",

@@ -5,8 +5,17 @@ import type { JsonObject } from "../platform/json.ts";
 import type { ApprovalSummary } from "../refusal.ts";
 import type { Digest, EpochMs, Micros } from "../vocabulary.ts";
 import type { AdmissionRequest, Approver, RequestContext, Requirement } from "./contract.ts";
+import { textOf, integerOf, textOrNull, integerOrNull, type SqlRow } from "../platform/sql-row.ts";
 
-export type ApprovalState = "draft" | "pending" | "approved" | "denied" | "expired" | "withdrawn" | "invalidated" | "consumed";
+export type ApprovalState =
+  | "draft"
+  | "pending"
+  | "approved"
+  | "denied"
+  | "expired"
+  | "withdrawn"
+  | "invalidated"
+  | "consumed";
 
 /** A draft waits ten minutes for its context (wire contract, section 9). */
 export const DRAFT_LIFETIME_MS = 10 * 60_000;
@@ -64,7 +73,9 @@ export const eligibleApprovers = (
   approvers: readonly Approver[],
   requester: { readonly subject: string; readonly owner: string; readonly issuer: string },
 ): readonly Approver[] =>
-  approvers.filter((a) => a.subject !== requester.subject && a.subject !== requester.owner && a.subject !== requester.issuer);
+  approvers.filter(
+    (a) => a.subject !== requester.subject && a.subject !== requester.owner && a.subject !== requester.issuer,
+  );
 
 /** The latest approval of this principal for this request, null where none was opened. */
 export function latestApproval(sql: SqlStorage, principal: string, requestDigest: string): Approval | null {
@@ -102,11 +113,11 @@ export function decisionsOf(sql: SqlStorage, approvalId: string): readonly Decis
     .exec("SELECT * FROM decisions WHERE approval_id = ? ORDER BY decided_at, subject", approvalId)
     .toArray()
     .map((row) => ({
-      subject: String(row["subject"]),
+      subject: textOf(row, "subject"),
       decision: row["decision"] === "deny" ? "deny" : "approve",
-      comment: row["comment"] === null ? null : String(row["comment"]),
+      comment: textOrNull(row, "comment"),
       demo: row["demo"] === 1,
-      decidedAt: Number(row["decided_at"]),
+      decidedAt: integerOf(row, "decided_at"),
     }));
 }
 
@@ -115,7 +126,13 @@ export function insertApproval(
   sql: SqlStorage,
   request: AdmissionRequest,
   requirement: ApprovalRequirement,
-  approval: { readonly id: string; readonly state: "draft" | "pending"; readonly terms: ApprovalTerms; readonly openedAt: EpochMs; readonly expiresAt: EpochMs },
+  approval: {
+    readonly id: string;
+    readonly state: "draft" | "pending";
+    readonly terms: ApprovalTerms;
+    readonly openedAt: EpochMs;
+    readonly expiresAt: EpochMs;
+  },
 ): void {
   sql.exec(
     `INSERT INTO approvals (id, state, principal, owner, issuer, request_digest, approval_digest, tier, needed, terms, shown, entry,
@@ -158,7 +175,11 @@ export function grantApproval(sql: SqlStorage, id: string, jti: string, expiresA
 
 /** Spends a grant. The caller checked in this transaction that it is approved and unspent. */
 export function consumeApproval(sql: SqlStorage, id: string, requestId: string): void {
-  sql.exec("UPDATE approvals SET state = 'consumed', consumed_by = ? WHERE id = ? AND state = 'approved'", requestId, id);
+  sql.exec(
+    "UPDATE approvals SET state = 'consumed', consumed_by = ? WHERE id = ? AND state = 'approved'",
+    requestId,
+    id,
+  );
 }
 
 /** What the requester is told about a proposal. */
@@ -182,9 +203,8 @@ export function summaryOf(
   };
 }
 
-function fromRow(row: Record<string, SqlStorageValue>): Approval {
-  const text = (name: string): string => String(row[name]);
-  const nullable = (name: string): string | null => (row[name] === null ? null : String(row[name]));
+function fromRow(row: SqlRow): Approval {
+  const text = (name: string): string => textOf(row, name);
   return {
     id: text("id"),
     state: asState(text("state")),
@@ -193,22 +213,31 @@ function fromRow(row: Record<string, SqlStorageValue>): Approval {
     issuer: text("issuer"),
     requestDigest: text("request_digest"),
     approvalDigest: text("approval_digest"),
-    tier: Number(row["tier"]),
-    needed: Number(row["needed"]),
+    tier: integerOf(row, "tier"),
+    needed: integerOf(row, "needed"),
     // Both columns hold what this module serialised itself.
     terms: JSON.parse(text("terms")),
     shown: JSON.parse(text("shown")),
-    ceilingMicros: Number(row["ceiling_micros"]),
-    timeoutMs: Number(row["timeout_ms"]),
-    openedAt: Number(row["opened_at"]),
-    expiresAt: Number(row["expires_at"]),
-    grantJti: nullable("grant_jti"),
-    decidedAt: row["decided_at"] === null ? null : Number(row["decided_at"]),
-    consumedBy: nullable("consumed_by"),
+    ceilingMicros: integerOf(row, "ceiling_micros"),
+    timeoutMs: integerOf(row, "timeout_ms"),
+    openedAt: integerOf(row, "opened_at"),
+    expiresAt: integerOf(row, "expires_at"),
+    grantJti: textOrNull(row, "grant_jti"),
+    decidedAt: integerOrNull(row, "decided_at"),
+    consumedBy: textOrNull(row, "consumed_by"),
   };
 }
 
-const STATES: readonly ApprovalState[] = ["draft", "pending", "approved", "denied", "expired", "withdrawn", "invalidated", "consumed"];
+const STATES: readonly ApprovalState[] = [
+  "draft",
+  "pending",
+  "approved",
+  "denied",
+  "expired",
+  "withdrawn",
+  "invalidated",
+  "consumed",
+];
 
 function asState(text: string): ApprovalState {
   const state = STATES.find((known) => known === text);

@@ -2,6 +2,7 @@ import { assert } from "../platform/assert.ts";
 import type { Refusal } from "../refusal.ts";
 import type { Digest, EpochMs, Micros } from "../vocabulary.ts";
 import type { Authority, Freeze, LedgerSnapshot, Requester } from "./contract.ts";
+import { textOf, integerOf, type SqlRow } from "../platform/sql-row.ts";
 
 /** Documents and caps of one policy version. */
 export type VersionTerms = {
@@ -13,23 +14,32 @@ export type VersionTerms = {
   readonly monthlyCapMicros: Micros;
 };
 
-export type ActiveVersion = VersionTerms & { readonly tenant: string; readonly version: number; readonly credentialEpoch: number };
+export type ActiveVersion = VersionTerms & {
+  readonly tenant: string;
+  readonly version: number;
+  readonly credentialEpoch: number;
+};
 
 /** The version in force, null before the tenant is bootstrapped (or after its storage was lost: everything is refused). */
 export function activeVersion(sql: SqlStorage): ActiveVersion | null {
   const row = sql.exec("SELECT * FROM authority").toArray()[0];
   if (row === undefined) return null;
-  return { ...termsOf(row), tenant: String(row["tenant"]), version: Number(row["version"]), credentialEpoch: Number(row["credential_epoch"]) };
+  return {
+    ...termsOf(row),
+    tenant: textOf(row, "tenant"),
+    version: integerOf(row, "version"),
+    credentialEpoch: integerOf(row, "credential_epoch"),
+  };
 }
 
-function termsOf(row: Record<string, SqlStorageValue>): VersionTerms {
+function termsOf(row: SqlRow): VersionTerms {
   return {
     policy: asDigest(row["policy"]),
     people: asDigest(row["people"]),
     catalogue: asDigest(row["catalogue"]),
     prices: asDigest(row["prices"]),
-    dailyCapMicros: Number(row["daily_cap_micros"]),
-    monthlyCapMicros: Number(row["monthly_cap_micros"]),
+    dailyCapMicros: integerOf(row, "daily_cap_micros"),
+    monthlyCapMicros: integerOf(row, "monthly_cap_micros"),
   };
 }
 
@@ -43,7 +53,7 @@ export function snapshot(sql: SqlStorage, now: EpochMs): LedgerSnapshot | null {
     revoked: sql
       .exec("SELECT credential_id FROM credentials WHERE revoked_at IS NOT NULL AND expires_at > ?", now)
       .toArray()
-      .map((row) => String(row["credential_id"])),
+      .map((row) => textOf(row, "credential_id")),
     freezes: listFreezes(sql),
   };
 }
@@ -68,18 +78,29 @@ export const isCurrent = (active: ActiveVersion, claimed: Authority): boolean =>
  * Confirms a credential at the moment of admission. An API key needs a positive, unrevoked, unexpired row (lost state
  * denies); a JWT must not be on the revoked list. Returns why not, or null.
  */
-export function credentialFault(sql: SqlStorage, requester: Pick<Requester, "credentialId" | "listed" | "subject">, now: EpochMs): string | null {
-  const row = sql.exec("SELECT subject, expires_at, revoked_at FROM credentials WHERE credential_id = ?", requester.credentialId).toArray()[0];
+export function credentialFault(
+  sql: SqlStorage,
+  requester: Pick<Requester, "credentialId" | "listed" | "subject">,
+  now: EpochMs,
+): string | null {
+  const row = sql
+    .exec("SELECT subject, expires_at, revoked_at FROM credentials WHERE credential_id = ?", requester.credentialId)
+    .toArray()[0];
   if (row === undefined) return requester.listed ? "credential is not on record" : null;
   if (row["revoked_at"] !== null) return "credential is revoked";
-  if (Number(row["expires_at"]) <= now) return "credential is expired";
+  if (integerOf(row, "expires_at") <= now) return "credential is expired";
   return row["subject"] === requester.subject ? null : "credential belongs to another subject";
 }
 
 /** Records a credential. Its row is what admission confirms; nothing in it rebuilds the key. */
 export function addCredential(
   sql: SqlStorage,
-  credential: { readonly credentialId: string; readonly subject: string; readonly record: string; readonly expiresAt: EpochMs },
+  credential: {
+    readonly credentialId: string;
+    readonly subject: string;
+    readonly record: string;
+    readonly expiresAt: EpochMs;
+  },
   now: EpochMs,
 ): void {
   sql.exec(
@@ -96,7 +117,13 @@ export function addCredential(
  * Revokes a credential and moves the epoch, so that every isolate's next write comes back `stale` and is judged again.
  * A JWT's id is added to the list even though it never stood there. False when it is revoked already or unknown.
  */
-export function revokeCredential(sql: SqlStorage, credentialId: string, by: string, jwtExpiresAt: EpochMs | null, now: EpochMs): boolean {
+export function revokeCredential(
+  sql: SqlStorage,
+  credentialId: string,
+  by: string,
+  jwtExpiresAt: EpochMs | null,
+  now: EpochMs,
+): boolean {
   const known = sql.exec("SELECT revoked_at FROM credentials WHERE credential_id = ?", credentialId).toArray()[0];
   if (known === undefined && jwtExpiresAt === null) return false;
   if (known !== undefined && known["revoked_at"] !== null) return false;
@@ -113,17 +140,19 @@ export function listFreezes(sql: SqlStorage): readonly Freeze[] {
     .exec("SELECT * FROM freezes")
     .toArray()
     .map((row) => ({
-      scope: String(row["scope"]),
-      reason: String(row["reason"]),
-      frozenBy: String(row["frozen_by"]),
-      role: String(row["role"]),
-      since: Number(row["since"]),
+      scope: textOf(row, "scope"),
+      reason: textOf(row, "reason"),
+      frozenBy: textOf(row, "frozen_by"),
+      role: textOf(row, "role"),
+      since: integerOf(row, "since"),
     }));
 }
 
 /** The freeze that covers a write by `subject` of `action`, as a refusal; null where none does. */
 export function freezeRefusal(freezes: readonly Freeze[], subject: string, action: string): Refusal | null {
-  const hit = freezes.find((f) => f.scope === "tenant" || f.scope === `principal:${subject}` || f.scope === `action:${action}`);
+  const hit = freezes.find(
+    (f) => f.scope === "tenant" || f.scope === `principal:${subject}` || f.scope === `action:${action}`,
+  );
   return hit === undefined
     ? null
     : { kind: "frozen", frozen_by: hit.frozenBy, reason: hit.reason, since: new Date(hit.since).toISOString() };

@@ -14,7 +14,10 @@ export function windowsAt(now: EpochMs, timezone: string): BudgetWindows {
   const firstOfMonth = today.with({ day: 1 });
   return {
     daily: { id: today.toString(), endsAt: startOf(today.add({ days: 1 }), timezone) },
-    monthly: { id: firstOfMonth.toPlainYearMonth().toString(), endsAt: startOf(firstOfMonth.add({ months: 1 }), timezone) },
+    monthly: {
+      id: firstOfMonth.toPlainYearMonth().toString(),
+      endsAt: startOf(firstOfMonth.add({ months: 1 }), timezone),
+    },
   };
 }
 
@@ -27,7 +30,12 @@ function startOf(date: Temporal.PlainDate, timezone: string): EpochMs {
  * changes once a day. A clock that steps back asks again.
  */
 export function windowClock(): (now: EpochMs, timezone: string) => BudgetWindows {
-  let last: { readonly zone: string; readonly from: EpochMs; readonly until: EpochMs; readonly windows: BudgetWindows } | null = null;
+  let last: {
+    readonly zone: string;
+    readonly from: EpochMs;
+    readonly until: EpochMs;
+    readonly windows: BudgetWindows;
+  } | null = null;
   return (now, timezone) => {
     if (last === null || last.zone !== timezone || now < last.from || now >= last.until) {
       const windows = windowsAt(now, timezone);

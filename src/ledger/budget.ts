@@ -4,6 +4,7 @@ import type { Nearest, Refusal, WindowShortage } from "../refusal.ts";
 import type { EpochMs, Micros } from "../vocabulary.ts";
 import type { BudgetTerms, BudgetView, BudgetWindowView } from "./contract.ts";
 import type { BudgetWindow, BudgetWindows } from "./budget-windows.ts";
+import { textOf, integerOf, integerOrNull } from "../platform/sql-row.ts";
 
 export type ReservationState = "held" | "dispatching" | "committed" | "unknown" | "settled" | "released";
 
@@ -23,11 +24,16 @@ function sumsOf(sql: SqlStorage, window: string): Sums {
   const row = sql.exec("SELECT held_micros, settled_micros FROM windows WHERE window = ?", window).toArray()[0];
   return row === undefined
     ? { heldMicros: 0, settledMicros: 0 }
-    : { heldMicros: Number(row["held_micros"]), settledMicros: Number(row["settled_micros"]) };
+    : { heldMicros: integerOf(row, "held_micros"), settledMicros: integerOf(row, "settled_micros") };
 }
 
 /** The budget as people see it: cap, settled, held and remaining of both windows. `extraMicros` shows it as if held. */
-export function budgetView(sql: SqlStorage, windows: BudgetWindows, terms: BudgetTerms, extraMicros: Micros = 0): BudgetView {
+export function budgetView(
+  sql: SqlStorage,
+  windows: BudgetWindows,
+  terms: BudgetTerms,
+  extraMicros: Micros = 0,
+): BudgetView {
   return {
     daily: windowView(sql, windows.daily, terms.dailyCapMicros, extraMicros),
     monthly: windowView(sql, windows.monthly, terms.monthlyCapMicros, extraMicros),
@@ -65,7 +71,9 @@ export function shortages(
 ): readonly WindowShortage[] {
   if (requestedMicros === 0) return [];
   const ownIn = (window: string): Micros =>
-    own !== null && isHeld(own.state) && (own.dailyWindow === window || own.monthlyWindow === window) ? own.ceilingMicros : 0;
+    own !== null && isHeld(own.state) && (own.dailyWindow === window || own.monthlyWindow === window)
+      ? own.ceilingMicros
+      : 0;
   const check = (period: "daily" | "monthly", window: BudgetWindow, cap: Micros): readonly WindowShortage[] => {
     const sums = sumsOf(sql, window.id);
     const held = sums.heldMicros - ownIn(window.id);
@@ -116,7 +124,12 @@ function shortage(
  */
 export function reserve(
   sql: SqlStorage,
-  reservation: { readonly id: string; readonly state: "held" | "dispatching"; readonly principal: string; readonly action: string },
+  reservation: {
+    readonly id: string;
+    readonly state: "held" | "dispatching";
+    readonly principal: string;
+    readonly action: string;
+  },
   windows: BudgetWindows,
   ceilingMicros: Micros,
   now: EpochMs,
@@ -156,18 +169,23 @@ export function findReservation(sql: SqlStorage, id: string): Reservation | null
   const row = sql.exec("SELECT * FROM reservations WHERE id = ?", id).toArray()[0];
   if (row === undefined) return null;
   return {
-    id: String(row["id"]),
-    state: asState(String(row["state"])),
-    dailyWindow: String(row["daily_window"]),
-    monthlyWindow: String(row["monthly_window"]),
-    ceilingMicros: Number(row["ceiling_micros"]),
-    settledMicros: row["settled_micros"] === null ? null : Number(row["settled_micros"]),
+    id: textOf(row, "id"),
+    state: asState(textOf(row, "state")),
+    dailyWindow: textOf(row, "daily_window"),
+    monthlyWindow: textOf(row, "monthly_window"),
+    ceilingMicros: integerOf(row, "ceiling_micros"),
+    settledMicros: integerOrNull(row, "settled_micros"),
   };
 }
 
 /** Moves an unresolved reservation to another unresolved state; the windows do not change. */
 export function moveReservation(sql: SqlStorage, id: string, to: "committed" | "unknown", basis: string): void {
-  sql.exec("UPDATE reservations SET state = ?, basis = ? WHERE id = ? AND state IN ('dispatching','unknown')", to, basis, id);
+  sql.exec(
+    "UPDATE reservations SET state = ?, basis = ? WHERE id = ? AND state IN ('dispatching','unknown')",
+    to,
+    basis,
+    id,
+  );
 }
 
 /**
@@ -184,7 +202,10 @@ export function resolveReservation(
 ): boolean {
   const reservation = findReservation(sql, id);
   if (reservation === null || !isHeld(reservation.state)) return false;
-  assert(settledMicros >= 0 && settledMicros <= reservation.ceilingMicros, "a settlement lies between zero and its hold");
+  assert(
+    settledMicros >= 0 && settledMicros <= reservation.ceilingMicros,
+    "a settlement lies between zero and its hold",
+  );
   sql.exec(
     "UPDATE reservations SET state = ?, settled_micros = ?, basis = ?, resolved_at = ? WHERE id = ?",
     to,
@@ -206,7 +227,12 @@ export const isHeld = (state: ReservationState): boolean =>
 
 function asState(text: string): ReservationState {
   assert(
-    text === "held" || text === "dispatching" || text === "committed" || text === "unknown" || text === "settled" || text === "released",
+    text === "held" ||
+      text === "dispatching" ||
+      text === "committed" ||
+      text === "unknown" ||
+      text === "settled" ||
+      text === "released",
     "a reservation has a known state",
   );
   return text;

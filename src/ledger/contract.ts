@@ -50,11 +50,20 @@ export type Requester = {
 };
 
 /** Caps of the policy and the zone in which days and months are counted. */
-export type BudgetTerms = { readonly timezone: string; readonly dailyCapMicros: Micros; readonly monthlyCapMicros: Micros };
+export type BudgetTerms = {
+  readonly timezone: string;
+  readonly dailyCapMicros: Micros;
+  readonly monthlyCapMicros: Micros;
+};
 
 export type AdmissionCost =
   | { readonly kind: "none" }
-  | { readonly kind: "priced"; readonly ceilingMicros: Micros; readonly priceVersion: string; readonly durationMs: number | null };
+  | {
+      readonly kind: "priced";
+      readonly ceilingMicros: Micros;
+      readonly priceVersion: string;
+      readonly durationMs: number | null;
+    };
 
 /** What the decided tier still asks for. */
 export type Requirement =
@@ -139,7 +148,13 @@ export type StoredOutcome = {
 export type StoredResponse = { readonly status: number; readonly contentType: string | null; readonly body: string };
 
 export type AdmissionOutcome =
-  | { readonly kind: "admitted"; readonly budget: BudgetView; readonly approvalId: string | null; readonly approvers: readonly string[]; readonly context: RequestContext }
+  | {
+      readonly kind: "admitted";
+      readonly budget: BudgetView;
+      readonly approvalId: string | null;
+      readonly approvers: readonly string[];
+      readonly context: RequestContext;
+    }
   | { readonly kind: "replay"; readonly outcome: StoredOutcome; readonly budget: BudgetView }
   | { readonly kind: "refused"; readonly refusal: Refusal; readonly budget: BudgetView | null }
   /** The Worker judged under documents that are no longer in force: judge again under the current snapshot. */

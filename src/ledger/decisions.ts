@@ -21,6 +21,7 @@ import { budgetExceeded, reserve, shortages } from "./budget.ts";
 import type { Approver, BudgetTerms, RequestContext } from "./contract.ts";
 import { plan } from "./due.ts";
 import { endApproval } from "./proposals.ts";
+import { textOf } from "../platform/sql-row.ts";
 
 /** The person who decides, as authenticated: nobody can decide in another's name. */
 export type Decider = {
@@ -85,7 +86,11 @@ export function decide(scope: AdmissionScope, request: DecisionRequest): Decisio
   } else {
     grantIfComplete(scope, approval, request);
   }
-  return { kind: "recorded", approval: approvalById(sql, approval.id) ?? approval, decisions: decisionsOf(sql, approval.id) };
+  return {
+    kind: "recorded",
+    approval: approvalById(sql, approval.id) ?? approval,
+    decisions: decisionsOf(sql, approval.id),
+  };
 }
 
 /** Grants when enough people who are eligible *now* have approved; earlier approvals of people since removed do not count. */
@@ -129,7 +134,10 @@ const alreadyDecided = (approval: Approval, given: readonly Decision[]): Refusal
 });
 
 /** Withdraws an open proposal or unused grant: by its requester or the owner of its credential. */
-export function withdraw(scope: AdmissionScope, request: { readonly requestId: string; readonly approvalId: string; readonly by: Decider }): DecisionOutcome {
+export function withdraw(
+  scope: AdmissionScope,
+  request: { readonly requestId: string; readonly approvalId: string; readonly by: Decider },
+): DecisionOutcome {
   const { sql, now } = scope;
   const approval = approvalById(sql, request.approvalId);
   if (approval === null || !isRequesterOrOwner(approval, request.by.subject)) return refused({ kind: "not-found" });
@@ -138,7 +146,11 @@ export function withdraw(scope: AdmissionScope, request: { readonly requestId: s
   }
   const entry = { ...storedEntry(sql, approval), principal: request.by.subject, principal_class: request.by.class };
   endApproval(sql, scope.place, approval, "withdrawn", entry, now);
-  return { kind: "recorded", approval: approvalById(sql, approval.id) ?? approval, decisions: decisionsOf(sql, approval.id) };
+  return {
+    kind: "recorded",
+    approval: approvalById(sql, approval.id) ?? approval,
+    decisions: decisionsOf(sql, approval.id),
+  };
 }
 
 /**
@@ -160,7 +172,8 @@ export function completeDraft(
   const approval = approvalById(sql, request.approvalId);
   if (approval === null || !isRequesterOrOwner(approval, request.by)) return refused({ kind: "not-found" });
   if (approval.state !== "draft") return refused(alreadyDecided(approval, decisionsOf(sql, approval.id)));
-  if (approval.expiresAt <= now) return refused({ kind: "approval-expired", reason: "The draft expired before it was completed." });
+  if (approval.expiresAt <= now)
+    return refused({ kind: "approval-expired", reason: "The draft expired before it was completed." });
   const terms: ApprovalTerms = {
     ...approval.terms,
     reason: request.context.reason ?? approval.terms.reason,
@@ -190,7 +203,13 @@ export function completeDraft(
     expiresAt,
     approval.id,
   );
-  reserve(sql, { id: approval.id, state: "held", principal: approval.principal, action: request.action }, scope.windows, approval.ceilingMicros, now);
+  reserve(
+    sql,
+    { id: approval.id, state: "held", principal: approval.principal, action: request.action },
+    scope.windows,
+    approval.ceilingMicros,
+    now,
+  );
   plan(sql, "approval-expiry", approval.id, expiresAt);
   appendEntry(
     sql,
@@ -214,7 +233,7 @@ const isRequesterOrOwner = (approval: Approval, subject: string): boolean =>
 
 /** The entry of the request that opened the proposal: written by `insertApproval`. */
 function storedEntry(sql: SqlStorage, approval: Approval): AuditEntry {
-  return JSON.parse(String(sql.exec("SELECT entry FROM approvals WHERE id = ?", approval.id).one()["entry"]));
+  return JSON.parse(textOf(sql.exec("SELECT entry FROM approvals WHERE id = ?", approval.id).one(), "entry"));
 }
 
 function ledgerEntry(approval: Approval, request: DecisionRequest, now: EpochMs): AuditEntry {
@@ -235,7 +254,13 @@ function ledgerEntry(approval: Approval, request: DecisionRequest, now: EpochMs)
   };
 }
 
-function journalDecision(scope: AdmissionScope, approval: Approval, request: DecisionRequest, code: string, detail: string | null): void {
+function journalDecision(
+  scope: AdmissionScope,
+  approval: Approval,
+  request: DecisionRequest,
+  code: string,
+  detail: string | null,
+): void {
   appendEntry(
     scope.sql,
     scope.place,

@@ -1,4 +1,5 @@
 import type { EpochMs } from "../vocabulary.ts";
+import { textOf, integerOf, integerOrNull } from "../platform/sql-row.ts";
 
 /**
  * What the ledger has to do later. `dispatch-deadline`: a dispatch without conclusion becomes unknown. `reconcile`: ask
@@ -24,7 +25,7 @@ export function dueAt(sql: SqlStorage, now: EpochMs, limit: number): readonly Du
     .toArray()
     .flatMap((row) => {
       const job = JOBS.find((known) => known === row["job"]);
-      return job === undefined ? [] : [{ at: Number(row["at"]), job, ref: String(row["ref"]) }];
+      return job === undefined ? [] : [{ at: integerOf(row, "at"), job, ref: textOf(row, "ref") }];
     });
 }
 
@@ -36,5 +37,5 @@ export function done(sql: SqlStorage, row: DueRow): void {
 /** When the next job is due, null when none is. */
 export function nextDue(sql: SqlStorage): EpochMs | null {
   const row = sql.exec("SELECT min(at) AS at FROM due").one();
-  return row["at"] === null ? null : Number(row["at"]);
+  return integerOrNull(row, "at");
 }

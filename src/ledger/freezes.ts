@@ -1,5 +1,6 @@
 import type { Freeze } from "./contract.ts";
 import type { Refused } from "./ledger-port.ts";
+import { textOf } from "../platform/sql-row.ts";
 
 /** Sets a freeze; one per scope, the newest reason wins. Effective for the next admission of this tenant. */
 export function setFreeze(sql: SqlStorage, freeze: Freeze): void {
@@ -18,8 +19,11 @@ export function setFreeze(sql: SqlStorage, freeze: Freeze): void {
 export function liftFreeze(sql: SqlStorage, scope: string, roles: readonly string[]): { kind: "done" } | Refused {
   const row = sql.exec("SELECT role FROM freezes WHERE scope = ?", scope).toArray()[0];
   if (row === undefined) return { kind: "refused", refusal: { kind: "not-found" } };
-  if (!roles.includes(String(row["role"])) && !roles.includes("security")) {
-    return { kind: "refused", refusal: { kind: "not-eligible", reason: `Only role ${String(row["role"])} or security lifts this freeze.` } };
+  if (!roles.includes(textOf(row, "role")) && !roles.includes("security")) {
+    return {
+      kind: "refused",
+      refusal: { kind: "not-eligible", reason: `Only role ${textOf(row, "role")} or security lifts this freeze.` },
+    };
   }
   sql.exec("DELETE FROM freezes WHERE scope = ?", scope);
   return { kind: "done" };

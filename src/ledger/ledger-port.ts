@@ -33,7 +33,11 @@ export type OperationView = {
   readonly action: string | null;
   readonly state: string;
   readonly resource: string | null;
-  readonly reservation: { readonly state: string; readonly ceilingMicros: number; readonly settledMicros: number | null } | null;
+  readonly reservation: {
+    readonly state: string;
+    readonly ceilingMicros: number;
+    readonly settledMicros: number | null;
+  } | null;
   readonly admittedAt: EpochMs;
   readonly completedAt: EpochMs | null;
   readonly upstreamStatus: number | null;
@@ -43,7 +47,13 @@ export type Refused = { readonly kind: "refused"; readonly refusal: Refusal };
 export type Stale = { readonly kind: "stale" };
 
 /** Who did an administrative act, for its journal record. */
-export type Actor = { readonly subject: string; readonly class: string; readonly credentialId: string; readonly demo: boolean; readonly roles: readonly string[] };
+export type Actor = {
+  readonly subject: string;
+  readonly class: string;
+  readonly credentialId: string;
+  readonly demo: boolean;
+  readonly roles: readonly string[];
+};
 
 /** Everything that can be asked of a tenant's ledger. The Durable Object implements it; nothing else holds this state. */
 export interface LedgerPort {
@@ -51,7 +61,11 @@ export interface LedgerPort {
   admit(request: AdmissionRequest): Promise<AdmissionOutcome>;
   plan(request: AdmissionRequest, issue: boolean): Promise<PlanOutcome>;
   conclude(conclusion: Conclusion): Promise<void>;
-  reconcile(finding: { requestId: string; verdict: "happened" | "absent" | "unknown"; resource: string | null }): Promise<void>;
+  reconcile(finding: {
+    requestId: string;
+    verdict: "happened" | "absent" | "unknown";
+    resource: string | null;
+  }): Promise<void>;
   budget(terms: BudgetTerms): Promise<BudgetView>;
   operation(requestId: string): Promise<OperationView | null>;
   approvals(state: string | null, limit: number): Promise<readonly ApprovalWithDecisions[]>;
@@ -60,7 +74,14 @@ export interface LedgerPort {
   withdraw(request: { requestId: string; approvalId: string; by: Decider }): Promise<DecisionOutcome>;
   completeDraft(
     authority: Authority,
-    request: { approvalId: string; by: string; context: RequestContext; required: readonly ContextField[]; budget: BudgetTerms; action: string },
+    request: {
+      approvalId: string;
+      by: string;
+      context: RequestContext;
+      required: readonly ContextField[];
+      budget: BudgetTerms;
+      action: string;
+    },
   ): Promise<DecisionOutcome | Stale>;
   bootstrap(request: {
     tenant: string;
@@ -68,10 +89,20 @@ export interface LedgerPort {
     terms: VersionTerms;
     operator: { credentialId: string; subject: string; record: string; expiresAt: EpochMs };
   }): Promise<{ kind: "done" } | Refused>;
-  addCredential(actor: Actor, requestId: string, credential: { credentialId: string; subject: string; record: string; expiresAt: EpochMs }): Promise<void>;
+  addCredential(
+    actor: Actor,
+    requestId: string,
+    credential: { credentialId: string; subject: string; record: string; expiresAt: EpochMs },
+  ): Promise<void>;
   credentials(): Promise<readonly CredentialRow[]>;
   revokeCredential(actor: Actor, requestId: string, credentialId: string): Promise<boolean>;
-  addVersion(actor: Actor, requestId: string, terms: VersionTerms, reason: string, gitCommit: string | null): Promise<number>;
+  addVersion(
+    actor: Actor,
+    requestId: string,
+    terms: VersionTerms,
+    reason: string,
+    gitCommit: string | null,
+  ): Promise<number>;
   versions(): Promise<readonly PolicyVersion[]>;
   activate(actor: Actor, requestId: string, version: number): Promise<{ kind: "done" } | Refused>;
   freeze(actor: Actor, requestId: string, freeze: Omit<Freeze, "frozenBy" | "since" | "role">): Promise<void>;

@@ -7,6 +7,7 @@ import type { Digest, EpochMs } from "../vocabulary.ts";
 import { findReservation, moveReservation, resolveReservation } from "./budget.ts";
 import type { Conclusion } from "./contract.ts";
 import { plan } from "./due.ts";
+import { textOf, integerOf, textOrNull, integerOrNull } from "../platform/sql-row.ts";
 
 /** Waits between look-ups of an unknown outcome: double from one grace period to an hour. */
 const LOOK_UP_MAX_WAIT_MS = 3_600_000;
@@ -27,16 +28,16 @@ function load(sql: SqlStorage, requestId: string): Stored | null {
   const row = sql.exec("SELECT * FROM operations WHERE request_id = ?", requestId).toArray()[0];
   if (row === undefined) return null;
   return {
-    state: String(row["state"]),
-    resource: row["resource"] === null ? null : String(row["resource"]),
-    durationMs: row["duration_ms"] === null ? null : Number(row["duration_ms"]),
+    state: textOf(row, "state"),
+    resource: textOrNull(row, "resource"),
+    durationMs: integerOrNull(row, "duration_ms"),
     // Serialised by admission.ts itself.
-    entry: JSON.parse(String(row["entry"])),
-    admittedAt: Number(row["admitted_at"]),
-    absentSince: row["absent_since"] === null ? null : Number(row["absent_since"]),
-    lookUps: Number(row["look_ups"]),
-    sent: row["sent"] === null ? null : JSON.parse(String(row["sent"])),
-    catalogue: `sha256:${String(row["catalogue"]).slice("sha256:".length)}`,
+    entry: JSON.parse(textOf(row, "entry")),
+    admittedAt: integerOf(row, "admitted_at"),
+    absentSince: integerOrNull(row, "absent_since"),
+    lookUps: integerOf(row, "look_ups"),
+    sent: row["sent"] === null ? null : JSON.parse(textOf(row, "sent")),
+    catalogue: `sha256:${textOf(row, "catalogue").slice("sha256:".length)}`,
   };
 }
 
@@ -105,12 +106,25 @@ function settleHold(sql: SqlStorage, operation: Stored, conclusion: Conclusion, 
 }
 
 /** A dispatch whose deadline passed in silence: nobody can know whether it was sent, so it is unknown. */
-export function dispatchDeadline(sql: SqlStorage, place: Place, requestId: string, graceMs: number, now: EpochMs): void {
+export function dispatchDeadline(
+  sql: SqlStorage,
+  place: Place,
+  requestId: string,
+  graceMs: number,
+  now: EpochMs,
+): void {
   if (load(sql, requestId)?.state !== "dispatching") return;
   conclude(
     sql,
     place,
-    { requestId, outcome: "unknown", upstreamStatus: null, resource: null, response: null, detail: "no outcome was reported in time" },
+    {
+      requestId,
+      outcome: "unknown",
+      upstreamStatus: null,
+      resource: null,
+      response: null,
+      detail: "no outcome was reported in time",
+    },
     graceMs,
     now,
   );
@@ -162,7 +176,11 @@ export function planNextLookUp(sql: SqlStorage, requestId: string, graceMs: numb
 export function reconcile(
   sql: SqlStorage,
   place: Place,
-  finding: { readonly requestId: string; readonly verdict: "happened" | "absent" | "unknown"; readonly resource: string | null },
+  finding: {
+    readonly requestId: string;
+    readonly verdict: "happened" | "absent" | "unknown";
+    readonly resource: string | null;
+  },
   graceMs: number,
   now: EpochMs,
 ): void {
@@ -177,7 +195,13 @@ export function reconcile(
   } else if (operation.absentSince === null) {
     sql.exec("UPDATE operations SET absent_since = ? WHERE request_id = ?", now, requestId);
   } else if (now - operation.absentSince >= graceMs) {
-    conclude(sql, place, { ...base, outcome: "failed", detail: "absent in two look-ups a grace period apart" }, graceMs, now);
+    conclude(
+      sql,
+      place,
+      { ...base, outcome: "failed", detail: "absent in two look-ups a grace period apart" },
+      graceMs,
+      now,
+    );
   }
 }
 

@@ -27,7 +27,12 @@ import { plan } from "./due.ts";
 
 /** What the approval requirement says about a request: a grant to consume, or why it cannot run yet. */
 export type GrantSearch =
-  | { readonly kind: "granted"; readonly approval: Approval; readonly approvers: readonly string[]; readonly context: RequestContext }
+  | {
+      readonly kind: "granted";
+      readonly approval: Approval;
+      readonly approvers: readonly string[];
+      readonly context: RequestContext;
+    }
   | { readonly kind: "refused"; readonly refusal: Refusal }
   /** No usable grant: open a proposal, ending `supersedes` (its rule, price or context no longer holds) first. */
   | { readonly kind: "open"; readonly supersedes: Approval | null }
@@ -37,7 +42,12 @@ export type GrantSearch =
  * Finds the grant for a request: by presented token, else by request digest and principal. Everything that people saw is
  * compared with the request as it is now. Reads only.
  */
-export function findGrant(sql: SqlStorage, request: AdmissionRequest, requirement: ApprovalRequirement, now: EpochMs): GrantSearch {
+export function findGrant(
+  sql: SqlStorage,
+  request: AdmissionRequest,
+  requirement: ApprovalRequirement,
+  now: EpochMs,
+): GrantSearch {
   const token = request.handles.tokens[0];
   if (token !== undefined) {
     const approval = approvalByJti(sql, token.jti);
@@ -60,7 +70,8 @@ export function findGrant(sql: SqlStorage, request: AdmissionRequest, requiremen
     const terms = termsOf(request, requirement, approval.terms);
     if (terms.differences.length > 0) return { kind: "open", supersedes: approval };
     // A draft completed by re-sending with the missing headers becomes a new, pending proposal.
-    if (approval.state === "draft" && requirement.missingContext.length === 0) return { kind: "open", supersedes: approval };
+    if (approval.state === "draft" && requirement.missingContext.length === 0)
+      return { kind: "open", supersedes: approval };
     return { kind: "join", approval };
   }
   if (approval.state === "approved") return checkGrant(sql, request, requirement, approval, now, false);
@@ -88,7 +99,10 @@ function checkGrant(
   if (contextDifferences.length > 0) return refused({ kind: "resource-changed", differences: contextDifferences });
   if (terms.differences.length > 0 || approvalDigest(request.requestDigest, terms.terms) !== approval.approvalDigest) {
     return byToken
-      ? refused({ kind: "approval-invalid", reason: `Since the approval the ${terms.differences.join(" and ")} changed.` })
+      ? refused({
+          kind: "approval-invalid",
+          reason: `Since the approval the ${terms.differences.join(" and ")} changed.`,
+        })
       : { kind: "open", supersedes: approval };
   }
   const eligible = new Set(eligibleApprovers(requirement.approvers, request.requester).map((a) => a.subject));
@@ -154,7 +168,8 @@ export function openProposal(
 ): Refusal {
   const eligible = eligibleApprovers(requirement.approvers, request.requester);
   if (eligible.length < requirement.needed) return tooFewApprovers(request, requirement, eligible.length);
-  if (supersedes !== null) endApproval(sql, place, supersedes, supersedes.expiresAt <= now ? "expired" : "invalidated", request.entry, now);
+  if (supersedes !== null)
+    endApproval(sql, place, supersedes, supersedes.expiresAt <= now ? "expired" : "invalidated", request.entry, now);
   const draft = requirement.missingContext.length > 0;
   const { terms } = termsOf(request, requirement, null);
   if (!draft) {
@@ -163,16 +178,35 @@ export function openProposal(
   }
   const id = newId("apr");
   const expiresAt = now + (draft ? Math.min(DRAFT_LIFETIME_MS, requirement.timeoutMs) : requirement.timeoutMs);
-  insertApproval(sql, request, requirement, { id, state: draft ? "draft" : "pending", terms, openedAt: now, expiresAt });
+  insertApproval(sql, request, requirement, {
+    id,
+    state: draft ? "draft" : "pending",
+    terms,
+    openedAt: now,
+    expiresAt,
+  });
   if (!draft) {
-    reserve(sql, { id, state: "held", principal: request.requester.subject, action: request.action }, windows, terms.ceilingMicros, now);
+    reserve(
+      sql,
+      { id, state: "held", principal: request.requester.subject, action: request.action },
+      windows,
+      terms.ceilingMicros,
+      now,
+    );
   }
   plan(sql, "approval-expiry", id, expiresAt);
   appendEntry(
     sql,
     place,
     `${id}/opened`,
-    { ...request.entry, kind: "proposal", decision: null, reason_code: draft ? "draft" : "opened", approval_id: id, outcome: null },
+    {
+      ...request.entry,
+      kind: "proposal",
+      decision: null,
+      reason_code: draft ? "draft" : "opened",
+      approval_id: id,
+      outcome: null,
+    },
     now,
   );
   const approval = approvalById(sql, id);
@@ -207,12 +241,21 @@ export function endApproval(
 ): void {
   if (approval.state !== "draft" && approval.state !== "pending" && approval.state !== "approved") return;
   setApprovalState(sql, approval.id, state, now);
-  if (findReservation(sql, approval.id) !== null) resolveReservation(sql, approval.id, "released", 0, `proposal ${state}`, now);
+  if (findReservation(sql, approval.id) !== null)
+    resolveReservation(sql, approval.id, "released", 0, `proposal ${state}`, now);
   appendEntry(
     sql,
     place,
     `${approval.id}/${state}`,
-    { ...entry, kind: "proposal", time: new Date(now).toISOString(), decision: null, reason_code: state, approval_id: approval.id, outcome: null },
+    {
+      ...entry,
+      kind: "proposal",
+      time: new Date(now).toISOString(),
+      decision: null,
+      reason_code: state,
+      approval_id: approval.id,
+      outcome: null,
+    },
     now,
   );
 }

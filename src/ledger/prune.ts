@@ -15,5 +15,8 @@ const RECEIPT_RETENTION_MS = 24 * 3_600_000;
 export function prune(sql: SqlStorage, now: EpochMs): void {
   sql.exec("DELETE FROM receipts WHERE expires_at < ?", now - RECEIPT_RETENTION_MS);
   sql.exec("DELETE FROM idempotency WHERE created_at < ?", now - KEY_RETENTION_MS);
-  sql.exec("UPDATE operations SET response = NULL WHERE response IS NOT NULL AND completed_at < ?", now - KEY_RETENTION_MS);
+  sql.exec(
+    "UPDATE operations SET response = NULL WHERE response IS NOT NULL AND completed_at < ?",
+    now - KEY_RETENTION_MS,
+  );
 }

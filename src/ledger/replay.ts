@@ -2,6 +2,7 @@ import { assert } from "../platform/assert.ts";
 import type { Refusal } from "../refusal.ts";
 import type { EpochMs } from "../vocabulary.ts";
 import type { AdmissionRequest, StoredOutcome, StoredResponse } from "./contract.ts";
+import { textOf, integerOrNull } from "../platform/sql-row.ts";
 
 /** How long a stored outcome answers a request without a key, counted from completion (wire contract, section 3). */
 export const KEYLESS_REPLAY_MS = 10 * 60_000;
@@ -37,25 +38,33 @@ export function findReplay(sql: SqlStorage, request: AdmissionRequest, now: Epoc
   const { idempotencyKey } = request.handles;
   if (idempotencyKey !== null) {
     const known = sql
-      .exec("SELECT request_id, request_digest FROM idempotency WHERE handle = ?", keyHandle(request.requester.subject, idempotencyKey))
+      .exec(
+        "SELECT request_id, request_digest FROM idempotency WHERE handle = ?",
+        keyHandle(request.requester.subject, idempotencyKey),
+      )
       .toArray()[0];
     if (known !== undefined) {
-      if (known["request_digest"] !== request.requestDigest) return { kind: "refused", refusal: { kind: "idempotency-key-reused" } };
-      return answerFrom(findOperation(sql, String(known["request_id"])), null, now);
+      if (known["request_digest"] !== request.requestDigest)
+        return { kind: "refused", refusal: { kind: "idempotency-key-reused" } };
+      return answerFrom(findOperation(sql, textOf(known, "request_id")), null, now);
     }
   }
   const spentBy = spentHandle(sql, request);
   if (spentBy !== null) {
     if (idempotencyKey !== null) return consumed(spentBy);
     const operation = findOperation(sql, spentBy);
-    if (operation?.principal !== request.requester.subject || operation.requestDigest !== request.requestDigest) return consumed(spentBy);
+    if (operation?.principal !== request.requester.subject || operation.requestDigest !== request.requestDigest)
+      return consumed(spentBy);
     return answerFrom(operation, KEYLESS_REPLAY_MS, now);
   }
   if (idempotencyKey === null && request.handles.receipt === null && request.handles.byDigest) {
     const known = sql
-      .exec("SELECT request_id FROM idempotency WHERE handle = ?", digestHandle(request.requester.subject, request.requestDigest))
+      .exec(
+        "SELECT request_id FROM idempotency WHERE handle = ?",
+        digestHandle(request.requester.subject, request.requestDigest),
+      )
       .toArray()[0];
-    const operation = known === undefined ? null : findOperation(sql, String(known["request_id"]));
+    const operation = known === undefined ? null : findOperation(sql, textOf(known, "request_id"));
     if (operation !== null && !isStale(operation, now)) return answerFrom(operation, KEYLESS_REPLAY_MS, now);
   }
   return FRESH;
@@ -86,11 +95,11 @@ const digestHandle = (subject: string, digest: string): string => `digest\n${sub
 function spentHandle(sql: SqlStorage, request: AdmissionRequest): string | null {
   if (request.handles.receipt !== null) {
     const row = sql.exec("SELECT consumed_by FROM receipts WHERE receipt = ?", request.handles.receipt).toArray()[0];
-    if (row !== undefined && row["consumed_by"] !== null) return String(row["consumed_by"]);
+    if (row !== undefined && row["consumed_by"] !== null) return textOf(row, "consumed_by");
   }
   for (const token of request.handles.tokens) {
     const row = sql.exec("SELECT consumed_by FROM approvals WHERE grant_jti = ?", token.jti).toArray()[0];
-    if (row !== undefined && row["consumed_by"] !== null) return String(row["consumed_by"]);
+    if (row !== undefined && row["consumed_by"] !== null) return textOf(row, "consumed_by");
   }
   return null;
 }
@@ -101,13 +110,23 @@ const isStale = (operation: Operation, now: EpochMs): boolean =>
 function answerFrom(operation: Operation | null, withinMs: number | null, now: EpochMs): Replay {
   if (operation === null) return FRESH;
   if (operation.state === "dispatching") {
-    return { kind: "refused", refusal: { kind: "idempotency-in-progress", operation_url: operationUrl(operation.requestId) } };
+    return {
+      kind: "refused",
+      refusal: { kind: "idempotency-in-progress", operation_url: operationUrl(operation.requestId) },
+    };
   }
   if (operation.state === "not-sent") {
-    return { kind: "refused", refusal: { kind: "unavailable", dependency: "upstream", cause: "the original request was never sent" } };
+    return {
+      kind: "refused",
+      refusal: { kind: "unavailable", dependency: "upstream", cause: "the original request was never sent" },
+    };
   }
-  if (withinMs !== null && operation.completedAt !== null && now > operation.completedAt + withinMs) return consumed(operation.requestId);
-  return { kind: "replay", outcome: { requestId: operation.requestId, state: operation.state, response: operation.response } };
+  if (withinMs !== null && operation.completedAt !== null && now > operation.completedAt + withinMs)
+    return consumed(operation.requestId);
+  return {
+    kind: "replay",
+    outcome: { requestId: operation.requestId, state: operation.state, response: operation.response },
+  };
 }
 
 const consumed = (requestId: string): Replay => ({
@@ -118,16 +137,19 @@ const consumed = (requestId: string): Replay => ({
 /** The operation of this request, null where nothing was admitted under this id. */
 export function findOperation(sql: SqlStorage, requestId: string): Operation | null {
   const row = sql
-    .exec("SELECT request_id, principal, request_digest, state, completed_at, response FROM operations WHERE request_id = ?", requestId)
+    .exec(
+      "SELECT request_id, principal, request_digest, state, completed_at, response FROM operations WHERE request_id = ?",
+      requestId,
+    )
     .toArray()[0];
   if (row === undefined) return null;
   return {
-    requestId: String(row["request_id"]),
-    principal: String(row["principal"]),
-    requestDigest: String(row["request_digest"]),
-    state: asOperationState(String(row["state"])),
-    completedAt: row["completed_at"] === null ? null : Number(row["completed_at"]),
-    response: row["response"] === null ? null : parseStoredResponse(String(row["response"])),
+    requestId: textOf(row, "request_id"),
+    principal: textOf(row, "principal"),
+    requestDigest: textOf(row, "request_digest"),
+    state: asOperationState(textOf(row, "state")),
+    completedAt: integerOrNull(row, "completed_at"),
+    response: row["response"] === null ? null : parseStoredResponse(textOf(row, "response")),
   };
 }
 
@@ -142,7 +164,10 @@ function asOperationState(text: string): Operation["state"] {
 /** The ledger writes these rows itself; a shape it did not write is a bug, not input. */
 function parseStoredResponse(text: string): StoredResponse {
   const value: unknown = JSON.parse(text);
-  assert(typeof value === "object" && value !== null && "status" in value && "body" in value && "contentType" in value, "stored response");
+  assert(
+    typeof value === "object" && value !== null && "status" in value && "body" in value && "contentType" in value,
+    "stored response",
+  );
   const { status, body, contentType } = value;
   assert(typeof status === "number" && typeof body === "string", "stored response has status and body");
   return { status, body, contentType: typeof contentType === "string" ? contentType : null };

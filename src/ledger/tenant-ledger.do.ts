@@ -14,15 +14,39 @@ import { approvalById, decisionsOf, listApprovals } from "./approvals.ts";
 import { activeVersion, addCredential, isCurrent, revokeCredential, snapshot, type VersionTerms } from "./authority.ts";
 import { budgetView, findReservation } from "./budget.ts";
 import { windowClock } from "./budget-windows.ts";
-import type { AdmissionOutcome, AdmissionRequest, Authority, BudgetTerms, BudgetView, Conclusion, LedgerSnapshot, PlanOutcome } from "./contract.ts";
-import { completeDraft, decide, expireApproval, withdraw, type ApprovalWithDecisions, type DecisionOutcome } from "./decisions.ts";
+import type {
+  AdmissionOutcome,
+  AdmissionRequest,
+  Authority,
+  BudgetTerms,
+  BudgetView,
+  Conclusion,
+  LedgerSnapshot,
+  PlanOutcome,
+} from "./contract.ts";
+import {
+  completeDraft,
+  decide,
+  expireApproval,
+  withdraw,
+  type ApprovalWithDecisions,
+  type DecisionOutcome,
+} from "./decisions.ts";
 import { done, dueAt, nextDue, plan, type DueRow } from "./due.ts";
 import { liftFreeze, setFreeze } from "./freezes.ts";
 import type { Actor, CredentialRow, LedgerPort, OperationView, Refused, Stale } from "./ledger-port.ts";
-import { conclude, dispatchDeadline, planNextLookUp, reconcile, settleAtCeiling, unknownOperation } from "./operations.ts";
+import {
+  conclude,
+  dispatchDeadline,
+  planNextLookUp,
+  reconcile,
+  settleAtCeiling,
+  unknownOperation,
+} from "./operations.ts";
 import { prune, PRUNE_EVERY_MS } from "./prune.ts";
 import { LEDGER_SCHEMA } from "./schema.ts";
 import { activateVersion, addVersion, listVersions, putFirstVersionInForce, type PolicyVersion } from "./versions.ts";
+import { textOf, integerOf, textOrNull, integerOrNull } from "../platform/sql-row.ts";
 
 /** Jobs per transaction and per alarm: an alarm stays far below its time limit and comes again at once when more wait. */
 const JOBS_PER_ALARM = 200;
@@ -72,7 +96,11 @@ export class TenantLedger extends DurableObject<Env> implements LedgerPort {
     this.#transact(({ sql, place, now }) => conclude(sql, place, conclusion, this.#timings.graceMs, now));
   }
 
-  async reconcile(finding: { requestId: string; verdict: "happened" | "absent" | "unknown"; resource: string | null }): Promise<void> {
+  async reconcile(finding: {
+    requestId: string;
+    verdict: "happened" | "absent" | "unknown";
+    resource: string | null;
+  }): Promise<void> {
     this.#transact(({ sql, place, now }) => reconcile(sql, place, finding, this.#timings.graceMs, now));
   }
 
@@ -85,20 +113,24 @@ export class TenantLedger extends DurableObject<Env> implements LedgerPort {
     const row = sql.exec("SELECT * FROM operations WHERE request_id = ?", requestId).toArray()[0];
     if (row === undefined) return null;
     const reservation = findReservation(sql, requestId);
-    const entry: AuditEntry = JSON.parse(String(row["entry"]));
+    const entry: AuditEntry = JSON.parse(textOf(row, "entry"));
     return {
       requestId,
-      principal: String(row["principal"]),
+      principal: textOf(row, "principal"),
       action: entry.action,
-      state: String(row["state"]),
-      resource: row["resource"] === null ? null : String(row["resource"]),
+      state: textOf(row, "state"),
+      resource: textOrNull(row, "resource"),
       reservation:
         reservation === null
           ? null
-          : { state: reservation.state, ceilingMicros: reservation.ceilingMicros, settledMicros: reservation.settledMicros },
-      admittedAt: Number(row["admitted_at"]),
-      completedAt: row["completed_at"] === null ? null : Number(row["completed_at"]),
-      upstreamStatus: row["upstream_status"] === null ? null : Number(row["upstream_status"]),
+          : {
+              state: reservation.state,
+              ceilingMicros: reservation.ceilingMicros,
+              settledMicros: reservation.settledMicros,
+            },
+      admittedAt: integerOf(row, "admitted_at"),
+      completedAt: integerOrNull(row, "completed_at"),
+      upstreamStatus: integerOrNull(row, "upstream_status"),
     };
   }
 
@@ -121,7 +153,10 @@ export class TenantLedger extends DurableObject<Env> implements LedgerPort {
     return this.#transact((scope) => withdraw(scope, request));
   }
 
-  async completeDraft(authority: Authority, request: Parameters<LedgerPort["completeDraft"]>[1]): Promise<DecisionOutcome | Stale> {
+  async completeDraft(
+    authority: Authority,
+    request: Parameters<LedgerPort["completeDraft"]>[1],
+  ): Promise<DecisionOutcome | Stale> {
     return this.#transact(
       (scope) => (this.#isCurrent(authority) ? completeDraft(scope, request) : STALE),
       request.budget.timezone,
@@ -143,16 +178,28 @@ export class TenantLedger extends DurableObject<Env> implements LedgerPort {
         sql,
         place,
         `${request.requestId}/bootstrap`,
-        { ...blankEntry("admin", request.requestId, now), reason_code: "bootstrap", detail: `operator ${request.operator.subject}` },
+        {
+          ...blankEntry("admin", request.requestId, now),
+          reason_code: "bootstrap",
+          detail: `operator ${request.operator.subject}`,
+        },
         now,
       );
     });
     return { kind: "done" };
   }
 
-  async addCredential(actor: Actor, requestId: string, credential: Parameters<LedgerPort["addCredential"]>[2]): Promise<void> {
-    this.#administer(actor, requestId, "credential-created", `${credential.credentialId} for ${credential.subject}`, ({ sql, now }) =>
-      addCredential(sql, credential, now),
+  async addCredential(
+    actor: Actor,
+    requestId: string,
+    credential: Parameters<LedgerPort["addCredential"]>[2],
+  ): Promise<void> {
+    this.#administer(
+      actor,
+      requestId,
+      "credential-created",
+      `${credential.credentialId} for ${credential.subject}`,
+      ({ sql, now }) => addCredential(sql, credential, now),
     );
   }
 
@@ -161,12 +208,12 @@ export class TenantLedger extends DurableObject<Env> implements LedgerPort {
       .exec("SELECT * FROM credentials ORDER BY created_at DESC LIMIT 1000")
       .toArray()
       .map((row) => ({
-        credentialId: String(row["credential_id"]),
-        subject: String(row["subject"]),
-        record: String(row["record"]),
-        createdAt: Number(row["created_at"]),
-        expiresAt: Number(row["expires_at"]),
-        revokedAt: row["revoked_at"] === null ? null : Number(row["revoked_at"]),
+        credentialId: textOf(row, "credential_id"),
+        subject: textOf(row, "subject"),
+        record: textOf(row, "record"),
+        createdAt: integerOf(row, "created_at"),
+        expiresAt: integerOf(row, "expires_at"),
+        revokedAt: integerOrNull(row, "revoked_at"),
       }));
   }
 
@@ -176,9 +223,19 @@ export class TenantLedger extends DurableObject<Env> implements LedgerPort {
     );
   }
 
-  async addVersion(actor: Actor, requestId: string, terms: VersionTerms, reason: string, gitCommit: string | null): Promise<number> {
-    return this.#administer(actor, requestId, "policy-version-created", `policy ${terms.policy}: ${reason}`, ({ sql, now }) =>
-      addVersion(sql, terms, { author: actor.subject, reason, gitCommit }, now),
+  async addVersion(
+    actor: Actor,
+    requestId: string,
+    terms: VersionTerms,
+    reason: string,
+    gitCommit: string | null,
+  ): Promise<number> {
+    return this.#administer(
+      actor,
+      requestId,
+      "policy-version-created",
+      `policy ${terms.policy}: ${reason}`,
+      ({ sql, now }) => addVersion(sql, terms, { author: actor.subject, reason, gitCommit }, now),
     );
   }
 
@@ -291,7 +348,13 @@ export class TenantLedger extends DurableObject<Env> implements LedgerPort {
   #transactAt<T>(place: Place, work: (scope: AdmissionScope) => T, timezone = "UTC"): T {
     const { sql } = this.ctx.storage;
     const now = Date.now();
-    const scope = { sql, place, now, windows: this.#windows(now, timezone), dispatchDeadlineMs: this.#timings.dispatchDeadlineMs };
+    const scope = {
+      sql,
+      place,
+      now,
+      windows: this.#windows(now, timezone),
+      dispatchDeadlineMs: this.#timings.dispatchDeadlineMs,
+    };
     try {
       return this.ctx.storage.transactionSync(() => {
         const result = work(scope);

@@ -2,6 +2,7 @@ import { assert } from "../platform/assert.ts";
 import type { Refusal } from "../refusal.ts";
 import type { EpochMs } from "../vocabulary.ts";
 import { activeVersion, type VersionTerms } from "./authority.ts";
+import { textOf, integerOf, textOrNull, integerOrNull, type SqlRow } from "../platform/sql-row.ts";
 
 export type PolicyVersion = VersionTerms & {
   readonly version: number;
@@ -20,7 +21,7 @@ export function addVersion(
   by: { readonly author: string; readonly reason: string; readonly gitCommit: string | null },
   now: EpochMs,
 ): number {
-  const version = Number(sql.exec("SELECT coalesce(max(version), 0) + 1 AS next FROM versions").one()["next"]);
+  const version = integerOf(sql.exec("SELECT coalesce(max(version), 0) + 1 AS next FROM versions").one(), "next");
   sql.exec(
     `INSERT INTO versions (version, policy, people, catalogue, prices, daily_cap_micros, monthly_cap_micros, author, reason, git_commit, created_at)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -73,7 +74,13 @@ export function activateVersion(
 }
 
 /** The first version of a new tenant: no earlier one to widen, so bootstrap puts it in force itself. */
-export function putFirstVersionInForce(sql: SqlStorage, tenant: string, version: number, by: string, now: EpochMs): void {
+export function putFirstVersionInForce(
+  sql: SqlStorage,
+  tenant: string,
+  version: number,
+  by: string,
+  now: EpochMs,
+): void {
   assert(activeVersion(sql) === null, "bootstrap happens once");
   const candidate = fromRow(sql.exec("SELECT * FROM versions WHERE version = ?", version).one());
   sql.exec(
@@ -98,21 +105,21 @@ function putInForce(sql: SqlStorage, version: PolicyVersion, by: string, now: Ep
   sql.exec("UPDATE versions SET activated_by = ?, activated_at = ? WHERE version = ?", by, now, version.version);
 }
 
-function fromRow(row: Record<string, SqlStorageValue>): PolicyVersion {
-  const digest = (name: string): `sha256:${string}` => `sha256:${String(row[name]).slice("sha256:".length)}`;
+function fromRow(row: SqlRow): PolicyVersion {
+  const digest = (name: string): `sha256:${string}` => `sha256:${textOf(row, name).slice("sha256:".length)}`;
   return {
-    version: Number(row["version"]),
+    version: integerOf(row, "version"),
     policy: digest("policy"),
     people: digest("people"),
     catalogue: digest("catalogue"),
     prices: digest("prices"),
-    dailyCapMicros: Number(row["daily_cap_micros"]),
-    monthlyCapMicros: Number(row["monthly_cap_micros"]),
-    author: String(row["author"]),
-    reason: String(row["reason"]),
-    gitCommit: row["git_commit"] === null ? null : String(row["git_commit"]),
-    createdAt: Number(row["created_at"]),
-    activatedBy: row["activated_by"] === null ? null : String(row["activated_by"]),
-    activatedAt: row["activated_at"] === null ? null : Number(row["activated_at"]),
+    dailyCapMicros: integerOf(row, "daily_cap_micros"),
+    monthlyCapMicros: integerOf(row, "monthly_cap_micros"),
+    author: textOf(row, "author"),
+    reason: textOf(row, "reason"),
+    gitCommit: textOrNull(row, "git_commit"),
+    createdAt: integerOf(row, "created_at"),
+    activatedBy: textOrNull(row, "activated_by"),
+    activatedAt: integerOrNull(row, "activated_at"),
   };
 }

@@ -8,6 +8,7 @@ import { log } from "../platform/log.ts";
 import { migrate } from "../platform/sqlite-migrations.ts";
 import { lookUpOutcome } from "./look-up.ts";
 import type { LookUpJob, OutboxPort } from "./port.ts";
+import { textOf } from "../platform/sql-row.ts";
 
 const SCHEMA: readonly string[] = [
   `CREATE TABLE jobs (request_id TEXT PRIMARY KEY, queued_at INTEGER NOT NULL, job TEXT NOT NULL);`,
@@ -45,10 +46,12 @@ export class Outbox extends DurableObject<Env> implements OutboxPort {
   /** Runs queued look-ups. Catches everything: an alarm that throws six times is never called again. */
   override async alarm(): Promise<void> {
     const { storage } = this.ctx;
-    const rows = storage.sql.exec("SELECT request_id, job FROM jobs ORDER BY queued_at LIMIT ?", JOBS_PER_ALARM).toArray();
+    const rows = storage.sql
+      .exec("SELECT request_id, job FROM jobs ORDER BY queued_at LIMIT ?", JOBS_PER_ALARM)
+      .toArray();
     for (const row of rows) {
-      storage.sql.exec("DELETE FROM jobs WHERE request_id = ?", String(row["request_id"]));
-      const job: LookUpJob = JSON.parse(String(row["job"]));
+      storage.sql.exec("DELETE FROM jobs WHERE request_id = ?", textOf(row, "request_id"));
+      const job: LookUpJob = JSON.parse(textOf(row, "job"));
       try {
         await this.#run(job);
       } catch (error) {
@@ -64,7 +67,8 @@ export class Outbox extends DurableObject<Env> implements OutboxPort {
     const background = (work: Promise<unknown>): void => this.ctx.waitUntil(work);
     const context = await gate.value.tenants.get(job.tenant, Date.now(), background);
     const catalogue = await gate.value.documents.catalogue(job.catalogue);
-    if (!context.ok || !catalogue.ok) return log("warn", "look-up", { requestId: job.requestId, cause: "tenant or catalogue unavailable" });
+    if (!context.ok || !catalogue.ok)
+      return log("warn", "look-up", { requestId: job.requestId, cause: "tenant or catalogue unavailable" });
     const verdict = await lookUpOutcome(job, catalogue.value, context.value.upstream, newId("lku"));
     log("info", "look-up", { tenant: job.tenant, requestId: job.requestId, verdict });
     await ledgerOf(this.env.LEDGER, job.tenant).reconcile({ requestId: job.requestId, verdict, resource: null });

@@ -1,7 +1,7 @@
 /** What a strictly parsed JSON document consists of (RFC 8259, no duplicate names, finite canonical numbers). */
 export type JsonValue = null | boolean | number | string | readonly JsonValue[] | JsonObject;
 
-/** A JSON object. Parsed objects have no prototype, so `__proto__` is an ordinary name. */
+/** A JSON object. Strictly parsed ones have no prototype, and so cannot cross Durable Object RPC: send canonical text there. */
 export type JsonObject = { readonly [name: string]: JsonValue };
 
 /** Whether `value` is a JSON object (neither array nor null). */

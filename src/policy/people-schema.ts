@@ -36,5 +36,3 @@ export const PEOPLE_DOCUMENT = z.strictObject({
     person,
   ),
 });
-
-export type PeopleDocument = z.infer<typeof PEOPLE_DOCUMENT>;

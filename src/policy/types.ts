@@ -1,4 +1,4 @@
-import type { Digest, Facts, Fact, Micros, Tier } from "../vocabulary.ts";
+import type { Digest, Facts, Micros, Tier } from "../vocabulary.ts";
 import type { Refusal } from "../refusal.ts";
 
 /** A tenant's policy, compiled to closures under its digest and against one catalogue. Pure. */
@@ -58,6 +58,3 @@ export type ApproverRule = {
   readonly people: readonly { readonly handle: string; readonly subject: string }[];
   readonly unresolved: readonly string[];
 };
-
-/** One constraint as written: `max_gpus: 4`, `job_type: [elastic]`. */
-export type Constraint = { readonly name: string; readonly limit: Fact };

@@ -10,14 +10,19 @@ const HEADER_VALUE = /^[\x21-\x7e][\x20-\x7e]*$/;
  * The headers by which the gate itself authenticates upstream, made from the tenant's opened credential. Fails when the
  * credential lacks a field that the catalogue's scheme needs. The error names the field, never its value.
  */
-export function credentialHeaders(auth: UpstreamAuth, credential: JsonObject): Result<Readonly<Record<string, string>>, string> {
+export function credentialHeaders(
+  auth: UpstreamAuth,
+  credential: JsonObject,
+): Result<Readonly<Record<string, string>>, string> {
   const field = (name: string): string | null => {
     const value = credential[name];
     return typeof value === "string" && HEADER_VALUE.test(value) ? value : null;
   };
   if (auth.kind === "bearer") {
     const token = field("token");
-    return token === null ? err("the upstream credential has no usable `token`") : ok({ authorization: `Bearer ${token}` });
+    return token === null
+      ? err("the upstream credential has no usable `token`")
+      : ok({ authorization: `Bearer ${token}` });
   }
   if (auth.kind === "basic") {
     const [user, password] = [field("user"), field("password")];

@@ -12,7 +12,9 @@ export type Answer = {
   readonly json: JsonValue | undefined;
 };
 
-export type ReadAnswer = { readonly kind: "complete"; readonly answer: Answer } | { readonly kind: "incomplete"; readonly cause: string };
+export type ReadAnswer =
+  | { readonly kind: "complete"; readonly answer: Answer }
+  | { readonly kind: "incomplete"; readonly cause: string };
 
 /**
  * Reads a whole upstream answer, bounded in size and time. An answer that breaks off, is too large or comes too slowly is

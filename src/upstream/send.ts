@@ -31,7 +31,13 @@ export type PassedHeaders = Readonly<Record<string, string>>;
  * Sends one rebuilt request: origin, path, query, headers and body all come from the gate's own value. Redirects are not
  * followed and any 3xx counts as no answer; the deadline covers the wait for the response's head.
  */
-export async function send(upstream: Upstream, call: UpstreamCall, passed: PassedHeaders, nonce: string, nowMs: number): Promise<Sent> {
+export async function send(
+  upstream: Upstream,
+  call: UpstreamCall,
+  passed: PassedHeaders,
+  nonce: string,
+  nowMs: number,
+): Promise<Sent> {
   let request: Request;
   try {
     request = build(upstream, call, passed, nonce, nowMs);
@@ -56,9 +62,17 @@ export async function send(upstream: Upstream, call: UpstreamCall, passed: Passe
 function build(upstream: Upstream, call: UpstreamCall, passed: PassedHeaders, nonce: string, nowMs: number): Request {
   const url = new URL(`${upstream.origin.replace(/\/$/, "")}${call.path}${queryText(call.query)}`);
   if (url.pathname !== call.path) throw new Error("the path would be rewritten on its way out");
-  const headers: Record<string, string> = { accept: "application/json", ...passed, ...call.headers, ...upstream.credentialHeaders };
+  const headers: Record<string, string> = {
+    accept: "application/json",
+    ...passed,
+    ...call.headers,
+    ...upstream.credentialHeaders,
+  };
   if (call.contentType !== null) headers["content-type"] = call.contentType;
-  Object.assign(headers, signatureHeaders({ method: call.method, url, headers, body: call.body }, upstream.signingKey, nonce, nowMs));
+  Object.assign(
+    headers,
+    signatureHeaders({ method: call.method, url, headers, body: call.body }, upstream.signingKey, nonce, nowMs),
+  );
   return new Request(url, {
     method: call.method,
     headers,

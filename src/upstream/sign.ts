@@ -21,7 +21,12 @@ const COVERED_FIELDS = ["content-digest", "content-type", "authorization", "idem
  * method, authority, path, query and the covered fields; RFC 9530 `Content-Digest` binds the body. Returns the headers to
  * add. `nonce` must be fresh; `nowMs` is the caller's clock.
  */
-export function signatureHeaders(request: SignableRequest, key: Uint8Array, nonce: string, nowMs: number): Record<string, string> {
+export function signatureHeaders(
+  request: SignableRequest,
+  key: Uint8Array,
+  nonce: string,
+  nowMs: number,
+): Record<string, string> {
   const added: Record<string, string> = {};
   if (request.body !== null) {
     added["content-digest"] = `sha-256=:${createHash("sha256").update(request.body, "utf8").digest("base64")}:`;
@@ -47,7 +52,10 @@ export function signatureHeaders(request: SignableRequest, key: Uint8Array, nonc
     ["tag", "portcullis"],
   ]);
   const signatureParams = serializeInnerList([components.map(([name]) => [name, new Map()]), parameters]);
-  const base = [...components.map(([name, value]) => `"${name}": ${value}`), `"@signature-params": ${signatureParams}`].join("\n");
+  const base = [
+    ...components.map(([name, value]) => `"${name}": ${value}`),
+    `"@signature-params": ${signatureParams}`,
+  ].join("\n");
   added["signature-input"] = `gate=${signatureParams}`;
   added["signature"] = `gate=:${createHmac("sha256", key).update(base, "utf8").digest("base64")}:`;
   return added;

@@ -1,8 +1,9 @@
 import { exportJWK, generateKeyPair } from "jose";
 
+const random = (): string => Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("base64url");
+
 /** Fresh secrets for one test run, in the form of the deployment's own (`wrangler.toml`, `[secrets]`). */
 export async function testSecrets(): Promise<Record<string, string>> {
-  const random = (): string => Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("base64url");
   const { privateKey } = await generateKeyPair("EdDSA", { crv: "Ed25519", extractable: true });
   return {
     CREDENTIAL_KEY: random(),
