@@ -4,6 +4,7 @@ import { auditRoutes } from "./admin/audit.ts";
 import { bootstrap } from "./admin/bootstrap.ts";
 import { answerAdmin, type AdminRoute } from "./admin/call.ts";
 import { credentialRoutes } from "./admin/credentials.ts";
+import { evidenceRoutes } from "./admin/evidence.ts";
 import { openApiDocument } from "./admin/openapi.ts";
 import { policyRoutes } from "./admin/policy.ts";
 import { problemPage, readiness } from "./admin/public.ts";
@@ -20,6 +21,7 @@ import { toProblem } from "./problem.ts";
 export const ADMIN_ROUTES: readonly AdminRoute[] = [
   ...tenantRoutes,
   ...approvalRoutes,
+  ...evidenceRoutes,
   ...auditRoutes,
   ...credentialRoutes,
   ...policyRoutes,

@@ -42,6 +42,8 @@ export async function startGateProcess(options: GateProcessOptions): Promise<Gat
   args.push("--show-interactive-dev-session=false", "--log-level", "warn");
   // wrangler.toml lists the secrets that a deployment must have, and wrangler reads no other name from the file.
   if (options.bootstrapSecret !== null) args.push("--var", `BOOTSTRAP_SECRET:${options.bootstrapSecret}`);
+  // Wrangler binds a variable of its environment only when the name is declared; the environment's value then wins.
+  for (const name of Object.keys(options.extraEnv ?? {})) args.push("--var", `${name}:`);
   const before = logSize(options.stateDir);
   const child = spawnWrangler(options.stateDir, args, options.extraEnv);
   const gate = groupOf(child, options.port, files.pid);

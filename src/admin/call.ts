@@ -13,9 +13,6 @@ import type { JsonObject } from "../platform/json.ts";
 import type { Refusal } from "../refusal.ts";
 import type { StrictRequest } from "../strict-request.ts";
 
-/** Policy versions carry whole documents (256 KiB each at most); everything else on these routes is small. */
-const DOCUMENT_BODY_BYTES = 1024 * 1024;
-
 type WaitUntil = (work: Promise<unknown>) => void;
 
 /** One call to the gate's own API, read strictly and authenticated. The tenant is the credential's. */
@@ -48,7 +45,8 @@ export type AdminRoute = {
   readonly method: "GET" | "POST" | "PUT" | "DELETE";
   readonly path: string;
   readonly roles: readonly Role[] | null;
-  readonly documents?: true;
+  /** Largest body where it is not the data plane's 64 KiB. */
+  readonly bodyBytes?: number;
   readonly handle: (call: AdminCall) => Promise<AdminAnswer>;
 };
 
@@ -86,7 +84,7 @@ async function run(
   param: (name: string) => string,
   waitUntil: WaitUntil,
 ): Promise<AdminAnswer> {
-  const limits = route.documents === true ? { ...READ_LIMITS, bodyBytes: DOCUMENT_BODY_BYTES } : READ_LIMITS;
+  const limits = { ...READ_LIMITS, ...(route.bodyBytes === undefined ? {} : { bodyBytes: route.bodyBytes }) };
   const strict = await readRequest(request, limits);
   if (!strict.ok) return refuse(strict.error);
   const credential = extractCredential(strict.value.header);

@@ -13,6 +13,9 @@ import { checkDocuments } from "./documents.ts";
 /** As large as the document reader allows. */
 const TEXT_MAX = 256 * 1024;
 
+/** Four documents of at most 256 KiB, escaped as JSON strings. */
+const VERSION_BODY_BYTES = 2 * 1024 * 1024;
+
 const document = z.string().min(1).max(TEXT_MAX).optional();
 const versionBody = z.strictObject({
   policy: document,
@@ -31,7 +34,13 @@ const activateBody = z.strictObject({ version: z.int().min(1) });
 export const policyRoutes: readonly AdminRoute[] = [
   { method: "GET", path: "/_gate/v1/policy", roles: null, handle: active },
   { method: "GET", path: "/_gate/v1/policy/versions", roles: ["operator", "security", "finance"], handle: versions },
-  { method: "POST", path: "/_gate/v1/policy/versions", roles: ["operator"], documents: true, handle: push },
+  {
+    method: "POST",
+    path: "/_gate/v1/policy/versions",
+    roles: ["operator"],
+    bodyBytes: VERSION_BODY_BYTES,
+    handle: push,
+  },
   { method: "POST", path: "/_gate/v1/policy/activate", roles: ["operator", "security", "finance"], handle: activate },
 ];
 

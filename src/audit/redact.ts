@@ -31,6 +31,8 @@ const HARMLESS = /^(?:sha256:)?[0-9a-f]{64}$|^(?:apr|req|rcp|grt|key)_[0-9a-z]{2
 export type Redactor = {
   /** Free text with secret-looking parts replaced by a keyed digest (equal secrets stay recognisable), capped. */
   readonly text: (value: string | null) => string | null;
+  /** Free text redacted but not capped: for stores with a bound of their own. */
+  readonly longText: (value: string) => string;
   /** A body for people to read: secret-looking values, and everything under `env`-like members, replaced. */
   readonly body: (value: JsonValue) => JsonValue;
 };
@@ -39,8 +41,10 @@ export type Redactor = {
 export function createRedactor(key: Uint8Array): Redactor {
   const mark = (secret: string): string =>
     `[redacted:${createHmac("sha256", key).update(secret, "utf8").digest("hex").slice(0, 16)}]`;
+  const longText = (value: string): string =>
+    value.replace(SECRETS, (found) => (HARMLESS.test(found) ? found : mark(found)));
   const text = (value: string): string => {
-    const cleaned = value.replace(SECRETS, (found) => (HARMLESS.test(found) ? found : mark(found)));
+    const cleaned = longText(value);
     if (cleaned.length <= TEXT_LIMIT) return cleaned;
     return `${cleaned.slice(0, TEXT_LIMIT)}… [${value.length} characters, ${mark(value)}]`;
   };
@@ -59,7 +63,7 @@ export function createRedactor(key: Uint8Array): Redactor {
     if (isJsonObject(value)) return mapMembers(value, member);
     return Array.isArray(value) ? value.map(body) : value;
   };
-  return { text: (value) => (value === null ? null : text(value)), body };
+  return { text: (value) => (value === null ? null : text(value)), longText, body };
 }
 
 function mapMembers(value: JsonObject, map: (name: string, inner: JsonValue) => JsonValue): JsonObject {

@@ -57,6 +57,19 @@ export const documents = sqliteTable("documents", {
   createdAt: text("created_at").notNull(),
 });
 
+/** Evidence uploaded before the request that names it: redacted text by the digest of exactly that text. */
+export const evidence = sqliteTable(
+  "evidence",
+  {
+    tenant: text("tenant").notNull(),
+    digest: text("digest").notNull(),
+    body: text("body").notNull(),
+    createdBy: text("created_by").notNull(),
+    createdAt: text("created_at").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.tenant, table.digest] })],
+);
+
 /** One row per tenant: its sealed upstream credential. `mac` is an HMAC under RECORD_PEPPER: edit rights here mint nothing. */
 export const tenants = sqliteTable("tenants", {
   id: text("id").primaryKey(),

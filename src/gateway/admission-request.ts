@@ -23,6 +23,7 @@ export type Tokens = { readonly tokens: readonly PresentedToken[]; readonly toke
 /** What the decided tier still asks for before it may run. */
 export function requirementOf(judgement: Judgement, context: TenantContext, action: string): Requirement {
   const { policy } = context;
+  if (judgement.tier < 2) return { kind: "none" };
   if (judgement.tier === 2) return policy.dryRun === "receipt" ? { kind: "receipt" } : { kind: "none" };
   const approvers = policy.approvers(judgement.tier);
   return {

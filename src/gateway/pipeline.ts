@@ -1,6 +1,7 @@
 import { NO_TENANT } from "../audit/recorder.ts";
 import type { ErrorDialect, MatchedOperation } from "../catalogue/types.ts";
 import { authenticate } from "../identity/authenticate.ts";
+import { readEvidence } from "../db/evidence.ts";
 import { extractCredential } from "../identity/carriers.ts";
 import type { Principal } from "../identity/principal.ts";
 import { err, ok, type Result } from "../platform/result.ts";
@@ -80,6 +81,8 @@ export async function handleRequest(request: Request, gate: Gate, waitUntil: Wai
     );
 
     if (attempt === 1) {
+      const unfounded = await checkEvidence(gate, strict, principal.value.tenant);
+      if (unfounded !== null) return refuse(unfounded);
       const limited = await takeQuota(gate, trail, context.value, operation.minimumTier, waitUntil);
       if (limited !== null) return refuse(limited);
     }
@@ -114,6 +117,17 @@ async function identify(strict: StrictRequest, gate: Gate, now: number): Promise
   });
   if (outcome.kind === "verified") return ok(outcome.principal);
   return err(outcome.kind === "unauthenticated" ? { kind: "unauthenticated", cause: outcome.cause } : { ...outcome });
+}
+
+/** Evidence that a request names must be there: a digest of nothing is no evidence. */
+async function checkEvidence(gate: Gate, strict: StrictRequest, tenant: string): Promise<Refusal | null> {
+  const reference = strict.gate.evidenceRef;
+  if (reference === null) return null;
+  const found = await readEvidence(gate.env.DB, tenant, reference);
+  if (!found.ok) return { kind: "unavailable", dependency: "d1", cause: found.error };
+  return found.value === null
+    ? { kind: "malformed-request", reason: "header Gate-Evidence-Ref: no evidence is stored under this digest" }
+    : null;
 }
 
 /** Draws on the tenant's rate limit. Writes refuse when the limiter cannot say; reads have their local cap. */

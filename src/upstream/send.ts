@@ -44,9 +44,11 @@ export async function send(
   } catch (error) {
     return { kind: "not-sent", cause: describeError(error) };
   }
-  const deadline = AbortSignal.timeout(upstream.deadlineMs);
+  // Ends with the response's head: a stream that follows may go on for as long as upstream sends.
+  const deadline = new AbortController();
+  const timer = setTimeout(() => deadline.abort(), upstream.deadlineMs);
   try {
-    const response = await fetch(request, { signal: deadline });
+    const response = await fetch(request, { signal: deadline.signal });
     upstream.breaker.answered();
     if (response.status >= 300 && response.status < 400) {
       await response.body?.cancel();
@@ -55,7 +57,9 @@ export async function send(
     return { kind: "answered", response };
   } catch (error) {
     upstream.breaker.failed(nowMs);
-    return { kind: "no-answer", cause: describeError(error), timeout: deadline.aborted };
+    return { kind: "no-answer", cause: describeError(error), timeout: deadline.signal.aborted };
+  } finally {
+    clearTimeout(timer);
   }
 }
 

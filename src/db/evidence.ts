@@ -1,0 +1,41 @@
+import { and, eq } from "drizzle-orm";
+import { describeError } from "../platform/describe-error.ts";
+import { digestOf } from "../platform/digest.ts";
+import { err, ok, type Result } from "../platform/result.ts";
+import type { Digest } from "../vocabulary.ts";
+import { openDatabase } from "./client.ts";
+import { evidence } from "./schema.ts";
+
+/** Stores a tenant's evidence text (already redacted) and returns its digest. Storing the same text again changes nothing. */
+export async function storeEvidence(
+  d1: D1Database,
+  tenant: string,
+  body: string,
+  createdBy: string,
+  now: number,
+): Promise<Digest> {
+  const digest = digestOf("portcullis/evidence/v1", body);
+  await openDatabase(d1)
+    .insert(evidence)
+    .values({ tenant, digest, body, createdBy, createdAt: new Date(now).toISOString() })
+    .onConflictDoNothing();
+  return digest;
+}
+
+/** The tenant's evidence under this digest, null where there is none. The error is for a store that could not be asked. */
+export async function readEvidence(
+  d1: D1Database,
+  tenant: string,
+  digest: string,
+): Promise<Result<string | null, string>> {
+  try {
+    const rows = await openDatabase(d1)
+      .select({ body: evidence.body })
+      .from(evidence)
+      .where(and(eq(evidence.tenant, tenant), eq(evidence.digest, digest)))
+      .limit(1);
+    return ok(rows[0]?.body ?? null);
+  } catch (error) {
+    return err(describeError(error));
+  }
+}
