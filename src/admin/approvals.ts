@@ -9,11 +9,20 @@ import { queryInteger, queryValue, readBody, unknownQuery } from "./body.ts";
 import { json, malformed, refuse, type AdminAnswer, type AdminCall, type AdminRoute } from "./call.ts";
 
 /** Longest wait of a long poll, and the pause between looks. */
-const WAIT_MAX_S = 30;
+export const APPROVAL_WAIT_MAX_S = 30;
 const WAIT_STEP_MS = 500;
 
-const LIST_MAX = 200;
-const STATES = ["draft", "pending", "approved", "denied", "expired", "withdrawn", "invalidated", "consumed"];
+export const APPROVAL_LIST_MAX = 200;
+export const APPROVAL_STATES: readonly string[] = [
+  "draft",
+  "pending",
+  "approved",
+  "denied",
+  "expired",
+  "withdrawn",
+  "invalidated",
+  "consumed",
+];
 
 const decisionBody = z.strictObject({
   decision: z.enum(["approve", "deny"]),
@@ -33,18 +42,19 @@ export const approvalRoutes: readonly AdminRoute[] = [
   { method: "GET", path: "/_gate/v1/approvals", roles: null, handle: list },
   { method: "GET", path: "/_gate/v1/approvals/:id", roles: null, handle: show },
   { method: "DELETE", path: "/_gate/v1/approvals/:id", roles: null, handle: withdraw },
-  { method: "POST", path: "/_gate/v1/approvals/:id/decisions", roles: null, handle: decide },
-  { method: "PUT", path: "/_gate/v1/approvals/:id/context", roles: null, handle: complete },
+  { method: "POST", path: "/_gate/v1/approvals/:id/decisions", roles: null, body: decisionBody, handle: decide },
+  { method: "PUT", path: "/_gate/v1/approvals/:id/context", roles: null, body: contextBody, handle: complete },
 ];
 
 async function list(call: AdminCall): Promise<AdminAnswer> {
   const unknown = unknownQuery(call.strict, ["state", "limit"]);
   if (unknown !== null) return refuse(unknown);
   const state = queryValue(call.strict, "state");
-  if (state !== null && !STATES.includes(state)) return malformed(`query: state is one of ${STATES.join(", ")}`);
-  const limit = queryInteger(call.strict, "limit", 50, LIST_MAX);
-  if (limit === null) return malformed(`query: limit is a number up to ${LIST_MAX}`);
-  const found = await call.ledger.approvals(state, LIST_MAX);
+  if (state !== null && !APPROVAL_STATES.includes(state))
+    return malformed(`query: state is one of ${APPROVAL_STATES.join(", ")}`);
+  const limit = queryInteger(call.strict, "limit", 50, APPROVAL_LIST_MAX);
+  if (limit === null) return malformed(`query: limit is a number up to ${APPROVAL_LIST_MAX}`);
+  const found = await call.ledger.approvals(state, APPROVAL_LIST_MAX);
   const visible = found.filter((one) => maySee(call, one)).slice(0, limit);
   return json({ records: visible.map((one) => view(call, one)), next_cursor: null });
 }
@@ -52,8 +62,8 @@ async function list(call: AdminCall): Promise<AdminAnswer> {
 async function show(call: AdminCall): Promise<AdminAnswer> {
   const unknown = unknownQuery(call.strict, ["wait"]);
   if (unknown !== null) return refuse(unknown);
-  const waitS = queryInteger(call.strict, "wait", 0, WAIT_MAX_S);
-  if (waitS === null) return malformed(`query: wait is a number of seconds up to ${WAIT_MAX_S}`);
+  const waitS = queryInteger(call.strict, "wait", 0, APPROVAL_WAIT_MAX_S);
+  if (waitS === null) return malformed(`query: wait is a number of seconds up to ${APPROVAL_WAIT_MAX_S}`);
   const until = Date.now() + waitS * 1_000;
   let found = await call.ledger.approval(call.param("id"));
   while (found !== null && maySee(call, found) && isOpen(found) && Date.now() < until) {

@@ -7,7 +7,8 @@ import type { JsonObject } from "../platform/json.ts";
 import { queryInteger, queryValue, unknownQuery } from "./body.ts";
 import { json, malformed, refuse, type AdminAnswer, type AdminCall, type AdminRoute } from "./call.ts";
 
-const LIST_MAX = 500;
+/** Most records of one answer. */
+export const AUDIT_LIST_MAX = 500;
 const CURSOR_DOMAIN = "portcullis/audit-cursor/v1";
 const FILTERS = [
   "since",
@@ -33,8 +34,8 @@ async function list(call: AdminCall): Promise<AdminAnswer> {
   const { strict, principal } = call;
   const unknown = unknownQuery(strict, FILTERS);
   if (unknown !== null) return refuse(unknown);
-  const limit = queryInteger(strict, "limit", 100, LIST_MAX);
-  if (limit === null || limit === 0) return malformed(`query: limit is a number from 1 to ${LIST_MAX}`);
+  const limit = queryInteger(strict, "limit", 100, AUDIT_LIST_MAX);
+  if (limit === null || limit === 0) return malformed(`query: limit is a number from 1 to ${AUDIT_LIST_MAX}`);
   const conditions: SQL[] = [eq(audit.tenant, principal.tenant)];
   const filtered = addFilters(call, conditions);
   if (filtered !== null) return malformed(filtered);

@@ -24,7 +24,8 @@ const OPERATOR_KEY_DAYS = 30;
 
 const TEXT_MAX = 256 * 1024;
 const text = z.string().min(1).max(TEXT_MAX);
-const bootstrapBody = z.strictObject({
+/** Body of the call that creates a tenant. */
+export const bootstrapBody = z.strictObject({
   tenant: z.string().regex(TENANT_ID),
   documents: z.strictObject({ policy: text, people: text, catalogue: text, prices: text }),
   upstream_credential: z.record(z.string().regex(/^[a-z][a-z0-9_]{0,31}$/), z.string().max(8_192)),

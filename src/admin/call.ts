@@ -1,3 +1,4 @@
+import type { z } from "zod";
 import { authenticate } from "../identity/authenticate.ts";
 import { extractCredential } from "../identity/carriers.ts";
 import type { Principal, Role } from "../identity/principal.ts";
@@ -47,6 +48,8 @@ export type AdminRoute = {
   readonly roles: readonly Role[] | null;
   /** Largest body where it is not the data plane's 64 KiB. */
   readonly bodyBytes?: number;
+  /** The schema that the handler reads the body with; absent: it reads none. The OpenAPI document states it. */
+  readonly body?: z.ZodType;
   readonly handle: (call: AdminCall) => Promise<AdminAnswer>;
 };
 

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { KEY_RANDOM_BYTES, mintApiKey } from "../identity/api-key.ts";
+import { KEY_RANDOM_BYTES, mintApiKey, type ApiKeyRecord } from "../identity/api-key.ts";
 import { ROLES, type Role } from "../identity/principal.ts";
 import type { CredentialRow } from "../ledger/ledger-port.ts";
 import { newId } from "../platform/ids.ts";
@@ -23,7 +23,13 @@ const credentialBody = z.strictObject({
 /** API keys of the tenant. The secret is shown once; what is kept cannot rebuild it. */
 export const credentialRoutes: readonly AdminRoute[] = [
   { method: "GET", path: "/_gate/v1/credentials", roles: ["operator", "security"], handle: list },
-  { method: "POST", path: "/_gate/v1/credentials", roles: ["operator", "finance", "security"], handle: create },
+  {
+    method: "POST",
+    path: "/_gate/v1/credentials",
+    roles: ["operator", "finance", "security"],
+    body: credentialBody,
+    handle: create,
+  },
   { method: "DELETE", path: "/_gate/v1/credentials/:id", roles: ["operator", "security"], handle: revoke },
 ];
 
@@ -100,17 +106,18 @@ function rolesOf(row: CredentialRow): readonly string[] {
 }
 
 function view(row: CredentialRow): JsonObject {
-  const record: JsonObject = JSON.parse(row.record);
+  const record: Partial<ApiKeyRecord> = JSON.parse(row.record);
+  const { scopes, roles = [] } = record;
   return {
     key_id: row.credentialId,
     subject: row.subject,
-    class: record["class"] ?? null,
-    owner: record["owner"] ?? null,
-    issuer: record["issuer"] ?? null,
-    scopes: record["scopes"] ?? null,
-    roles: record["roles"] ?? [],
-    last4: record["last4"] ?? null,
-    demo: record["demo"] ?? false,
+    class: record.class ?? null,
+    owner: record.owner ?? null,
+    issuer: record.issuer ?? null,
+    scopes: scopes === undefined ? null : { actions: [...scopes.actions], max_tier: scopes.maxTier },
+    roles: [...roles],
+    last4: record.last4 ?? null,
+    demo: record.demo ?? false,
     created_at: new Date(row.createdAt).toISOString(),
     expires_at: new Date(row.expiresAt).toISOString(),
     revoked_at: row.revokedAt === null ? null : new Date(row.revokedAt).toISOString(),

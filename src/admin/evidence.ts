@@ -11,7 +11,14 @@ const evidenceBody = z.strictObject({ evidence: z.string().min(1).max(EVIDENCE_M
 
 /** Evidence too long for a header: uploaded first, then named with `Gate-Evidence-Ref`. */
 export const evidenceRoutes: readonly AdminRoute[] = [
-  { method: "POST", path: "/_gate/v1/evidence", roles: null, bodyBytes: EVIDENCE_BODY_BYTES, handle: store },
+  {
+    method: "POST",
+    path: "/_gate/v1/evidence",
+    roles: null,
+    bodyBytes: EVIDENCE_BODY_BYTES,
+    body: evidenceBody,
+    handle: store,
+  },
   { method: "GET", path: "/_gate/v1/evidence/:digest", roles: null, handle: show },
 ];
 

@@ -1,18 +1,258 @@
-import type { JsonObject } from "../platform/json.ts";
+import { z } from "zod";
+import { REQUEST_HEADERS } from "../gateway/gate-headers.ts";
+import type { JsonObject, JsonValue } from "../platform/json.ts";
+import { plainJson } from "../platform/plain-json.ts";
+import { PROBLEMS } from "../problem.ts";
+import type { RefusalKind } from "../refusal.ts";
+import { bootstrapBody } from "./bootstrap.ts";
 import type { AdminRoute } from "./call.ts";
+import { ANSWER, ANSWERS } from "./openapi-answers.ts";
+import { PATH_PARAMETERS, ROUTE_DESCRIPTIONS } from "./openapi-routes.ts";
 
-/** The OpenAPI 3.1 document of the gate's own API, made from its route table. */
+const SLUGS = Object.keys(PROBLEMS);
+const PROBLEM = { "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } } };
+
+/** What strict reading and authentication may refuse on every route of the gate's own API. */
+const ALWAYS: readonly RefusalKind[] = [
+  "malformed-request",
+  "unauthenticated",
+  "uri-too-long",
+  "expectation-failed",
+  "upgrade-refused",
+  "headers-too-large",
+  "unavailable",
+];
+const WITH_BODY: readonly RefusalKind[] = ["request-timeout", "payload-too-large", "unsupported-media-type"];
+
+/** Response headers of the data plane (wire contract, section 4). */
+const RESPONSE_HEADERS: Readonly<Record<string, string>> = {
+  "Gate-Request-Id": "Id of the request: what audit records and operations name.",
+  "Gate-Decision": "allow, plan or refuse.",
+  "Gate-Action": "The action that the catalogue found; absent before that.",
+  "Gate-Tier": "The tier as far as it was decided; absent before that.",
+  "Gate-Budget":
+    "daily;cap_micros=…;held_micros=…;settled_micros=…;remaining_micros=…, monthly;… (RFC 9651 list), where the ledger was asked.",
+  "RateLimit-Policy": '"reads" or "writes";q=<limit>;w=<seconds>.',
+  RateLimit: '"reads" or "writes";r=<remaining>;t=<seconds>.',
+  "Retry-After": "Seconds, on 429 and 503.",
+  "Idempotency-Replayed": "?1 where the answer is a stored one.",
+  "Server-Timing": "gate;dur=<milliseconds in the gate>.",
+};
+
+const documents = new WeakMap<readonly AdminRoute[], JsonObject>();
+
+/**
+ * The OpenAPI 3.1 document of the gate's own API, made from its route table, the schemas that its handlers read bodies
+ * with, and the problem table. Made once per isolate and table: the route that serves it is public.
+ */
 export function openApiDocument(routes: readonly AdminRoute[]): JsonObject {
-  const paths: Record<string, Record<string, JsonObject>> = {};
-  for (const route of routes) {
-    const path = route.path.replaceAll(/:([a-zA-Z]+)/g, "{$1}");
-    paths[path] = {
-      ...paths[path],
-      [route.method.toLowerCase()]: {
-        summary: route.roles === null ? "Any credential of the tenant" : `People with role ${route.roles.join(" or ")}`,
-        responses: { default: { description: "JSON, or RFC 9457 problem details" } },
+  const known = documents.get(routes);
+  if (known !== undefined) return known;
+  const document = {
+    openapi: "3.1.0",
+    info: {
+      title: "Portcullis",
+      version: "1",
+      license: { name: "Apache-2.0", identifier: "Apache-2.0" },
+      description:
+        "The gate's own API. Every path outside /_gate/ is the data plane: it belongs to the upstream's catalogue and is not " +
+        "listed here. components.parameters are the request headers that the gate reads there, components.headers the " +
+        "response headers that it adds.",
+    },
+    servers: [{ url: "/" }],
+    paths: pathsOf([...publicOperations(), ...routes.map(adminOperation)]),
+    components: {
+      securitySchemes: {
+        credential: {
+          type: "http",
+          scheme: "bearer",
+          description:
+            "An API key (pcl_…) or an access token (at+jwt) of a registered issuer. The tenant is the credential's.",
+        },
+        bootstrapSecret: { type: "http", scheme: "bearer", description: "The deployment's BOOTSTRAP_SECRET." },
       },
-    };
+      parameters: Object.fromEntries(
+        REQUEST_HEADERS.map(({ name, expected }) => [
+          name,
+          { name, in: "header", description: `Expects ${expected}.`, schema: { type: "string" } },
+        ]),
+      ),
+      headers: Object.fromEntries(
+        Object.entries(RESPONSE_HEADERS).map(([name, description]) => [
+          name,
+          { description, schema: { type: "string" } },
+        ]),
+      ),
+      schemas: { ...answerSchemas(), Problem: problemSchema() },
+    },
+  };
+  documents.set(routes, document);
+  return document;
+}
+
+type Operation = { readonly method: string; readonly path: string; readonly operation: JsonObject };
+
+function pathsOf(operations: readonly Operation[]): JsonObject {
+  const paths: Record<string, Record<string, JsonObject>> = {};
+  for (const { method, path, operation } of operations) {
+    const key = path.replaceAll(/:([a-zA-Z]+)/g, "{$1}");
+    paths[key] = { ...paths[key], [method.toLowerCase()]: operation };
   }
-  return { openapi: "3.1.0", info: { title: "Portcullis", version: "1" }, paths };
+  return paths;
+}
+
+function adminOperation({ method, path, roles, body }: AdminRoute): Operation {
+  const described = ROUTE_DESCRIPTIONS[`${method} ${path}`];
+  const status = described?.status ?? 200;
+  const refusals = [
+    ...ALWAYS,
+    ...(body === undefined ? [] : WITH_BODY),
+    ...(roles === null ? [] : (["out-of-scope"] as const)),
+    ...(described?.refusals ?? []),
+  ];
+  const operation: JsonObject = {
+    ...(described === undefined ? {} : { operationId: described.operationId, summary: described.summary }),
+    description: roles === null ? "Any credential of the tenant." : `People with role ${roles.join(" or ")}.`,
+    tags: [path.split("/")[3] ?? ""],
+    // One requirement per role: any of them suffices.
+    security: (roles ?? [null]).map((role) => ({ credential: role === null ? [] : [role] })),
+    parameters: [
+      ...[...path.matchAll(/([a-z]+)\/:([a-zA-Z]+)/g)].map(([, parent = "", name = ""]) =>
+        parameter("path", name, PATH_PARAMETERS[parent] ?? z.string()),
+      ),
+      ...Object.entries(described?.query ?? {}).map(([name, schema]) => parameter("query", name, schema)),
+    ],
+    ...(body === undefined ? {} : { requestBody: requestBody(body) }),
+    responses: {
+      [status]: answered(described?.answer, described?.summary ?? "JSON"),
+      ...problemResponses(refusals),
+    },
+  };
+  return { method, path, operation };
+}
+
+function publicOperations(): readonly Operation[] {
+  const get = (
+    path: string,
+    operationId: string,
+    summary: string,
+    answer: z.ZodType,
+    more: JsonObject = {},
+  ): Operation => ({
+    method: "GET",
+    path,
+    operation: {
+      operationId,
+      summary,
+      tags: ["public"],
+      security: [],
+      responses: { 200: answered(answer, summary) },
+      ...more,
+    },
+  });
+  const summary =
+    "Creates a tenant: its documents, its sealed upstream credential and its first operator; once per tenant";
+  const ready = "Whether each dependency answers";
+  const page = "What a refusal means and what to do about it";
+  const slug = parameter("path", "slug", z.string().meta({ enum: SLUGS }));
+  return [
+    get("/_gate/health", "health", "Liveness", ANSWER.health),
+    get("/_gate/ready", "ready", ready, ANSWER.readiness, {
+      responses: {
+        200: answered(ANSWER.readiness, ready),
+        503: answered(ANSWER.readiness, "A dependency does not answer"),
+      },
+    }),
+    get("/_gate/openapi.json", "openapi", "This document", z.record(z.string(), z.unknown())),
+    get("/_gate/problems/:slug", "problem", page, ANSWER.problemPage, {
+      parameters: [slug],
+      responses: { 200: answered(ANSWER.problemPage, page), 404: { description: "Not a slug: lists those there are" } },
+    }),
+    {
+      method: "POST",
+      path: "/_gate/v1/bootstrap",
+      operation: {
+        operationId: "bootstrap",
+        summary,
+        description: "Needs the deployment's bootstrap secret; refused while none is set.",
+        tags: ["bootstrap"],
+        security: [{ bootstrapSecret: [] }],
+        requestBody: requestBody(bootstrapBody),
+        responses: {
+          201: answered(ANSWER.bootstrapped, summary),
+          ...problemResponses([...ALWAYS, ...WITH_BODY, "already-decided", "policy-invalid"]),
+        },
+      },
+    },
+  ];
+}
+
+const parameter = (place: "path" | "query", name: string, schema: z.ZodType): JsonObject => ({
+  name,
+  in: place,
+  required: place === "path",
+  schema: jsonSchema(schema),
+});
+
+const requestBody = (body: z.ZodType): JsonObject => ({
+  required: true,
+  content: { "application/json": { schema: jsonSchema(body) } },
+});
+
+function answered(answer: z.ZodType | undefined, description: string): JsonObject {
+  const id = answer === undefined ? undefined : ANSWERS.get(answer)?.id;
+  const schema = id === undefined ? { type: "object" } : { $ref: `#/components/schemas/${id}` };
+  return { description, content: { "application/json": { schema } } };
+}
+
+/** One response per status: several refusals may share it, and `slug` tells them apart. */
+function problemResponses(refusals: readonly RefusalKind[]): JsonObject {
+  const byStatus = Map.groupBy(new Set(refusals), (kind) => PROBLEMS[kind].status);
+  return Object.fromEntries(
+    [...byStatus].map(([status, kinds]) => [
+      String(status),
+      { description: kinds.map((kind) => `${kind}: ${PROBLEMS[kind].title}`).join("; "), content: PROBLEM },
+    ]),
+  );
+}
+
+const problemSchema = (): JsonObject => ({
+  type: "object",
+  description: "RFC 9457 problem details. Each slug adds members of its own; GET /_gate/problems/{slug} explains it.",
+  required: ["type", "title", "status", "detail", "instance", "slug", "request_id"],
+  properties: {
+    type: { type: "string", description: "/_gate/problems/<slug>" },
+    title: { type: "string" },
+    status: { type: "integer", enum: [...new Set(Object.values(PROBLEMS).map(({ status }) => status))] },
+    detail: { type: "string" },
+    instance: { type: "string" },
+    slug: { type: "string", enum: SLUGS },
+    request_id: { type: "string" },
+    action: { type: "string" },
+    tier: { type: "integer", minimum: 0, maximum: 5 },
+  },
+});
+
+function answerSchemas(): JsonObject {
+  const { schemas } = z.toJSONSchema(ANSWERS, { ...GENERATOR, uri: (id) => `#/components/schemas/${id}` });
+  return Object.fromEntries(Object.entries(schemas).map(([id, schema]) => [id, withoutIdentity(plainJson(schema))]));
+}
+
+const jsonSchema = (schema: z.ZodType): JsonValue => withoutIdentity(plainJson(z.toJSONSchema(schema, GENERATOR)));
+
+const GENERATOR = {
+  target: "draft-2020-12",
+  io: "input",
+  unrepresentable: "any",
+  // "At most 2^53 - 1" is what every JSON number already says.
+  override: ({ jsonSchema: made }: { jsonSchema: { minimum?: number; maximum?: number } }) => {
+    if (made.minimum === Number.MIN_SAFE_INTEGER) delete made.minimum;
+    if (made.maximum === Number.MAX_SAFE_INTEGER) delete made.maximum;
+  },
+} as const;
+
+/** OpenAPI 3.1 has the dialect already, and a component's place is its identity. */
+function withoutIdentity(schema: JsonValue): JsonValue {
+  if (typeof schema !== "object" || schema === null || Array.isArray(schema)) return schema;
+  return Object.fromEntries(Object.entries(schema).filter(([name]) => name !== "$schema" && name !== "$id"));
 }

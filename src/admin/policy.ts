@@ -39,9 +39,16 @@ export const policyRoutes: readonly AdminRoute[] = [
     path: "/_gate/v1/policy/versions",
     roles: ["operator"],
     bodyBytes: VERSION_BODY_BYTES,
+    body: versionBody,
     handle: push,
   },
-  { method: "POST", path: "/_gate/v1/policy/activate", roles: ["operator", "security", "finance"], handle: activate },
+  {
+    method: "POST",
+    path: "/_gate/v1/policy/activate",
+    roles: ["operator", "security", "finance"],
+    body: activateBody,
+    handle: activate,
+  },
 ];
 
 async function active(call: AdminCall): Promise<AdminAnswer> {

@@ -13,7 +13,7 @@ export const tenantRoutes: readonly AdminRoute[] = [
   { method: "GET", path: "/_gate/v1/budget", roles: null, handle: budget },
   { method: "GET", path: "/_gate/v1/operations/:id", roles: null, handle: operation },
   { method: "GET", path: "/_gate/v1/freeze", roles: null, handle: freezes },
-  { method: "POST", path: "/_gate/v1/freeze", roles: ["operator", "security"], handle: freeze },
+  { method: "POST", path: "/_gate/v1/freeze", roles: ["operator", "security"], body: freezeBody, handle: freeze },
   { method: "DELETE", path: "/_gate/v1/freeze", roles: ["operator", "security"], handle: unfreeze },
 ];
 

@@ -1,3 +1,4 @@
+import { dropOldest } from "../platform/drop-oldest.ts";
 import type { EpochMs } from "../vocabulary.ts";
 
 /** Equal refusals of one principal recorded one by one per window; the rest of the window is one counted summary. */
@@ -25,8 +26,7 @@ export function createFloodGuard(): { readonly admit: (key: string, now: EpochMs
         window = { since: now, recorded: 0, suppressed: 0 };
         windows.delete(key);
         windows.set(key, window);
-        const oldest = windows.keys().next();
-        if (windows.size > KEYS_MAX && oldest.done !== true) windows.delete(oldest.value);
+        dropOldest(windows, KEYS_MAX);
       }
       if (window.recorded < FLOOD_RECORDS) {
         window.recorded += 1;

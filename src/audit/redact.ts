@@ -6,31 +6,38 @@ const TEXT_LIMIT = 8 * 1024;
 
 /**
  * Values that look like secrets, whoever issued them. Deliberately greedy: a redacted commit id costs a look at the
- * digest beside it, a leaked key costs an incident.
+ * digest beside it, a leaked key costs an incident. Every repetition that can fail is bounded or starts at the edge of its
+ * run: free text is an attacker's, and a quadratic pattern over 64 KiB of it costs seconds.
  */
-const SECRETS = new RegExp(
+const KNOWN_SECRETS = new RegExp(
   [
     String.raw`-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)`,
     String.raw`\bpcl_(?:live|test|local)_[A-Za-z0-9_-]{20,}`,
-    String.raw`\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?`,
+    String.raw`(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?`,
     String.raw`\b(?:AKIA|ASIA)[A-Z0-9]{16}\b`,
     String.raw`\b(?:gh[pousr]|github_pat|glpat|xox[abeprs]|sk|pk|rk|hf|npm|dop_v1)[-_][A-Za-z0-9_-]{16,}`,
-    String.raw`\b[a-z][a-z0-9+.-]*://[^\s/@:]+:[^\s/@]+@`,
-    String.raw`\b(?:password|passwd|secret|token|api[-_]?key|authorization|bearer)\b["']?\s*[:= ]\s*["']?[^\s"',;]{6,}`,
-    String.raw`\b(?=[A-Za-z0-9+/_-]*[0-9])(?=[A-Za-z0-9+/_-]*[A-Za-z])[A-Za-z0-9+/_-]{32,}={0,2}`,
+    String.raw`\b[a-z][a-z0-9+.-]{0,31}://[^\s/@:]*:[^\s/@]+@`,
+    String.raw`\b(?:password|passwd|secret|token|api[-_]?key|authorization|bearer)\b["']?\s{0,8}[:= ]\s{0,8}["']?[^\s"',;]{6,}`,
   ].join("|"),
   "gi",
 );
 
+/** A long run of letters and digits mixed. A pass of its own, so that it sees whole what the first pass left of a run. */
+const RANDOM_RUNS =
+  /(?<![A-Za-z0-9+/_-])(?=[A-Za-z0-9+/_-]*[0-9])(?=[A-Za-z0-9+/_-]*[A-Za-z])[A-Za-z0-9+/_-]{32,}={0,2}/g;
+
 /** Names whose values are never shown, whatever they look like. */
 const SECRET_NAMES = /(?:secret|token|password|passwd|credential|private|api[-_]?key|auth)/i;
 
-/** Our own digests and ids are long and random-looking, and harmless. */
-const HARMLESS = /^(?:sha256:)?[0-9a-f]{64}$|^(?:apr|req|rcp|grt|key)_[0-9a-z]{26}$/;
+/** Our own digests and ids, and the UUIDs by which control planes name things, are long and random-looking, and harmless. */
+const HARMLESS =
+  /^(?:sha256:)?[0-9a-f]{64}$|^(?:apr|req|rcp|grt|key)_[0-9a-z]{26}$|^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 export type Redactor = {
   /** Free text with secret-looking parts replaced by a keyed digest (equal secrets stay recognisable), capped. */
   readonly text: (value: string | null) => string | null;
+  /** A request path with its query, each segment judged by itself: a whole path is one long run, and no secret. */
+  readonly path: (value: string) => string;
   /** Free text redacted but not capped: for stores with a bound of their own. */
   readonly longText: (value: string) => string;
   /** A body for people to read: secret-looking values, and everything under `env`-like members, replaced. */
@@ -41,12 +48,19 @@ export type Redactor = {
 export function createRedactor(key: Uint8Array): Redactor {
   const mark = (secret: string): string =>
     `[redacted:${createHmac("sha256", key).update(secret, "utf8").digest("hex").slice(0, 16)}]`;
+  const hide = (found: string): string => (HARMLESS.test(found) ? found : mark(found));
+  // Well-formed, also where a cut falls inside a surrogate pair: RFC 8785 has no text for half a character.
   const longText = (value: string): string =>
-    value.replace(SECRETS, (found) => (HARMLESS.test(found) ? found : mark(found)));
+    value.replace(KNOWN_SECRETS, hide).replace(RANDOM_RUNS, hide).toWellFormed();
   const text = (value: string): string => {
     const cleaned = longText(value);
     if (cleaned.length <= TEXT_LIMIT) return cleaned;
-    return `${cleaned.slice(0, TEXT_LIMIT)}… [${value.length} characters, ${mark(value)}]`;
+    return `${cleaned.slice(0, TEXT_LIMIT)}… [${value.length} characters, ${mark(value)}]`.toWellFormed();
+  };
+  const path = (value: string): string => {
+    const [segments = "", ...query] = value.split("?");
+    const shown = segments.split("/").map(text).join("/");
+    return query.length === 0 ? shown : `${shown}?${text(query.join("?"))}`;
   };
   const member = (name: string, value: JsonValue): JsonValue => {
     if (/^(?:env|environment|environ)$/i.test(name)) return allHidden(value);
@@ -63,7 +77,7 @@ export function createRedactor(key: Uint8Array): Redactor {
     if (isJsonObject(value)) return mapMembers(value, member);
     return Array.isArray(value) ? value.map(body) : value;
   };
-  return { text: (value) => (value === null ? null : text(value)), longText, body };
+  return { text: (value) => (value === null ? null : text(value)), path, longText, body };
 }
 
 function mapMembers(value: JsonObject, map: (name: string, inner: JsonValue) => JsonValue): JsonObject {

@@ -105,7 +105,15 @@ const reference = z.union([
 
 const outcomeLookUp = z.strictObject({
   ...call.shape,
-  found: z.strictObject({ list: pointerSchema, where: pointerSchema, equals: textTemplate }).optional(),
+  found: z
+    .strictObject({
+      list: pointerSchema,
+      where: pointerSchema,
+      equals: textTemplate,
+      // A member with all of these values is the record of a refusal, not of what was asked.
+      unless: z.record(pointerSchema, z.union([z.string().max(128), z.number(), z.boolean()])).optional(),
+    })
+    .optional(),
   happened_when: conditionSchema.optional(),
   absent_when: conditionSchema.optional(),
 });

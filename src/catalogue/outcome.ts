@@ -98,7 +98,12 @@ function compileLookUp(lookUp: LookUpDocument, path: JsonPath, context: Expressi
   const search =
     found === undefined
       ? null
-      : { ...found, list: parsePointer(found.list) ?? [], where: parsePointer(found.where) ?? [] };
+      : {
+          equals: found.equals,
+          list: parsePointer(found.list) ?? [],
+          where: parsePointer(found.where) ?? [],
+          isRefusal: refusalTest(found.unless ?? {}),
+        };
   const judgeBody = (
     scope: Scope,
     reference: string,
@@ -109,7 +114,9 @@ function compileLookUp(lookUp: LookUpDocument, path: JsonPath, context: Expressi
       const members = valueAt(body, search.list);
       if (!Array.isArray(members)) return "unknown";
       const wanted = withReference(search.equals, reference);
-      if (members.some((member: JsonValue) => valueAt(member, search.where) === wanted)) return "happened";
+      const isMade = (member: JsonValue): boolean =>
+        valueAt(member, search.where) === wanted && !search.isRefusal(member);
+      if (members.some(isMade)) return "happened";
     }
     if (happened?.(inner) === true) return "happened";
     // A list that was read whole and does not contain the reference proves absence, unless the catalogue asks for more.
@@ -127,6 +134,12 @@ function compileLookUp(lookUp: LookUpDocument, path: JsonPath, context: Expressi
     },
     judge: (status, body) => (status === 200 ? judgeBody(scope, reference, body) : "unknown"),
   });
+}
+
+/** Whether a member has all the values by which the catalogue knows the record of a refused request. */
+function refusalTest(unless: Readonly<Record<string, JsonValue>>): (member: JsonValue) => boolean {
+  const values = Object.entries(unless).map(([pointer, value]) => ({ tokens: parsePointer(pointer) ?? [], value }));
+  return (member) => values.length > 0 && values.every(({ tokens, value }) => valueAt(member, tokens) === value);
 }
 
 const queryOf = (query: Readonly<Record<string, string>>, reference: string): UpstreamCall["query"] =>

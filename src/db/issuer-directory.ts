@@ -4,6 +4,7 @@ import { readIssuer, type IssuerDirectory, type IssuerRegistration } from "../id
 import { checkRecord } from "../identity/record-mac.ts";
 import type { SecretKey } from "../identity/secret-key.ts";
 import { describeError } from "../platform/describe-error.ts";
+import { dropOldest } from "../platform/drop-oldest.ts";
 import { err, ok } from "../platform/result.ts";
 import { openDatabase } from "./client.ts";
 import { issuers } from "./schema.ts";
@@ -38,8 +39,7 @@ export function issuerDirectory(d1: D1Database, pepper: SecretKey, environment: 
     }
     known.delete(iss);
     known.set(iss, { registration, readAt: Date.now() });
-    const oldest = known.keys().next();
-    if (known.size > ISSUERS_MAX && oldest.done !== true) known.delete(oldest.value);
+    dropOldest(known, ISSUERS_MAX);
     return ok(registration);
   };
 }

@@ -11,7 +11,7 @@ import { compilePeople, type CompiledPeople } from "../policy/people.ts";
 import { compilePolicy } from "../policy/compile-policy.ts";
 import type { CompiledPolicy } from "../policy/types.ts";
 import type { Digest } from "../vocabulary.ts";
-import { createBoundedCache } from "./bounded-cache.ts";
+import { createBoundedCache } from "../platform/bounded-cache.ts";
 
 /** Compiled documents kept per isolate: tenants share catalogues and prices, so this is ≈ 250 tenants' worth. */
 const CACHE_ENTRIES = 512;

@@ -76,6 +76,9 @@ const READERS: ReadonlyMap<string, Reader> = new Map(
   ].map((entry) => [entry.name.toLowerCase(), entry]),
 );
 
+/** The gate's request headers and what each expects, for the OpenAPI document. */
+export const REQUEST_HEADERS: readonly { readonly name: string; readonly expected: string }[] = [...READERS.values()];
+
 /** Whether `name` (lower case) is one of the gate's own headers or looks like one: a misspelt one must not be ignored. */
 export const isGateHeader = (name: string): boolean => name.startsWith("gate-") || name === "idempotency-key";
 

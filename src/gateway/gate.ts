@@ -1,4 +1,3 @@
-import { readApprovalKey, type ApprovalKey } from "../approval/approval-key.ts";
 import { createRecorder, type Recorder } from "../audit/recorder.ts";
 import { createRedactor, type Redactor } from "../audit/redact.ts";
 import { readConfig, type Config } from "../config.ts";
@@ -7,23 +6,13 @@ import type { Env } from "../env.ts";
 import { createCredentialCache, type CredentialCache } from "../identity/credential-cache.ts";
 import type { IssuerDirectory } from "../identity/issuers.ts";
 import { createJwksCache, type JwksSource } from "../identity/jwks-cache.ts";
-import { readSecretKey, type SecretKey } from "../identity/secret-key.ts";
-import { err, ok, type Result } from "../platform/result.ts";
+import { ok, type Result } from "../platform/result.ts";
 import { chooseLimiter } from "../quota/choose-limiter.ts";
 import { quotaBuckets } from "../quota/durable-object-limiter.ts";
 import type { QuotaLimiter } from "../quota/port.ts";
 import { createDocumentSource, type DocumentSource } from "./documents.ts";
+import { readKeys, type Keys } from "./keys.ts";
 import { createTenantDirectory, type TenantDirectory } from "./tenant-context.ts";
-
-/** The deployment's secrets, judged. One purpose each: none signs, seals or hashes for another. */
-export type Keys = {
-  readonly credential: SecretKey;
-  readonly pepper: SecretKey;
-  readonly sealing: SecretKey;
-  readonly upstreamSigning: SecretKey;
-  readonly redaction: SecretKey;
-  readonly approval: ApprovalKey;
-};
 
 /** What one isolate keeps between requests. Nothing in it is money, a nonce or an approval: losing it costs time only. */
 export type Gate = {
@@ -69,28 +58,4 @@ export async function openGate(env: Env): Promise<Result<Gate, readonly string[]
   };
   gates.set(env, gate);
   return ok(gate);
-}
-
-async function readKeys(config: Config): Promise<Result<Keys, readonly string[]>> {
-  const credential = readSecretKey("CREDENTIAL_KEY", config.credentialKey);
-  const pepper = readSecretKey("RECORD_PEPPER", config.recordPepper);
-  const sealing = readSecretKey("SEALING_KEY", config.sealingKey);
-  const upstreamSigning = readSecretKey("UPSTREAM_SIGNING_KEY", config.upstreamSigningKey);
-  const redaction = readSecretKey("REDACTION_KEY", config.redactionKey);
-  const approval = await readApprovalKey(config.approvalKey);
-  if (credential.ok && pepper.ok && sealing.ok && upstreamSigning.ok && redaction.ok && approval.ok) {
-    return ok({
-      credential: credential.value,
-      pepper: pepper.value,
-      sealing: sealing.value,
-      upstreamSigning: upstreamSigning.value,
-      redaction: redaction.value,
-      approval: approval.value,
-    });
-  }
-  return err(
-    [credential, pepper, sealing, upstreamSigning, redaction, approval].flatMap((read) =>
-      read.ok ? [] : [read.error],
-    ),
-  );
 }

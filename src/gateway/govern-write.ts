@@ -15,7 +15,7 @@ import type { Digest } from "../vocabulary.ts";
 import { admissionRequest, requirementOf, type Tokens } from "./admission-request.ts";
 import type { Gate } from "./gate.ts";
 import { judge, type Judgement } from "./judge.ts";
-import type { Ended } from "./pipeline.ts";
+import type { Ended } from "./ended.ts";
 import { jsonResponse, showBudget, storedResponse } from "./respond.ts";
 import type { TenantContext } from "./tenant-context.ts";
 import type { Trail } from "./trail.ts";

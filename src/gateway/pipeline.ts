@@ -12,6 +12,7 @@ import type { StrictRequest } from "../strict-request.ts";
 import { log } from "../platform/log.ts";
 import { isWrite, type Tier } from "../vocabulary.ts";
 import { send } from "../upstream/send.ts";
+import type { Ended } from "./ended.ts";
 import type { Gate } from "./gate.ts";
 import { governWrite, type Write } from "./govern-write.ts";
 import { gateKeep, judge } from "./judge.ts";
@@ -20,17 +21,6 @@ import { requestDigest } from "./request-digest.ts";
 import { passThrough, problemResponse } from "./respond.ts";
 import type { TenantContext } from "./tenant-context.ts";
 import { entryOf, openTrail, refusalEntry, type Trail } from "./trail.ts";
-
-/** How a request ended, before its record is written. `dispatched` ones are recorded by the ledger. */
-export type Ended =
-  | { readonly kind: "refused"; readonly refusal: Refusal }
-  | { readonly kind: "answered"; readonly response: Response; readonly code: string; readonly upstreamStatus: number }
-  | { readonly kind: "planned"; readonly response: Response; readonly upstreamStatus: number | null }
-  | { readonly kind: "replayed"; readonly response: Response; readonly of: string }
-  | { readonly kind: "dispatched"; readonly response: Response }
-  | { readonly kind: "dispatched"; readonly refusal: Refusal }
-  /** A read: its record is durable already. */
-  | { readonly kind: "served"; readonly response: Response };
 
 type WaitUntil = (work: Promise<unknown>) => void;
 

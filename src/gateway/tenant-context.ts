@@ -12,9 +12,9 @@ import { createBreaker, type Breaker } from "../upstream/breaker.ts";
 import { credentialHeaders } from "../upstream/credential.ts";
 import type { Upstream } from "../upstream/send.ts";
 import type { EpochMs } from "../vocabulary.ts";
-import { createBoundedCache } from "./bounded-cache.ts";
+import { createBoundedCache } from "../platform/bounded-cache.ts";
 import type { DocumentSource, Rulebook } from "./documents.ts";
-import type { Keys } from "./gate.ts";
+import type { Keys } from "./keys.ts";
 
 /** Oldest snapshot that a read may be judged by (wire contract, section 9). Writes are confirmed by the ledger anyway. */
 const MAX_AGE_MS = 30_000;

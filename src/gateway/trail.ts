@@ -68,7 +68,7 @@ export function entryOf(trail: Trail, redactor: Redactor, kind: AuditKind, now: 
     credential_id: principal?.credentialId ?? null,
     demo: principal?.demo ?? false,
     method: trail.method,
-    path: redactor.text(trail.path),
+    path: redactor.path(trail.path),
     action: operation?.action ?? null,
     tier: trail.tier,
     rule: trail.rule,

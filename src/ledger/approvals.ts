@@ -77,11 +77,14 @@ export const eligibleApprovers = (
     (a) => a.subject !== requester.subject && a.subject !== requester.owner && a.subject !== requester.issuer,
   );
 
-/** The latest approval of this principal for this request, null where none was opened. */
+/**
+ * The latest approval of this principal for this request, null where none was opened. Latest by order of opening, not by
+ * clock: after a step back an older one would hide the open one, and a second would be held beside it.
+ */
 export function latestApproval(sql: SqlStorage, principal: string, requestDigest: string): Approval | null {
   const row = sql
     .exec(
-      "SELECT * FROM approvals WHERE principal = ? AND request_digest = ? ORDER BY opened_at DESC, rowid DESC LIMIT 1",
+      "SELECT * FROM approvals WHERE principal = ? AND request_digest = ? ORDER BY rowid DESC LIMIT 1",
       principal,
       requestDigest,
     )

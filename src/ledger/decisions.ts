@@ -224,7 +224,9 @@ export function completeDraft(
 /** Expires an open approval whose time has come; one whose end was moved by a decision waits for its later job. */
 export function expireApproval(scope: Pick<AdmissionScope, "sql" | "place" | "now">, approvalId: string): void {
   const approval = approvalById(scope.sql, approvalId);
-  if (approval === null || approval.expiresAt > scope.now) return;
+  if (approval === null) return;
+  // Its own job may come early too, when the clock has stepped back: then it must come again.
+  if (approval.expiresAt > scope.now) return plan(scope.sql, "approval-expiry", approval.id, approval.expiresAt);
   endApproval(scope.sql, scope.place, approval, "expired", storedEntry(scope.sql, approval), scope.now);
 }
 

@@ -8,6 +8,7 @@ import { textOf, integerOf, integerOrNull } from "../platform/sql-row.ts";
  */
 export const JOBS = ["dispatch-deadline", "reconcile", "ceiling", "approval-expiry", "prune"] as const;
 export type Job = (typeof JOBS)[number];
+const KNOWN = `('${JOBS.join("','")}')`;
 export type DueRow = { readonly at: EpochMs; readonly job: Job; readonly ref: string };
 
 /**
@@ -21,7 +22,7 @@ export function plan(sql: SqlStorage, job: Job, ref: string, at: EpochMs): void 
 /** The jobs due at `now`, earliest first, at most `limit`. */
 export function dueAt(sql: SqlStorage, now: EpochMs, limit: number): readonly DueRow[] {
   return sql
-    .exec("SELECT at, job, ref FROM due WHERE at <= ? ORDER BY at LIMIT ?", now, limit)
+    .exec(`SELECT at, job, ref FROM due WHERE at <= ? AND job IN ${KNOWN} ORDER BY at LIMIT ?`, now, limit)
     .toArray()
     .flatMap((row) => {
       const job = JOBS.find((known) => known === row["job"]);
@@ -34,8 +35,18 @@ export function done(sql: SqlStorage, row: DueRow): void {
   sql.exec("DELETE FROM due WHERE at = ? AND job = ? AND ref = ?", row.at, row.job, row.ref);
 }
 
-/** When the next job is due, null when none is. */
+/** Puts a job that failed off, unless its own transaction has struck it off already. */
+export function postpone(sql: SqlStorage, row: DueRow, until: EpochMs): void {
+  if (
+    sql.exec("DELETE FROM due WHERE at = ? AND job = ? AND ref = ? RETURNING 1", row.at, row.job, row.ref).toArray()
+      .length === 0
+  )
+    return;
+  plan(sql, row.job, row.ref, until);
+}
+
+/** When the next job is due, null when none is. A newer build's jobs wait for it: they must not wake this one in a loop. */
 export function nextDue(sql: SqlStorage): EpochMs | null {
-  const row = sql.exec("SELECT min(at) AS at FROM due").one();
+  const row = sql.exec(`SELECT min(at) AS at FROM due WHERE job IN ${KNOWN}`).one();
   return integerOrNull(row, "at");
 }

@@ -2,11 +2,15 @@ import type { Freeze } from "./contract.ts";
 import type { Refused } from "./ledger-port.ts";
 import { textOf } from "../platform/sql-row.ts";
 
-/** Sets a freeze; one per scope, the newest reason wins. Effective for the next admission of this tenant. */
+/**
+ * Sets a freeze; one per scope, the newest reason wins. Effective for the next admission of this tenant. What security
+ * froze stays security's to lift: an operator cannot take it over by freezing it again.
+ */
 export function setFreeze(sql: SqlStorage, freeze: Freeze): void {
   sql.exec(
     `INSERT INTO freezes (scope, reason, frozen_by, role, since) VALUES (?, ?, ?, ?, ?)
-     ON CONFLICT (scope) DO UPDATE SET reason = excluded.reason, frozen_by = excluded.frozen_by, role = excluded.role, since = excluded.since`,
+     ON CONFLICT (scope) DO UPDATE SET reason = excluded.reason, frozen_by = excluded.frozen_by, 
+       role = CASE WHEN freezes.role = 'security' THEN freezes.role ELSE excluded.role END, since = excluded.since`,
     freeze.scope,
     freeze.reason,
     freeze.frozenBy,

@@ -54,7 +54,7 @@ export function findGrant(
     if (approval === null || approval.id !== token.approvalId || approval.principal !== request.requester.subject) {
       return refused({ kind: "approval-invalid", reason: "No such approval was given to this principal." });
     }
-    if (approval.requestDigest !== request.requestDigest) {
+    if (approval.requestDigest !== request.requestDigest || approval.approvalDigest !== token.approvalDigest) {
       return refused({ kind: "approval-invalid", reason: "The approval was given for a different request." });
     }
     return checkGrant(sql, request, requirement, approval, now, true);

@@ -91,14 +91,19 @@ export function rememberHandles(sql: SqlStorage, request: AdmissionRequest, now:
 const keyHandle = (subject: string, key: string): string => `key\n${subject}\n${key}`;
 const digestHandle = (subject: string, digest: string): string => `digest\n${subject}\n${digest}`;
 
-/** The request that spent the presented receipt or one of the presented tokens. */
+/** The request that spent the presented receipt or one of the presented tokens. Another principal's are not known here. */
 function spentHandle(sql: SqlStorage, request: AdmissionRequest): string | null {
+  const { subject } = request.requester;
   if (request.handles.receipt !== null) {
-    const row = sql.exec("SELECT consumed_by FROM receipts WHERE receipt = ?", request.handles.receipt).toArray()[0];
+    const row = sql
+      .exec("SELECT consumed_by FROM receipts WHERE receipt = ? AND principal = ?", request.handles.receipt, subject)
+      .toArray()[0];
     if (row !== undefined && row["consumed_by"] !== null) return textOf(row, "consumed_by");
   }
   for (const token of request.handles.tokens) {
-    const row = sql.exec("SELECT consumed_by FROM approvals WHERE grant_jti = ?", token.jti).toArray()[0];
+    const row = sql
+      .exec("SELECT consumed_by FROM approvals WHERE grant_jti = ? AND principal = ?", token.jti, subject)
+      .toArray()[0];
     if (row !== undefined && row["consumed_by"] !== null) return textOf(row, "consumed_by");
   }
   return null;

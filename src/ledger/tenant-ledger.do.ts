@@ -32,7 +32,7 @@ import {
   type ApprovalWithDecisions,
   type DecisionOutcome,
 } from "./decisions.ts";
-import { done, dueAt, nextDue, plan, type DueRow } from "./due.ts";
+import { done, dueAt, nextDue, plan, postpone, type DueRow } from "./due.ts";
 import { liftFreeze, setFreeze } from "./freezes.ts";
 import type { Actor, CredentialRow, LedgerPort, OperationView, Refused, Stale } from "./ledger-port.ts";
 import {
@@ -268,13 +268,24 @@ export class TenantLedger extends DurableObject<Env> implements LedgerPort {
   override async alarm(): Promise<void> {
     this.#alarmAt = null;
     try {
-      for (const row of dueAt(this.ctx.storage.sql, Date.now(), JOBS_PER_ALARM)) await this.#run(row);
+      for (const row of dueAt(this.ctx.storage.sql, Date.now(), JOBS_PER_ALARM)) await this.#attempt(row);
       if (this.#projectAt !== null && this.#projectAt <= Date.now()) await this.#project();
     } catch (error) {
       log("error", "ledger-alarm", { cause: describeError(error) });
       this.#projectAt ??= Date.now() + ALARM_RETRY_MS;
+      return this.#arm(Date.now() + ALARM_RETRY_MS);
     }
     this.#arm();
+  }
+
+  /** One job that fails holds up neither the others nor the projection: it is put off until later. */
+  async #attempt(row: DueRow): Promise<void> {
+    try {
+      await this.#run(row);
+    } catch (error) {
+      log("error", "ledger-job", { job: row.job, ref: row.ref, cause: describeError(error) });
+      this.#transact(({ sql, now }) => postpone(sql, row, now + ALARM_RETRY_MS));
+    }
   }
 
   async #run(row: DueRow): Promise<void> {
@@ -310,7 +321,9 @@ export class TenantLedger extends DurableObject<Env> implements LedgerPort {
   #administer<T>(actor: Actor, requestId: string, code: string, detail: string, act: (scope: AdmissionScope) => T): T {
     return this.#transact((scope) => {
       const result = act(scope);
-      const refused = typeof result === "object" && result !== null && "kind" in result && result.kind === "refused";
+      const refused =
+        result === false ||
+        (typeof result === "object" && result !== null && "kind" in result && result.kind === "refused");
       appendEntry(
         scope.sql,
         scope.place,
@@ -369,10 +382,10 @@ export class TenantLedger extends DurableObject<Env> implements LedgerPort {
     }
   }
 
-  #arm(): void {
+  #arm(notBefore: EpochMs = 0): void {
     const wanted = [nextDue(this.ctx.storage.sql), this.#projectAt].filter((at) => at !== null);
     if (wanted.length === 0) return;
-    const at = Math.min(...wanted);
+    const at = Math.max(notBefore, Math.min(...wanted));
     if (this.#alarmAt !== null && this.#alarmAt <= at) return;
     this.#alarmAt = at;
     void this.ctx.storage.setAlarm(at);

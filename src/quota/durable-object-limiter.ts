@@ -1,6 +1,6 @@
 import { describeError } from "../platform/describe-error.ts";
 import type { EpochMs } from "../vocabulary.ts";
-import { dropOldest } from "./drop-oldest.ts";
+import { dropOldest } from "../platform/drop-oldest.ts";
 import { isLease } from "./lease.ts";
 import type { Lease } from "./lease.ts";
 import { leasePouch } from "./lease-pouch.ts";

@@ -1,5 +1,5 @@
 import type { EpochMs } from "../vocabulary.ts";
-import { dropOldest } from "./drop-oldest.ts";
+import { dropOldest } from "../platform/drop-oldest.ts";
 import { take } from "./gcra.ts";
 import type { BucketState } from "./gcra.ts";
 import type { QuotaLimiter, QuotaOutcome, QuotaRule } from "./port.ts";

@@ -1,5 +1,5 @@
 import type { EpochMs } from "../vocabulary.ts";
-import { dropOldest } from "./drop-oldest.ts";
+import { dropOldest } from "../platform/drop-oldest.ts";
 
 /** Buckets remembered per isolate. At ≈ 150 bytes each this is 600 KB of an isolate's 128 MB. */
 const MEMO_ENTRIES_MAX = 4_096;

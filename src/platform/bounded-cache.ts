@@ -1,3 +1,5 @@
+import { dropOldest } from "./drop-oldest.ts";
+
 /** A map of at most `limit` entries; the oldest leaves first. For values that can always be loaded again. */
 export type BoundedCache<T> = {
   readonly get: (key: string) => T | undefined;
@@ -12,8 +14,7 @@ export function createBoundedCache<T>(limit: number): BoundedCache<T> {
     set: (key, value) => {
       entries.delete(key);
       entries.set(key, value);
-      const oldest = entries.keys().next();
-      if (entries.size > limit && oldest.done !== true) entries.delete(oldest.value);
+      dropOldest(entries, limit);
     },
     delete: (key) => {
       entries.delete(key);

@@ -1,0 +1,234 @@
+import { z } from "zod";
+import type { AuditRecord } from "../audit/record.ts";
+import type { JsonValue } from "../platform/json.ts";
+import { ROLES } from "../identity/principal.ts";
+import { TIERS, type Digest } from "../vocabulary.ts";
+
+/** Schemas of the bodies that the gate's own API answers with. For its OpenAPI document only: answers are not parsed. */
+export const ANSWERS = z.registry<{ id: string }>();
+
+const named = <T extends z.ZodType>(id: string, schema: T): T => {
+  ANSWERS.add(schema, { id });
+  return schema;
+};
+
+const text = z.string();
+const textOrNull = text.nullable();
+const count = z.int().nonnegative();
+const time = text.meta({ format: "date-time", description: "ISO 8601, UTC." });
+const timeOrNull = time.nullable();
+const micros = z.int().meta({ description: "Integer millionths of a US dollar." });
+const usd = z.number().meta({ description: "The same amount in US dollars, for people." });
+const digest = z.templateLiteral(["sha256:", z.string()]).meta({ pattern: "^sha256:[0-9a-f]{64}$" });
+const tier = z.literal(TIERS);
+const anything = z.custom<JsonValue>();
+const object = z.record(text, anything);
+const principalClass = z.enum(["agent", "service", "person"]);
+const digests = z.object({ policy: digest, people: digest, catalogue: digest, prices: digest });
+
+const listOf = <T extends z.ZodType>(id: string, record: T) =>
+  named(id, z.object({ records: z.array(record), next_cursor: textOrNull }));
+
+const window = named(
+  "BudgetWindow",
+  z.object({
+    window: text.meta({ description: "The day or month in the tenant's time zone: 2026-11-20, 2026-11." }),
+    cap_usd: usd,
+    settled_usd: usd,
+    held_usd: usd,
+    remaining_usd: usd,
+    resets_at: time,
+    cap_micros: micros,
+    settled_micros: micros,
+    held_micros: micros,
+    remaining_micros: micros,
+  }),
+);
+
+const decision = z.object({
+  subject: text,
+  handle: textOrNull,
+  decision: z.enum(["approve", "deny"]),
+  comment: textOrNull,
+  demo: z.boolean(),
+  decided_at: time,
+});
+
+const approval = z.object({
+  id: text,
+  url: text,
+  state: z.enum(["draft", "pending", "approved", "denied", "expired", "withdrawn", "invalidated", "consumed"]),
+  action: text,
+  tier,
+  rule: textOrNull,
+  facts: object,
+  resource: textOrNull,
+  request: z
+    .object({ method: text, path: text, query: object, body: anything })
+    .meta({ description: "The rebuilt request as it would be sent, secrets redacted." }),
+  cost: z.object({ ceiling_usd: usd, ceiling_micros: micros }),
+  reason: textOrNull,
+  evidence: textOrNull,
+  back_out: textOrNull,
+  incident: textOrNull,
+  requester: text,
+  owner: text,
+  needed: count,
+  given: count,
+  eligible: count,
+  approvers: z.array(text).meta({ description: "Handles of the people who may decide." }),
+  decisions: z.array(decision),
+  opened_at: time,
+  expires_at: time,
+  request_digest: digest,
+  approval_digest: digest,
+  consumed_by: textOrNull,
+  token: text.optional().meta({ description: "The approval token: for the requester, while state is approved." }),
+});
+
+const credential = z.object({
+  key_id: text,
+  subject: text,
+  class: principalClass,
+  owner: text,
+  issuer: text,
+  scopes: z.object({ actions: z.array(text), max_tier: tier }),
+  roles: z.array(z.enum(ROLES)),
+  last4: text,
+  demo: z.boolean(),
+  created_at: time,
+  expires_at: time,
+  revoked_at: timeOrNull,
+});
+
+const version = z.object({
+  version: count,
+  digests,
+  author: text,
+  reason: text,
+  git_commit: textOrNull,
+  created_at: time,
+  activated_by: textOrNull,
+  activated_at: timeOrNull,
+});
+
+/** Checked against the type that the journal writes: a member added there must be described here. */
+const auditRecord = z.object({
+  version: z.literal(1),
+  tenant: text,
+  log: text,
+  sequence: count,
+  previous_hash: digest,
+  hash: digest,
+  kind: z.enum(["request", "plan", "intent", "unknown", "outcome", "proposal", "decision", "settlement", "admin"]),
+  request_id: text,
+  time,
+  principal: textOrNull,
+  principal_class: textOrNull,
+  owner: textOrNull,
+  credential_id: textOrNull,
+  demo: z.boolean(),
+  method: textOrNull,
+  path: textOrNull,
+  action: textOrNull,
+  tier: tier.nullable(),
+  decision: z.enum(["allow", "plan", "refuse"]).nullable(),
+  reason_code: textOrNull,
+  detail: textOrNull,
+  rule: textOrNull,
+  policy_digest: digest.nullable(),
+  facts: z.record(text, z.union([text, z.number(), z.boolean(), z.array(text)])).nullable(),
+  cost_micros: micros.nullable(),
+  price_version: textOrNull,
+  request_digest: digest.nullable(),
+  reason: textOrNull,
+  evidence: textOrNull,
+  back_out: textOrNull,
+  incident: textOrNull,
+  approval_id: textOrNull,
+  approvers: z.array(text),
+  reservation: object.nullable(),
+  outcome: textOrNull,
+  upstream_status: z.int().nullable(),
+  duration_ms: count.nullable(),
+  count,
+}) satisfies z.ZodType<AuditRecord & { readonly hash: Digest }>;
+
+const warning = z.object({
+  line: count.nullable(),
+  column: count.nullable(),
+  path: text,
+  message: text,
+  severity: z.literal("warning"),
+});
+const warnings = z.array(warning);
+
+/** One schema per answer, under the name that the OpenAPI document gives it. */
+export const ANSWER = {
+  health: named("Health", z.object({ status: z.literal("ok") })),
+  readiness: named(
+    "Readiness",
+    z.object({
+      ready: z.boolean(),
+      dependencies: z.record(text, z.enum(["ok", "unavailable"])),
+      bootstrap_secret: text,
+    }),
+  ),
+  problemPage: named("ProblemPage", z.object({ slug: text, status: z.int(), title: text, what_to_do: text })),
+  bootstrapped: named(
+    "Bootstrapped",
+    z.object({ tenant: text, operator: z.object({ key: text, key_id: text }), warnings }),
+  ),
+  whoami: named(
+    "WhoAmI",
+    z.object({
+      principal: text,
+      class: principalClass,
+      owner: text,
+      tenant: text,
+      credential_id: text,
+      scopes: z.object({ actions: z.array(text), max_tier: tier }),
+      roles: z.array(z.enum(ROLES)),
+      demo: z.boolean(),
+      expires_at: time,
+      policy: z.object({ version: count, digest, catalogue: text }),
+    }),
+  ),
+  budget: named("Budget", z.object({ timezone: text, daily: window, monthly: window })),
+  operation: named(
+    "Operation",
+    z.object({
+      request_id: text,
+      principal: text,
+      action: textOrNull,
+      state: z.enum(["dispatching", "succeeded", "failed", "unknown", "not-sent"]),
+      resource: textOrNull,
+      upstream_status: z.int().nullable(),
+      reservation: z
+        .object({
+          state: z.enum(["held", "dispatching", "committed", "unknown", "settled", "released"]),
+          ceiling_usd: usd,
+          ceiling_micros: micros,
+          settled_usd: usd.nullable(),
+          settled_micros: micros.nullable(),
+        })
+        .nullable(),
+      admitted_at: time,
+      completed_at: timeOrNull,
+    }),
+  ),
+  freezes: listOf("Freezes", z.object({ scope: text, reason: text, frozen_by: text, since: time })),
+  freeze: named("FreezeState", z.object({ frozen: z.boolean(), scope: text })),
+  approval: named("Approval", approval),
+  approvals: listOf("Approvals", approval),
+  evidenceStored: named("EvidenceStored", z.object({ ref: digest, bytes: count, use: text })),
+  evidence: named("Evidence", z.object({ ref: digest, evidence: text })),
+  audit: listOf("AuditRecords", named("AuditRecord", auditRecord)),
+  credentials: listOf("Credentials", credential),
+  credentialCreated: named("CredentialCreated", z.object({ key_id: text, key: text, expires_at: time })),
+  credentialRevoked: named("CredentialRevoked", z.object({ revoked: z.literal(true), key_id: text })),
+  policy: named("Policy", z.object({ version: count, policy: textOrNull, digests })),
+  versions: listOf("PolicyVersions", version),
+  versionCreated: named("PolicyVersionCreated", z.object({ version: count, warnings })),
+  versionActivated: named("PolicyVersionActivated", z.object({ version: count, active: z.literal(true) })),
+} as const;

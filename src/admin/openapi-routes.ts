@@ -1,0 +1,176 @@
+import { z } from "zod";
+import type { RefusalKind } from "../refusal.ts";
+import { ANSWER } from "./openapi-answers.ts";
+import { APPROVAL_LIST_MAX, APPROVAL_STATES, APPROVAL_WAIT_MAX_S } from "./approvals.ts";
+import { AUDIT_LIST_MAX } from "./audit.ts";
+
+/** What the OpenAPI document says of one route besides its path, roles and body. */
+export type RouteDescription = {
+  /** Unique, in camel case: the method name that generators give it. */
+  readonly operationId: string;
+  readonly summary: string;
+  readonly answer: z.ZodType;
+  /** 200 unless stated. */
+  readonly status?: 201;
+  /** Query parameters, all optional. */
+  readonly query?: Readonly<Record<string, z.ZodType>>;
+  /** Refusals of this route beyond those that every authenticated route may give. */
+  readonly refusals?: readonly RefusalKind[];
+};
+
+const id = (prefix: string) => z.string().regex(new RegExp(`^${prefix}_[0-9a-z]{26}$`));
+const text = z.string();
+const utc = z.string().meta({ description: "UTC, e.g. 2026-11-20 or 2026-11-20T08:00:00Z." });
+
+/** Form of each path parameter, by the path's segment before it. */
+export const PATH_PARAMETERS: Readonly<Record<string, z.ZodType>> = {
+  approvals: id("apr"),
+  operations: z.string().meta({ description: "The Gate-Request-Id of the request." }),
+  credentials: id("key"),
+  evidence: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .meta({ description: "The evidence reference without its sha256: prefix." }),
+};
+
+const DECISION = ["not-found", "not-eligible", "already-decided", "approval-expired"] as const;
+
+/** By `METHOD path`. A route without an entry is described by its roles alone, and a test fails. */
+export const ROUTE_DESCRIPTIONS: Readonly<Record<string, RouteDescription>> = {
+  "GET /_gate/v1/whoami": {
+    operationId: "whoami",
+    summary: "The credential's principal, scopes and roles, and the policy version in force",
+    answer: ANSWER.whoami,
+  },
+  "GET /_gate/v1/budget": {
+    operationId: "getBudget",
+    summary: "Cap, settled, held and remaining of the current day and month",
+    answer: ANSWER.budget,
+  },
+  "GET /_gate/v1/operations/:id": {
+    operationId: "getOperation",
+    summary:
+      "What became of a dispatched request: for its own principal, and for people with a role other than billing",
+    answer: ANSWER.operation,
+    refusals: ["not-found"],
+  },
+  "GET /_gate/v1/freeze": { operationId: "listFreezes", summary: "The freezes in force", answer: ANSWER.freezes },
+  "POST /_gate/v1/freeze": {
+    operationId: "freeze",
+    summary: "Stops writes of the tenant, one principal or one action, from the next admission on",
+    answer: ANSWER.freeze,
+  },
+  "DELETE /_gate/v1/freeze": {
+    operationId: "unfreeze",
+    summary: "Lifts a freeze: needs the role that set it, or security",
+    answer: ANSWER.freeze,
+    query: { scope: text.meta({ description: "tenant (when absent), principal:<subject> or action:<action>." }) },
+    refusals: ["not-found", "not-eligible"],
+  },
+  "GET /_gate/v1/approvals": {
+    operationId: "listApprovals",
+    summary: "Proposals that the credential may see, newest first",
+    answer: ANSWER.approvals,
+    query: { state: z.enum(APPROVAL_STATES), limit: z.int().min(0).max(APPROVAL_LIST_MAX) },
+  },
+  "GET /_gate/v1/approvals/:id": {
+    operationId: "getApproval",
+    summary: "One proposal; with its approval token for the requester once approved",
+    answer: ANSWER.approval,
+    query: {
+      wait: z
+        .int()
+        .min(0)
+        .max(APPROVAL_WAIT_MAX_S)
+        .meta({ description: "Seconds to wait for the proposal to leave the states draft and pending." }),
+    },
+    refusals: ["not-found"],
+  },
+  "DELETE /_gate/v1/approvals/:id": {
+    operationId: "withdrawApproval",
+    summary:
+      "Withdraws a draft, proposal or unused grant and releases its hold: its requester or the owner of its credential",
+    answer: ANSWER.approval,
+    refusals: ["not-found", "already-decided"],
+  },
+  "POST /_gate/v1/approvals/:id/decisions": {
+    operationId: "decideApproval",
+    summary: "Approves or denies as the authenticated person: approvers of the tier, never requester, owner or issuer",
+    answer: ANSWER.approval,
+    refusals: DECISION,
+  },
+  "PUT /_gate/v1/approvals/:id/context": {
+    operationId: "completeDraft",
+    summary:
+      "Completes a draft into a pending proposal and holds its money: its requester or the owner of its credential",
+    answer: ANSWER.approval,
+    refusals: ["not-found", "already-decided", "approval-expired", "reason-required", "budget-exceeded"],
+  },
+  "POST /_gate/v1/evidence": {
+    operationId: "storeEvidence",
+    summary: "Stores evidence too long for a header, redacted; answers the reference for Gate-Evidence-Ref",
+    answer: ANSWER.evidenceStored,
+    status: 201,
+  },
+  "GET /_gate/v1/evidence/:digest": {
+    operationId: "getEvidence",
+    summary: "The stored evidence text: people of the tenant only",
+    answer: ANSWER.evidence,
+    refusals: ["not-found"],
+  },
+  "GET /_gate/v1/audit": {
+    operationId: "listAudit",
+    summary: "Audit records as stored in D1, newest first, exactly as they were hashed",
+    answer: ANSWER.audit,
+    query: {
+      since: utc,
+      until: utc,
+      action: text,
+      tier: z.string().regex(/^[0-5]$/),
+      decision: z.enum(["allow", "plan", "refuse"]),
+      principal: text,
+      approver: text,
+      incident: text,
+      request_id: text,
+      limit: z.int().min(1).max(AUDIT_LIST_MAX),
+      cursor: text.meta({ description: "The next_cursor of an earlier answer." }),
+    },
+  },
+  "GET /_gate/v1/credentials": {
+    operationId: "listCredentials",
+    summary: "API keys of the tenant, without their secrets",
+    answer: ANSWER.credentials,
+  },
+  "POST /_gate/v1/credentials": {
+    operationId: "createCredential",
+    summary: "Mints an API key, shown this once; nobody hands out a role that they do not hold while others hold it",
+    answer: ANSWER.credentialCreated,
+    status: 201,
+    refusals: ["not-eligible"],
+  },
+  "DELETE /_gate/v1/credentials/:id": {
+    operationId: "revokeCredential",
+    summary: "Revokes an API key: at once for writes, within 30 s for reads",
+    answer: ANSWER.credentialRevoked,
+    refusals: ["not-found"],
+  },
+  "GET /_gate/v1/policy": { operationId: "getPolicy", summary: "The policy in force", answer: ANSWER.policy },
+  "GET /_gate/v1/policy/versions": {
+    operationId: "listPolicyVersions",
+    summary: "Versions of policy, people, catalogue and prices, newest first",
+    answer: ANSWER.versions,
+  },
+  "POST /_gate/v1/policy/versions": {
+    operationId: "addPolicyVersion",
+    summary: "Checks and stores a version; a document that is not sent stays as it is in force",
+    answer: ANSWER.versionCreated,
+    status: 201,
+    refusals: ["policy-invalid"],
+  },
+  "POST /_gate/v1/policy/activate": {
+    operationId: "activatePolicyVersion",
+    summary: "Puts a version in force: never its author; finance where it raises a cap or changes prices",
+    answer: ANSWER.versionActivated,
+    refusals: ["not-found", "not-eligible"],
+  },
+};

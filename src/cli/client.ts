@@ -1,0 +1,152 @@
+import type { z } from "zod";
+import { describeError } from "../platform/describe-error.ts";
+import { isJsonObject, type JsonObject, type JsonValue } from "../platform/json.ts";
+import { err, ok, type Result } from "../platform/result.ts";
+import type { Invocation } from "./command.ts";
+import { gateOrigin, openKey } from "./connection.ts";
+import { failed, type Failure } from "./failure.ts";
+
+/** Longest wait for an answer; a long poll of the gate takes 30 s of it. */
+const ANSWER_WAIT_MS = 60_000;
+/** After this the person is told what is being waited for. */
+const SLOW_MS = 1_500;
+
+export type GateCall = {
+  readonly method: "GET" | "POST" | "PUT" | "DELETE";
+  readonly path: string;
+  /** Members that are undefined are left out. */
+  readonly query?: Readonly<Record<string, string | number | undefined>>;
+  readonly body?: JsonObject;
+};
+
+export type GateAnswer = { readonly status: number; readonly body: JsonObject };
+
+/** The gate, as one credential (or nobody) sees it. */
+export type GateClient = {
+  readonly origin: string;
+  /** The body of a success; every refusal is a failure. */
+  readonly call: (call: GateCall) => Promise<Result<JsonObject, Failure>>;
+  /** Whatever JSON object came back, with its status. */
+  readonly exchange: (call: GateCall) => Promise<Result<GateAnswer, Failure>>;
+};
+
+type Caller = Pick<Invocation<unknown>, "globals" | "terminal" | "note">;
+
+/** A client with the caller's own key: there is no way to speak for anybody else. */
+export function openClient(caller: Caller): Result<GateClient, Failure> {
+  const key = openKey(caller.globals, caller.terminal, caller.note);
+  return key.ok ? clientWith(caller, key.value) : key;
+}
+
+/** A client that presents `bearer` (the bootstrap secret), or nothing where the gate asks for nothing. */
+export function clientWith(caller: Caller, bearer: string | null): Result<GateClient, Failure> {
+  const origin = gateOrigin(caller.globals, caller.terminal.env);
+  if (!origin.ok) return origin;
+  const exchange = (call: GateCall): Promise<Result<GateAnswer, Failure>> =>
+    send(origin.value, bearer, call, caller.note);
+  return ok({
+    origin: origin.value,
+    exchange,
+    call: async (call) => {
+      const answer = await exchange(call);
+      if (!answer.ok) return answer;
+      const { status, body } = answer.value;
+      return status >= 200 && status < 300 ? ok(body) : err({ kind: "refused", status, problem: body });
+    },
+  });
+}
+
+/** The members of an answer that people are shown; a failure when the gate's answer has another form. */
+export function readAs<T>(schema: z.ZodType<T>, body: JsonObject): Result<T, Failure> {
+  const parsed = schema.safeParse(body);
+  if (parsed.success) return ok(parsed.data);
+  const [issue] = parsed.error.issues;
+  const place = issue?.path.map(String).join("/") ?? "";
+  return err(
+    failed(
+      "The answer has another form than expected",
+      `At /${place}: ${issue?.message ?? "unexpected"}.`,
+      OTHER_VERSION,
+    ),
+  );
+}
+
+const OTHER_VERSION = "Gate and command may be of different versions; --json prints the answer as it came.";
+
+async function send(
+  origin: string,
+  bearer: string | null,
+  call: GateCall,
+  note: (text: string) => void,
+): Promise<Result<GateAnswer, Failure>> {
+  const slow = setTimeout(() => note(`waiting for ${origin} …`), SLOW_MS);
+  try {
+    const response = await fetch(`${origin}${call.path}${queryText(call.query ?? {})}`, {
+      method: call.method,
+      headers: {
+        accept: "application/json",
+        ...(bearer === null ? {} : { authorization: `Bearer ${bearer}` }),
+        ...(call.body === undefined ? {} : { "content-type": "application/json" }),
+      },
+      ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
+      // The key goes to the address that the person gave and to no other.
+      redirect: "manual",
+      signal: AbortSignal.timeout(ANSWER_WAIT_MS),
+    });
+    return readAnswer(origin, response.status, response.headers.get("content-type"), await response.text());
+  } catch (error) {
+    return err(noAnswer(origin, call, error));
+  } finally {
+    clearTimeout(slow);
+  }
+}
+
+/** The gate's strict reader takes no `+` for a space, which URLSearchParams would write. */
+function queryText(query: NonNullable<GateCall["query"]>): string {
+  const pairs = Object.entries(query).flatMap(([name, value]) =>
+    value === undefined ? [] : [`${name}=${encodeURIComponent(value)}`],
+  );
+  return pairs.length === 0 ? "" : `?${pairs.join("&")}`;
+}
+
+function readAnswer(
+  origin: string,
+  status: number,
+  contentType: string | null,
+  body: string,
+): Result<GateAnswer, Failure> {
+  const value = parsed(body);
+  if (isJsonObject(value) && /^application\/(?:problem\+)?json\b/.test(contentType ?? ""))
+    return ok({ status, body: value });
+  return err(
+    failed(
+      `What answers at ${origin} is not the gate`,
+      `It answered ${status} with ${contentType ?? "no content type"}.`,
+      "Check --url (or PORTCULLIS_URL), and what stands between here and the gate. Redirects are not followed.",
+    ),
+  );
+}
+
+function parsed(body: string): JsonValue | undefined {
+  try {
+    const value: JsonValue = JSON.parse(body);
+    return value;
+  } catch {
+    return undefined;
+  }
+}
+
+function noAnswer(origin: string, { method }: GateCall, error: unknown): Failure {
+  const timedOut = error instanceof Error && error.name === "TimeoutError";
+  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+  const code = cause instanceof Error && "code" in cause ? String(cause.code) : describeError(cause);
+  const detail = timedOut ? `No answer within ${ANSWER_WAIT_MS / 1_000} s.` : `The connection failed (${code}).`;
+  const remedy = "Is the gate running there? Say where it is with --url or PORTCULLIS_URL.";
+  // A refused connection proves that nothing arrived; anything else does not.
+  const unsure = method === "GET" || code === "ECONNREFUSED" || code === "ENOTFOUND";
+  return failed(
+    `No answer from ${origin}`,
+    detail,
+    unsure ? remedy : "It is not known whether the gate did what was asked: look before you repeat it.",
+  );
+}
