@@ -1,7 +1,6 @@
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 import { reporters } from "./test/support/reporters.ts";
-import { testSecrets } from "./test/support/test-secrets.ts";
 
 /**
  * Two projects. `node`: pure decisions, the CLI, and everything that needs a process of its own (Redis, the running
@@ -10,6 +9,8 @@ import { testSecrets } from "./test/support/test-secrets.ts";
 export default defineConfig({
   test: {
     ...reporters("unit"),
+    // The Worker logs what it meets; that is of interest where a test fails.
+    silent: "passed-only",
     projects: [
       {
         test: {
@@ -22,10 +23,10 @@ export default defineConfig({
       },
       {
         plugins: [
-          cloudflareTest(async () => ({
+          cloudflareTest(async ({ inject }) => ({
             wrangler: { configPath: "./wrangler.toml" },
             miniflare: {
-              bindings: { ...(await testSecrets()), TEST_MIGRATIONS: await readD1Migrations("./migrations") },
+              bindings: { ...inject("gateBindings"), TEST_MIGRATIONS: await readD1Migrations("./migrations") },
             },
           })),
         ],
@@ -33,6 +34,8 @@ export default defineConfig({
           name: "workerd",
           include: ["test/**/*.worker.test.ts"],
           exclude: ["test/live/**"],
+          globalSetup: ["./test/support/upstream-setup.ts"],
+          setupFiles: ["./test/support/apply-migrations.ts"],
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },

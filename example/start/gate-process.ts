@@ -12,6 +12,8 @@ export type GateProcessOptions = {
   readonly bootstrapSecret: string | null;
   readonly extraEnv?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;
+  /** False sends the gate no request, not even for its health: it is then only known to have been started. */
+  readonly untilHealthy?: boolean;
 };
 
 /** The gate's process group: wrangler and the workerd processes that it starts. */
@@ -34,7 +36,10 @@ const TIDY_DEADLINE_MS = 3_000;
 const RELEASE_DEADLINE_MS = 5_000;
 const POLL_MS = 50;
 
-/** Starts the gate and resolves once `GET /_gate/health` answers 200. Rejects with the log's tail when it does not. */
+/**
+ * Starts the gate and resolves once `GET /_gate/health` answers 200 (at once with `untilHealthy: false`). Rejects with
+ * the log's tail when it does not.
+ */
 export async function startGateProcess(options: GateProcessOptions): Promise<GateProcess> {
   const files = filesOf(options.stateDir);
   const args = ["dev", "--ip", HOST, "--port", String(options.port), "--inspector-port", "0"];
@@ -42,13 +47,13 @@ export async function startGateProcess(options: GateProcessOptions): Promise<Gat
   args.push("--show-interactive-dev-session=false", "--log-level", "warn");
   // wrangler.toml lists the secrets that a deployment must have, and wrangler reads no other name from the file.
   if (options.bootstrapSecret !== null) args.push("--var", `BOOTSTRAP_SECRET:${options.bootstrapSecret}`);
-  // Wrangler binds a variable of its environment only when the name is declared; the environment's value then wins.
-  for (const name of Object.keys(options.extraEnv ?? {})) args.push("--var", `${name}:`);
+  // Wrangler binds a variable of its environment only where wrangler.toml lists the name: the others are declared here.
+  for (const [name, value] of Object.entries(options.extraEnv ?? {})) args.push("--var", `${name}:${value}`);
   const before = logSize(options.stateDir);
   const child = spawnWrangler(options.stateDir, args, options.extraEnv);
   const gate = groupOf(child, options.port, files.pid);
   try {
-    await untilHealthy(gate, options, before);
+    if (options.untilHealthy !== false) await untilHealthy(gate, options, before);
     return gate;
   } catch (error) {
     await gate.kill("SIGKILL");

@@ -27,7 +27,7 @@ export type StartOptions = {
   readonly upstream?: Upstream;
   /** Removes the state of earlier runs first. */
   readonly fresh?: boolean;
-  /** Further environment of the gate's process; a name that wrangler.toml lists overrides the gate's binding. */
+  /** Further variables of the gate, and environment of its process. They override the gate's own of the same name. */
   readonly extraEnv?: Readonly<Record<string, string>>;
   /** Told what is being done. */
   readonly progress?: (line: string) => void;
@@ -46,6 +46,8 @@ export type RunningGate = {
   readonly kill: (signal: "SIGTERM" | "SIGKILL") => Promise<void>;
   /** Starts the gate again on the same port and state. */
   readonly restart: () => Promise<void>;
+  /** The same without sending it a single request: what it does from there it does by itself. */
+  readonly restartUntouched: () => Promise<void>;
   /** Ends everything. Repeating it is harmless. */
   readonly stop: () => Promise<void>;
   /** Resolves with the log's tail when the gate ends without having been told to; never otherwise. */
@@ -105,6 +107,7 @@ function runningGate(demo: Demo, gate: Gate, example: ControlPlane | null): Runn
     pid: gate.pid,
     kill: gate.kill,
     restart: () => gate.start(null),
+    restartUntouched: () => gate.start(null, false),
     stop: async () => {
       await gate.kill("SIGTERM");
       await example?.close();
@@ -114,7 +117,7 @@ function runningGate(demo: Demo, gate: Gate, example: ControlPlane | null): Runn
 }
 
 type Gate = {
-  readonly start: (bootstrapSecret: string | null) => Promise<void>;
+  readonly start: (bootstrapSecret: string | null, untilHealthy?: boolean) => Promise<void>;
   readonly kill: (signal: "SIGTERM" | "SIGKILL") => Promise<void>;
   readonly pid: () => number | null;
   readonly died: Promise<string>;
@@ -124,9 +127,10 @@ type Gate = {
 function gateOn(port: number, { stateDir, extraEnv, signal }: StartOptions): Gate {
   let current: GateProcess | null = null;
   const { promise: died, resolve: reportDeath } = Promise.withResolvers<string>();
-  const start = async (bootstrapSecret: string | null): Promise<void> => {
+  const start = async (bootstrapSecret: string | null, untilHealthy = true): Promise<void> => {
     if (current !== null) throw new Error("the gate runs already");
-    const started = await startGateProcess({ stateDir, port, bootstrapSecret, extraEnv: extraEnv ?? {}, signal });
+    const options = { stateDir, port, bootstrapSecret, extraEnv: extraEnv ?? {}, signal, untilHealthy };
+    const started = await startGateProcess(options);
     current = started;
     // Whoever kills it on purpose takes it out of `current` first.
     void started.exited.then(() => {

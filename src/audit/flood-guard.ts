@@ -38,7 +38,11 @@ export function createFloodGuard(): { readonly admit: (key: string, now: EpochMs
       return {
         kind: "open-summary",
         closesInMs: Math.max(1, window.since + FLOOD_WINDOW_MS - now),
-        close: () => counted.suppressed,
+        close: () => {
+          // A refusal that comes after this belongs to the next window, or nobody would count it.
+          if (windows.get(key) === counted) windows.delete(key);
+          return counted.suppressed;
+        },
       };
     },
   };

@@ -57,7 +57,7 @@ export function appendOpenEntry(
 ): void {
   if (isKnown(sql, entryId)) return;
   const last = sql.exec("SELECT coalesce(max(sequence), 0) AS sequence FROM journal").one();
-  insertRow(sql, integerOf(last, "sequence") + 1, entryId, null, ended, now, JSON.stringify(entry));
+  insertRow(sql, integerOf(last, "sequence") + 1, entryId, null, ended, now, storable(entry));
 }
 
 /** Writes the ending into an open entry. Too late (the entry is chained already) or unknown: changes nothing. */
@@ -65,11 +65,7 @@ export function endEntry(sql: SqlStorage, entryId: string, ending: Ending): void
   const row = sql.exec("SELECT record FROM journal WHERE entry_id = ? AND hash IS NULL", entryId).toArray()[0];
   if (row === undefined) return;
   const entry: AuditEntry = JSON.parse(textOf(row, "record"));
-  sql.exec(
-    "UPDATE journal SET record = ?, ended = 1 WHERE entry_id = ?",
-    JSON.stringify({ ...entry, ...ending }),
-    entryId,
-  );
+  sql.exec("UPDATE journal SET record = ?, ended = 1 WHERE entry_id = ?", storable({ ...entry, ...ending }), entryId);
 }
 
 /**
@@ -137,6 +133,10 @@ export function confirmRows(sql: SqlStorage, sequence: number, retainAfter: Epoc
 export function haltProjection(sql: SqlStorage, why: string): void {
   sql.exec("UPDATE projection SET halted = ?", why);
 }
+
+/** JSON that is sure to chain: one half character, which RFC 8785 refuses, would stop every later record of this log. */
+const storable = (entry: AuditEntry): string =>
+  JSON.stringify(entry, (_name, value: unknown) => (typeof value === "string" ? value.toWellFormed() : value));
 
 function isKnown(sql: SqlStorage, entryId: string): boolean {
   return sql.exec("SELECT 1 FROM journal WHERE entry_id = ?", entryId).toArray().length > 0;

@@ -4,8 +4,14 @@ import { openDatabase } from "../db/client.ts";
 import { describeError } from "../platform/describe-error.ts";
 import { backlog, confirmRows, haltProjection, unconfirmedRows, type JournalRow, type Place } from "./journal.ts";
 
-/** Rows per D1 statement: ≈ 1.5 KB each, so about 300 KB, far below D1's 2 MB bound for one value. */
+/** Rows per D1 statement: ≈ 1.5 KB each, so about 300 KB. */
 const BATCH_ROWS = 200;
+
+/**
+ * D1 takes no value above 2 MB, and rows with full evidence are 15 KB and more: a batch that D1 refuses would be refused
+ * again for ever. Half the bound, measured in UTF-8; a single row is always tried.
+ */
+const BATCH_BYTES = 1_000_000;
 
 /** Confirmed rows stay this long in the journal, so that a re-submitted entry is still recognised. */
 const RETAIN_MS = 60_000;
@@ -37,7 +43,8 @@ export async function projectJournal(
   nowMs: number,
 ): Promise<ProjectionOutcome> {
   if (backlog(storage.sql).halted !== null) return { nextInMs: null, failure: "halted" };
-  const rows = unconfirmedRows(storage.sql, BATCH_ROWS);
+  const waiting = unconfirmedRows(storage.sql, BATCH_ROWS);
+  const rows = firstBytes(waiting, BATCH_BYTES);
   const first = rows[0];
   const last = rows.at(-1);
   if (first === undefined || last === undefined) return { nextInMs: null, failure: null };
@@ -54,8 +61,21 @@ export async function projectJournal(
     }
   }
   confirmRows(storage.sql, last.sequence, nowMs - RETAIN_MS);
-  return { nextInMs: rows.length === BATCH_ROWS ? 0 : PROJECTION_DELAY_MS, failure: null };
+  const more = rows.length === BATCH_ROWS || rows.length < waiting.length;
+  return { nextInMs: more ? 0 : PROJECTION_DELAY_MS, failure: null };
 }
+
+/** As many rows from the first on as stay below `limit` bytes of JSON text, one at least. */
+function firstBytes(rows: readonly JournalRow[], limit: number): readonly JournalRow[] {
+  let bytes = 0;
+  const beyond = rows.findIndex((row, index) => {
+    bytes += UTF8.encode(JSON.stringify(row)).byteLength;
+    return index > 0 && bytes > limit;
+  });
+  return beyond < 0 ? rows : rows.slice(0, beyond);
+}
+
+const UTF8 = new TextEncoder();
 
 type Stored =
   | { readonly kind: "stored"; readonly hashes: ReadonlyMap<number, string> }

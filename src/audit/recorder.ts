@@ -99,7 +99,10 @@ export function createRecorder(namespace: DurableObjectNamespace): Recorder {
     if (joined !== null && joined.entries.length < BATCH_LIMIT) {
       joined.entries.push(submitted);
       const durable = await Promise.race([joined.done, pause(FOLLOW_MS).then(() => null)]);
-      return durable ?? call(tenant, [submitted], []);
+      if (durable !== null) return durable;
+      // Its leader is gone: nobody else must join it and wait as long.
+      if (lane.next === joined) lane.next = null;
+      return call(tenant, [submitted], []);
     }
     const batch = newBatch(submitted);
     lane.next = batch;

@@ -5,10 +5,10 @@ import { err, ok, type Result } from "../platform/result.ts";
 import { approve } from "./approve.ts";
 import { openClient, readAs, type GateClient } from "./client.ts";
 import { addCommand, wholeNumber, type CommandSpec, type Invocation, type Session } from "./command.ts";
-import { usage, type Failure } from "./failure.ts";
+import { usage, valueText, type Failure } from "./failure.ts";
 import { isId } from "./ids.ts";
 import { table, text, verbatim, type Block, type Cell } from "./print.ts";
-import { costText, decidedOutcome, proposalBlocks, proposalSchema, type Proposal } from "./proposal.ts";
+import { costText, decidedOutcome, proposalBlocks, proposalSchema, stateCell, type Proposal } from "./proposal.ts";
 import { fromNow } from "./times.ts";
 
 /** The gate's own bound of one long poll, seconds. */
@@ -69,13 +69,12 @@ function listBlocks(proposals: readonly Proposal[], state: string, now: number):
     return [text(state === "all" ? "No proposals." : `No ${state} proposals (--state all shows every one).`)];
   const rows = proposals.map((one): readonly Cell[] => [
     one.id,
-    `${one.action}${one.resource ? ` ${one.resource}` : ""} (tier ${one.tier})`,
+    `${one.action}${one.resource ? ` ${one.resource}` : ""} (tier ${one.tier}), ${costText(one)}`,
     one.requester,
-    costText(one),
-    `${one.given} of ${one.needed}${state === "all" ? `, ${one.state}` : ""}`,
-    fromNow(one.expires_at, now),
+    `${one.given}/${one.needed}`,
+    one.state === "pending" || one.state === "draft" ? fromNow(one.expires_at, now) : stateCell(one.state),
   ]);
-  const titles = ["action", "requester", "cost", "approvals", "expires"].map((title) => ({ title }));
+  const titles = ["request", "requester", "given", "ends"].map((title) => ({ title }));
   return [table([{ title: "id", keep: true }, ...titles], rows)];
 }
 
@@ -124,11 +123,9 @@ async function readProposal(
     const query = leftS > 0 ? { wait: Math.min(POLL_S, leftS) } : {};
     const answer = await client.call({ method: "GET", path, query });
     if (!answer.ok) return answer;
-    const open = answer.value["state"] === "pending" || answer.value["state"] === "draft";
-    if (!open || terminal.now() >= until) return answer;
-    note(
-      `still ${String(answer.value["state"])}: ${String(answer.value["given"])} of ${String(answer.value["needed"])} approvals`,
-    );
+    const { state, given, needed } = answer.value;
+    if ((state !== "pending" && state !== "draft") || terminal.now() >= until) return answer;
+    note(`still ${state}: ${valueText(given)} of ${valueText(needed)} approvals`);
   }
 }
 

@@ -61,7 +61,7 @@ async function confirm(
       usage("nobody can be asked: stdin is not a terminal", "Give --confirm TEXT with the name of what will change."),
     );
   }
-  show([text(`You approve as ${decider}: ${proposal.action} for ${proposal.requester}, cost ${costText(proposal)}.`)]);
+  show([text(`You approve as ${decider}: ${proposal.action} for ${proposal.requester}, ${costText(proposal)}.`)]);
   const typed = await terminal.ask(`Type ${inert(expected)} to approve, anything else to stop: `);
   return typed?.trim() === expected ? ok(null) : err(otherText(typed ?? "", expected));
 }

@@ -131,7 +131,7 @@ function reported(files: Files, report: CatalogueTestReport): Outcome {
         differences: [...differences],
       })),
     },
-    human: [caseTable(report), ...differences(files, report), text(verdict(files, report))],
+    human: [caseTable(report), ...differenceBlocks(files, report), text(verdict(files, report))],
     exitCode: failed === 0 ? EXIT.done : EXIT.failed,
   };
 }
@@ -146,7 +146,7 @@ const caseTable = ({ cases }: CatalogueTestReport): Block =>
     ]),
   );
 
-function differences(files: Files, { cases }: CatalogueTestReport): readonly Block[] {
+function differenceBlocks(files: Files, { cases }: CatalogueTestReport): readonly Block[] {
   const lines = cases.flatMap((one) =>
     one.differences.map((difference) => `${files.tests}:${one.line}: ${difference}`),
   );

@@ -115,7 +115,7 @@ function readAnswer(
   contentType: string | null,
   body: string,
 ): Result<GateAnswer, Failure> {
-  const value = parsed(body);
+  const value = parseJson(body);
   if (isJsonObject(value) && /^application\/(?:problem\+)?json\b/.test(contentType ?? ""))
     return ok({ status, body: value });
   return err(
@@ -127,7 +127,7 @@ function readAnswer(
   );
 }
 
-function parsed(body: string): JsonValue | undefined {
+function parseJson(body: string): JsonValue | undefined {
   try {
     const value: JsonValue = JSON.parse(body);
     return value;

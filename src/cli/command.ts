@@ -5,7 +5,7 @@ import type { Result } from "../platform/result.ts";
 import { plainMessage } from "../platform/zod-problems.ts";
 import { EXIT, exitCodeOf, failureBlocks, failureJson, usage, type ExitCode, type Failure } from "./failure.ts";
 import { inertJson } from "./inert.ts";
-import { render, type Block } from "./print.ts";
+import { render, text, type Block } from "./print.ts";
 import { hasColour, type Terminal } from "./terminal.ts";
 
 /** What every command takes. */
@@ -49,7 +49,8 @@ export type Session = { readonly terminal: Terminal; exitCode: ExitCode };
 export function addCommand<O>(group: Command, session: Session, spec: CommandSpec<O>): void {
   const command = group.command(spec.usage).description(spec.summary);
   for (const option of spec.options ?? []) command.addOption(option);
-  if (spec.notes !== undefined) command.addHelpText("after", `\n${spec.notes}`);
+  const { notes } = spec;
+  if (notes !== undefined) command.addHelpText("after", () => `\n${render([text(notes)], plain(session.terminal))}`);
   command.action(async () => {
     const given: unknown = command.optsWithGlobals();
     const globals = GLOBALS.parse(given);
@@ -88,10 +89,11 @@ function invocationOf<O>(terminal: Terminal, globals: Globals, options: O, args:
       if (globals.json) terminal.err(`${render(blocks, errorLayout(terminal))}\n`);
       else terminal.out(`${render(blocks, outLayout(terminal))}\n`);
     },
-    note: (line) => terminal.err(render([{ kind: "text", text: line }], errorLayout(terminal))),
+    note: (line) => terminal.err(render([text(line)], errorLayout(terminal))),
   };
 }
 
+const plain = ({ columns }: Terminal) => ({ columns, colour: false });
 const outLayout = ({ env, columns, outIsTty }: Terminal) => ({ columns, colour: hasColour(env, outIsTty) });
 const errorLayout = ({ env, columns, errIsTty }: Terminal) => ({ columns, colour: hasColour(env, errIsTty) });
 
@@ -105,14 +107,14 @@ function optionFailure(error: z.ZodError): Failure {
 export const wholeNumber = (min: number, max: number): z.ZodType<number> =>
   z
     .string()
-    .refine((text) => /^[0-9]{1,9}$/.test(text) && Number(text) >= min && Number(text) <= max, {
+    .refine((digits) => /^[0-9]{1,9}$/.test(digits) && Number(digits) >= min && Number(digits) <= max, {
       error: `a whole number from ${min} to ${max} is required`,
     })
     .transform(Number);
 
 /** The text of an option as a list: `a,b`. */
-export const commaList = z.string().transform((text) =>
-  text
+export const commaList = z.string().transform((list) =>
+  list
     .split(",")
     .map((part) => part.trim())
     .filter((part) => part !== ""),

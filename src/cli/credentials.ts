@@ -8,7 +8,7 @@ import { addCommand, commaList, wholeNumber, type CommandSpec, type Session } fr
 import { usage } from "./failure.ts";
 import { isId } from "./ids.ts";
 import { fields, table, text, type Cell } from "./print.ts";
-import { abandon, deliver, openSecretPlace } from "./secret-output.ts";
+import { abandoned, deliver, openSecretPlace } from "./secret-output.ts";
 import { fromNow, shortTime } from "./times.ts";
 
 const none = z.object({});
@@ -62,11 +62,9 @@ const create: CommandSpec<CreateOptions> = {
     const place = openSecretPlace(invocation, options.out);
     if (!place.ok) return place;
     const answer = await client.value.call({ method: "POST", path: "/_gate/v1/credentials", body: bodyOf(options) });
-    const made = answer.ok ? readAs(issued, answer.value) : answer;
-    if (!answer.ok || !made.ok) {
-      abandon(place.value);
-      return made.ok ? answer : made;
-    }
+    if (!answer.ok) return abandoned(place.value, answer.error);
+    const made = readAs(issued, answer.value);
+    if (!made.ok) return abandoned(place.value, made.error);
     const { key, key_id: keyId, expires_at: expires } = made.value;
     const { key: _key, ...withoutKey } = answer.value;
     return deliver(place.value, {
@@ -112,7 +110,7 @@ const credentialList = z.object({
       key_id: z.string(),
       subject: z.string(),
       owner: z.string().nullable(),
-      scopes: z.object({ actions: z.array(z.string()), maxTier: z.number() }).nullable(),
+      scopes: z.object({ actions: z.array(z.string()), max_tier: z.number() }).nullable(),
       roles: z.array(z.string()),
       expires_at: z.string(),
       revoked_at: z.string().nullable(),
@@ -150,7 +148,7 @@ const list: CommandSpec<z.infer<typeof none>> = {
 
 function reachOf({ scopes, roles }: Credential): string {
   const actions =
-    scopes === null || scopes.actions.length === 0 ? [] : [`${scopes.actions.join(" ")} to tier ${scopes.maxTier}`];
+    scopes === null || scopes.actions.length === 0 ? [] : [`${scopes.actions.join(" ")} to tier ${scopes.max_tier}`];
   const all = [...roles, ...actions];
   return all.length === 0 ? "–" : all.join("; ");
 }

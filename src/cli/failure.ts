@@ -43,14 +43,15 @@ export function failureJson(failure: Failure): JsonObject {
 
 /** The form of a failure for people. */
 export function failureBlocks(failure: Failure): readonly Block[] {
-  const { title, detail, remedy } = wordingOf(failure);
+  const wording = wordingOf(failure);
+  const { title, detail, remedy } = wording;
   const code =
     failure.kind === "refused" ? ` (${stringOf(failure.problem["slug"]) ?? "no slug"}, ${failure.status})` : "";
   const headline: Cell = { text: `error: ${title}${code}`, style: "bad" };
   return [
     text(headline),
     ...(detail === "" || detail === title || detail === remedy ? [] : [text(detail)]),
-    ...(failure.kind === "refused" ? memberBlocks(failure.problem) : []),
+    ...(failure.kind === "refused" ? memberBlocks(failure.problem, wording) : []),
     ...(remedy === null ? [] : [text(`What to do: ${remedy}`)]),
   ];
 }
@@ -68,15 +69,17 @@ function wordingOf(failure: Failure): Wording {
   };
 }
 
-/** Said elsewhere: the headline, the detail, or repeated in both. */
-const TOLD: ReadonlySet<string> = new Set(["type", "title", "status", "detail", "instance", "slug"]);
+/** Said elsewhere: in the headline or in the detail. */
+const TOLD: ReadonlySet<string> = new Set(["type", "title", "status", "detail", "instance", "slug", "line", "column"]);
 
 /** What a problem says beyond its text: tables where rows compare, `name  value` for the rest. */
-function memberBlocks(problem: JsonObject): readonly Block[] {
+function memberBlocks(problem: JsonObject, { detail, remedy }: Wording): readonly Block[] {
   const rest: [string, Cell][] = [];
   const blocks: Block[] = [];
   for (const [name, value] of Object.entries(problem)) {
-    if (TOLD.has(name) || value === null || value === problem["detail"]) continue;
+    if (TOLD.has(name) || value === null) continue;
+    const repeated = typeof value === "string" && detail.includes(value);
+    if (repeated && remedy?.includes(`\`${name}\``) !== true) continue;
     if (name === "violations" && Array.isArray(value)) blocks.push(violations(value));
     else if (name === "windows" && Array.isArray(value)) blocks.push(windows(value));
     else if (name === "nearest" && isJsonObject(value)) rest.push([name, nearestText(value)]);

@@ -1,3 +1,4 @@
+import { unreachable } from "../platform/assert.ts";
 import { inert, inertLines } from "./inert.ts";
 import { displayWidth, padded, wrapped } from "./width.ts";
 
@@ -6,8 +7,13 @@ export type Style = "strong" | "dim" | "good" | "warn" | "bad";
 /** A piece of text, styled where the terminal can show it. The text may be anybody's: it is made inert when it is laid out. */
 export type Cell = string | { readonly text: string; readonly style: Style };
 
-/** `keep`: never broken over lines (ids that people copy). */
-export type Column = { readonly title: string; readonly align?: "right"; readonly keep?: true };
+/** `keep`: never broken over lines (ids that people copy). `wide`: shown only where the terminal is wide. */
+export type Column = {
+  readonly title: string;
+  readonly align?: "right";
+  readonly keep?: true;
+  readonly wide?: true;
+};
 
 /** What a command has to say, before anything is known about the terminal. One blank line goes between blocks. */
 export type Block =
@@ -25,6 +31,8 @@ export type Layout = { readonly columns: number; readonly colour: boolean };
 /** Below this nothing is readable, above it nothing gets easier to read. */
 const COLUMNS_MIN = 40;
 const COLUMNS_MAX = 120;
+/** From this on, columns that are not needed for reading have room too. */
+const COLUMNS_WIDE = 110;
 const GAP = "  ";
 /** A column that is broken over lines keeps at least this. */
 const CELL_MIN = 6;
@@ -45,7 +53,9 @@ export const verbatim = (lines: readonly string[]): Block => ({ kind: "verbatim"
 /** Lays blocks out for one terminal. Ends with a line feed; empty for no blocks. */
 export function render(blocks: readonly Block[], layout: Layout): string {
   const columns = Math.min(COLUMNS_MAX, Math.max(COLUMNS_MIN, layout.columns));
-  const parts = blocks.map((block) => renderBlock(block, { ...layout, columns }).join("\n"));
+  const parts = blocks
+    .map((block) => renderBlock(block, { ...layout, columns }).join("\n"))
+    .filter((part) => part !== "");
   return parts.length === 0 ? "" : `${parts.join("\n\n")}\n`;
 }
 
@@ -61,6 +71,8 @@ function renderBlock(block: Block, layout: Layout): readonly string[] {
       return [`${inert(block.label)}:`, ...quotedLines(block.text, layout)];
     case "verbatim":
       return block.lines.map(inert);
+    default:
+      return unreachable(block);
   }
 }
 
@@ -85,9 +97,12 @@ function renderTable(
   rows: readonly (readonly Cell[])[],
   layout: Layout,
 ): readonly string[] {
+  const shown = columns.flatMap(({ wide }, index) => (wide === true && layout.columns < COLUMNS_WIDE ? [] : [index]));
+  const kept = columns.filter((_, index) => shown.includes(index));
   const titles = columns.map(({ title }): Cell => ({ text: title, style: "strong" }));
-  const widths = columnWidths(columns, [titles, ...rows], layout.columns);
-  return [titles, ...rows].flatMap((row) => renderRow(columns, row, widths, layout.colour));
+  const lines = [titles, ...rows].map((row) => shown.map((index) => row[index] ?? ""));
+  const widths = columnWidths(kept, lines, layout.columns);
+  return lines.flatMap((line) => renderRow(kept, line, widths, layout.colour));
 }
 
 function renderRow(
@@ -109,24 +124,32 @@ function renderRow(
   });
 }
 
-/** Natural widths, the widest breakable column giving way until the table fits. */
+/** Natural widths; the widest column gives way until the table fits, first between words and only then inside them. */
 function columnWidths(
   columns: readonly Column[],
   rows: readonly (readonly Cell[])[],
   available: number,
 ): readonly number[] {
-  const widths = columns.map((_, index) =>
-    Math.max(0, ...rows.map((row) => displayWidth(inert(textOf(row[index] ?? ""))))),
-  );
-  const total = (): number => widths.reduce((sum, width) => sum + width, 0) + GAP.length * (columns.length - 1);
-  while (total() > available) {
-    const breakable = widths.filter((width, index) => columns[index]?.keep !== true && width > CELL_MIN);
-    const widest = Math.max(0, ...breakable);
-    const index = widths.findIndex((width, place) => width === widest && columns[place]?.keep !== true);
-    if (widest === 0 || index === -1) break;
-    widths[index] = widest - 1;
+  const measured = (of: (cell: string) => number): number[] =>
+    columns.map((_, index) => Math.max(0, ...rows.map((row) => of(inert(textOf(row[index] ?? ""))))));
+  const widths = measured(displayWidth);
+  const words = measured((cell) => Math.max(...cell.split(" ").map(displayWidth)));
+  for (const floors of [words, words.map(() => CELL_MIN)]) {
+    const total = (): number => widths.reduce((sum, width) => sum + width, 0) + GAP.length * (columns.length - 1);
+    while (total() > available && narrowed(columns, widths, floors)) continue;
   }
   return widths;
+}
+
+/** Takes one from the widest column that may still give; false when none may. */
+function narrowed(columns: readonly Column[], widths: number[], floors: readonly number[]): boolean {
+  const room = widths.map((width, index) =>
+    columns[index]?.keep !== true && width > (floors[index] ?? 0) ? width : 0,
+  );
+  const widest = Math.max(0, ...room);
+  if (widest === 0) return false;
+  widths[room.indexOf(widest)] = widest - 1;
+  return true;
 }
 
 const textOf = (cell: Cell): string => (typeof cell === "string" ? cell : cell.text);

@@ -57,7 +57,7 @@ export type Proposal = z.infer<typeof proposalSchema>;
 export const confirmationOf = ({ resource, action }: Proposal): string => resource ?? action;
 
 export const costText = ({ cost }: Proposal): string =>
-  cost.ceiling_micros === 0 ? "none" : `at most ${formatUsd(cost.ceiling_micros)} USD`;
+  cost.ceiling_micros === 0 ? "no cost" : `at most ${formatUsd(cost.ceiling_micros)} USD`;
 
 /**
  * A proposal as approvers see it. What the requester wrote comes first and marked as a quotation; what the gate knows

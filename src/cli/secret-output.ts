@@ -33,9 +33,10 @@ export function openSecretPlace(
     : err(usage("the key is shown once and stdout is not a terminal", "Give --out FILE (mode 0600), or --json."));
 }
 
-/** The place is no longer needed: nothing was made. */
-export function abandon(place: SecretPlace): void {
+/** The failure that left nothing to hand over; the place is given up. */
+export function abandoned(place: SecretPlace, failure: Failure): Result<never, Failure> {
   if (place.kind === "file") place.file.discard();
+  return err(failure);
 }
 
 /** Hands the key over, once. */

@@ -1,4 +1,5 @@
 import { createInterface } from "node:readline/promises";
+import { isatty } from "node:tty";
 
 /** Everything of the surroundings that a command may use. Tests bring their own. */
 export type Terminal = {
@@ -34,9 +35,9 @@ export function processTerminal(): Terminal {
     now: Date.now,
     out: (text) => void stdout.write(text),
     err: (text) => void stderr.write(text),
-    outIsTty: Boolean(stdout.isTTY),
-    errIsTty: Boolean(stderr.isTTY),
-    inIsTty: Boolean(stdin.isTTY),
+    outIsTty: isatty(stdout.fd),
+    errIsTty: isatty(stderr.fd),
+    inIsTty: isatty(stdin.fd),
     columns: columnsOf(stdout.isTTY ? stdout.columns : Number(env["COLUMNS"])),
     ask,
   };

@@ -57,6 +57,9 @@ export function createDocumentSource(d1: D1Database): DocumentSource {
     if (cached !== undefined) return ok(cached);
     const text = await readBody(d1, digest);
     if (!text.ok) return text;
+    // A neighbour may have compiled it meanwhile: a cold burst reads often but compiles once.
+    const compiledMeanwhile = cache.get(key);
+    if (compiledMeanwhile !== undefined) return ok(compiledMeanwhile);
     const compiled = compile(text.value);
     if (!compiled.ok) return err(`${digest}: ${compiled.error[0]?.message ?? "does not compile"}`);
     if (compiled.value.digest !== digest) return err(`${digest}: the stored text has another digest`);

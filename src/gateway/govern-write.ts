@@ -46,14 +46,17 @@ export async function governWrite(write: Write, context: TenantContext): Promise
   const refusal = judged.ok ? earlyRefusal(write, judged.value, context) : judged.error;
   const judgement = judged.ok ? judged.value : null;
   const frozen = freezeRefusal(context.snapshot.freezes, write.principal.subject, operation.action);
-  // Only a request that names something it may have been answered for before can be a replay: the rest need not ask.
-  if ((refusal !== null || frozen !== null) && !namesEarlierRequest(trail))
+  // Scope and prohibition come before replay and freeze, and nothing that the ledger knows changes them.
+  if (refusal?.kind === "out-of-scope" || refusal?.kind === "prohibited") return { kind: "refused", refusal };
+  // Only a request that may have been answered before can be a replay: the rest need not ask.
+  if ((refusal !== null || frozen !== null) && !mayRepeat(trail, judgement, context))
     return { kind: "refused", refusal: frozen ?? refusal ?? NEVER };
   const tokens = await verifyTokens(write);
   const nearest = null;
   const request = admissionRequest(gate, trail, write.principal, operation, context, write.digest, {
     judgement,
-    refusal,
+    // Also a freeze that was lifted meanwhile: this request went without its inline dry run.
+    refusal: frozen ?? refusal,
     tokens,
     nearest,
   });
@@ -62,7 +65,7 @@ export async function governWrite(write: Write, context: TenantContext): Promise
       ? { kind: "refused", refusal: refusal ?? NEVER }
       : planWrite(write, context, judgement, request);
   }
-  if (refusal === null) {
+  if (refusal === null && frozen === null) {
     if (!context.upstream.breaker.allows(trail.receivedAt)) {
       return {
         kind: "refused",
@@ -98,10 +101,12 @@ function earlyRefusal(write: Write, judgement: Judgement, context: TenantContext
   return null;
 }
 
-const namesEarlierRequest = (trail: Trail): boolean =>
-  trail.gate !== null &&
-  !trail.gate.dryRun &&
-  (trail.gate.idempotencyKey !== null || trail.gate.plan !== null || trail.gate.approvals.length > 0);
+/** Whether the request may repeat one that was dispatched: it names that one, or its digest alone can find it. */
+function mayRepeat({ gate }: Trail, judgement: Judgement | null, { policy }: TenantContext): boolean {
+  if (gate?.dryRun === true) return false;
+  if (gate !== null && (gate.idempotencyKey !== null || gate.plan !== null || gate.approvals.length > 0)) return true;
+  return judgement !== null && (judgement.tier > 2 || policy.idempotency === "derived");
+}
 
 async function verifyTokens({ gate, trail, principal }: Write): Promise<Tokens> {
   const tokens = [];

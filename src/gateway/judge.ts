@@ -31,6 +31,11 @@ export function gateKeep(trail: Trail, operation: MatchedOperation, context: Ten
     trail.tier = 5;
     return { kind: "prohibited", rule: `catalogue ${context.catalogue.id}: ${operation.action} has floor tier 5` };
   }
+  const ban = context.policy.prohibits(operation.action);
+  if (ban !== null) {
+    trail.tier = 5;
+    return { kind: "prohibited", rule: ban };
+  }
   if (!reaches(principal.scopes, operation.minimumTier)) {
     return { kind: "out-of-scope", required_scope: requiredScope(operation.action, operation.minimumTier) };
   }

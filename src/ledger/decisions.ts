@@ -63,27 +63,19 @@ export function decide(scope: AdmissionScope, request: DecisionRequest): Decisio
   }
   const given = decisionsOf(sql, approval.id);
   const mine = given.find((d) => d.subject === request.decider.subject);
-  if (mine?.decision === request.decision) return { kind: "recorded", approval, decisions: given };
-  if (approval.state !== "pending") return refused(alreadyDecided(approval, given));
+  const repeated = mine?.decision === request.decision;
+  if (approval.state !== "pending") {
+    return repeated ? { kind: "recorded", approval, decisions: given } : refused(alreadyDecided(approval, given));
+  }
   if (approval.expiresAt <= now) {
     endApproval(sql, scope.place, approval, "expired", ledgerEntry(approval, request, now), now);
     return refused({ kind: "approval-expired", reason: "The proposal expired before it was decided." });
   }
-  sql.exec(
-    `INSERT INTO decisions (approval_id, subject, decision, comment, credential_id, demo, decided_at) VALUES (?, ?, ?, ?, ?, ?, ?)
-     ON CONFLICT (approval_id, subject) DO UPDATE SET decision = excluded.decision, comment = excluded.comment, decided_at = excluded.decided_at`,
-    approval.id,
-    request.decider.subject,
-    request.decision,
-    request.comment,
-    request.decider.credentialId,
-    request.decider.demo ? 1 : 0,
-    now,
-  );
-  journalDecision(scope, approval, request, request.decision, request.comment);
+  if (!repeated) recordDecision(scope, approval, request);
   if (request.decision === "deny") {
     endApproval(sql, scope.place, approval, "denied", ledgerEntry(approval, request, now), now);
   } else {
+    // Also when repeated: an approval counts again once the policy lists its giver again.
     grantIfComplete(scope, approval, request);
   }
   return {
@@ -91,6 +83,22 @@ export function decide(scope: AdmissionScope, request: DecisionRequest): Decisio
     approval: approvalById(sql, approval.id) ?? approval,
     decisions: decisionsOf(sql, approval.id),
   };
+}
+
+function recordDecision(scope: AdmissionScope, approval: Approval, request: DecisionRequest): void {
+  scope.sql.exec(
+    `INSERT INTO decisions (approval_id, subject, decision, comment, credential_id, demo, decided_at) VALUES (?, ?, ?, ?, ?, ?, ?)
+     ON CONFLICT (approval_id, subject) DO UPDATE SET decision = excluded.decision, comment = excluded.comment,
+       credential_id = excluded.credential_id, demo = excluded.demo, decided_at = excluded.decided_at`,
+    approval.id,
+    request.decider.subject,
+    request.decision,
+    request.comment,
+    request.decider.credentialId,
+    request.decider.demo ? 1 : 0,
+    scope.now,
+  );
+  journalDecision(scope, approval, request, request.decision, request.comment);
 }
 
 /** Grants when enough people who are eligible *now* have approved; earlier approvals of people since removed do not count. */
@@ -144,7 +152,15 @@ export function withdraw(
   if (approval.state !== "draft" && approval.state !== "pending" && approval.state !== "approved") {
     return refused(alreadyDecided(approval, decisionsOf(sql, approval.id)));
   }
-  const entry = { ...storedEntry(sql, approval), principal: request.by.subject, principal_class: request.by.class };
+  const { subject, class: principalClass, credentialId, demo } = request.by;
+  const entry = {
+    ...storedEntry(sql, approval),
+    request_id: request.requestId,
+    principal: subject,
+    principal_class: principalClass,
+    credential_id: credentialId,
+    demo,
+  };
   endApproval(sql, scope.place, approval, "withdrawn", entry, now);
   return {
     kind: "recorded",

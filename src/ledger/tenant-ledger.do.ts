@@ -267,15 +267,18 @@ export class TenantLedger extends DurableObject<Env> implements LedgerPort {
   /** Due work, then D1. Catches everything: an alarm that throws six times is never called again. */
   override async alarm(): Promise<void> {
     this.#alarmAt = null;
+    let notBefore = 0;
     try {
       for (const row of dueAt(this.ctx.storage.sql, Date.now(), JOBS_PER_ALARM)) await this.#attempt(row);
       if (this.#projectAt !== null && this.#projectAt <= Date.now()) await this.#project();
     } catch (error) {
       log("error", "ledger-alarm", { cause: describeError(error) });
-      this.#projectAt ??= Date.now() + ALARM_RETRY_MS;
-      return this.#arm(Date.now() + ALARM_RETRY_MS);
+      notBefore = Date.now() + ALARM_RETRY_MS;
+      this.#projectAt ??= notBefore;
     }
-    this.#arm();
+    // Transactions in between have armed for what was due then: what counts is what is due now.
+    this.#alarmAt = null;
+    this.#arm(notBefore);
   }
 
   /** One job that fails holds up neither the others nor the projection: it is put off until later. */

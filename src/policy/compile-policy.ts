@@ -63,6 +63,7 @@ export function compilePolicy(
     approvalTimeoutMs,
     channels,
     names: (action) => named.has(action),
+    prohibits: (action) => prohibited.get(action) ?? null,
     evaluate: compileEvaluator(rules, prohibited),
     requires,
     approvers,

@@ -26,6 +26,8 @@ export type CompiledPolicy = {
   };
   /** Whether any tier names the action, tier 5 included: then `evaluate` has more to say than `not-allowed`. */
   readonly names: (action: string) => boolean;
+  /** The rule by which this policy prohibits the action, whatever the facts; null where it does not. */
+  readonly prohibits: (action: string) => string | null;
   /**
    * Decides one request. The lowest tier ≥ `floor` whose entry's constraints all hold wins; no entry → `not-allowed`,
    * none holds → `constraint-exceeded` with the nearest passing values, or `unsized` where only missing facts stand in the way.

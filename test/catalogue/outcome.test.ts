@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { JsonValue } from "../../src/platform/json.ts";
+import type { JsonObject, JsonValue } from "../../src/platform/json.ts";
 import { exampleCatalogue, matched, slurmCatalogue } from "./shipped.ts";
 
 const SUBMIT = { name: "a", image: "i", job_type: "elastic", gpus: 1, gpu_type: "H100", max_hours: 1 };
@@ -7,7 +7,6 @@ const example = matched(exampleCatalogue(), "POST", "/v1/workloads", { body: SUB
 const cancel = matched(exampleCatalogue(), "POST", "/v1/workloads/wl-1/cancel");
 const JOB = { script: "#!/bin/sh\n", job: { partition: "gpu", gpus: 1, time_limit: 60, environment: {} } };
 const slurm = matched(slurmCatalogue(), "POST", "/slurm/v0.0.38/job/submit", { body: JOB });
-const slurmUpdate = matched(slurmCatalogue(), "POST", "/slurm/v0.0.38/job/17", { body: { time_limit: 30 } });
 const slurmCancel = matched(slurmCatalogue(), "DELETE", "/slurm/v0.0.38/job/17");
 
 describe("only a proof ends a write; everything else is unknown and keeps its hold", () => {
@@ -31,7 +30,7 @@ describe("only a proof ends a write; everything else is unknown and keeps its ho
     ["a job id without errors", 200, { job_id: 17, errors: [] }, "succeeded"],
     ["a job id, errors left out", 200, { job_id: 17 }, "succeeded"],
     ["errors with 200", 200, { job_id: 0, errors: [{ error_code: 2014 }] }, "unknown"],
-    ["a warning with a job id", 200, { job_id: 17, errors: [{ error_code: 2042 }] }, "unknown"],
+    ["a job id beside the reason why the job waits", 200, { job_id: 17, errors: [{ error_code: 2015 }] }, "succeeded"],
     ["no job id", 200, { errors: [] }, "unknown"],
     ["a job id as text", 200, { job_id: "17", errors: [] }, "unknown"],
     ["no JSON", 200, undefined, "unknown"],
@@ -45,10 +44,33 @@ describe("only a proof ends a write; everything else is unknown and keeps its ho
     expect(slurm.outcome.judge(status, body)).toBe(expected);
   });
 
-  it("does not take a 500 on an update for proof: some of it may have been applied", () => {
-    expect(slurmUpdate.outcome.judge(500, { errors: [{ error_number: 2072 }] })).toBe("unknown");
-    expect(slurmUpdate.outcome.judge(200, { errors: [] })).toBe("succeeded");
-    expect(slurmUpdate.outcome.lookUp).toBeNull();
+  const manyKeys = { nodes: 2, time_limit: 8000 };
+  it.each<[string, JsonObject, number, JsonValue | undefined, string]>([
+    ["no errors", manyKeys, 200, { errors: [] }, "succeeded"],
+    ["not parsed, as 200", manyKeys, 200, { errors: [{ error_number: 9001 }] }, "failed"],
+    ["another error with 200", manyKeys, 200, { errors: [{ error_number: 2002 }] }, "unknown"],
+    ["no such job", manyKeys, 500, { errors: [{ error_number: 2017 }] }, "failed"],
+    ["the job has finished", manyKeys, 500, { errors: [{ error_number: 2084 }] }, "failed"],
+    // 22.05 has changed the nodes when it refuses the time limit.
+    ["refused after some keys may have been changed", manyKeys, 500, { errors: [{ error_number: 2002 }] }, "unknown"],
+    ["refused, and there is one key only", { time_limit: 8000 }, 500, { errors: [{ error_number: 2002 }] }, "failed"],
+    // 22.05 changes the job and answers 500, because the job now waits for more nodes than there are.
+    ["one key, refused in words only", { nodes: 9 }, 500, { errors: [{ error_number: 2015 }] }, "unknown"],
+    ["an authentication error", { nodes: 9 }, 500, { errors: [{ error_number: 5005 }] }, "unknown"],
+  ])("Slurm update: %s", (_name, body, status, answer, expected) => {
+    const update = matched(slurmCatalogue(), "POST", "/slurm/v0.0.38/job/17", { body });
+    expect(update.outcome.judge(status, answer)).toBe(expected);
+    expect(update.outcome.lookUp).toBeNull();
+  });
+
+  it.each<[string, number, JsonValue | undefined, string]>([
+    ["no errors", 200, { errors: [] }, "succeeded"],
+    ["no such job", 500, { errors: [{ error_number: 2017 }] }, "failed"],
+    ["another user's job", 500, { errors: [{ error_number: 2002 }] }, "failed"],
+    ["an authentication error", 500, { errors: [{ error_number: 5005 }] }, "unknown"],
+    ["errors with 200", 200, { errors: [{ error_number: 2017 }] }, "unknown"],
+  ])("Slurm cancel: %s", (_name, status, answer, expected) => {
+    expect(slurmCancel.outcome.judge(status, answer)).toBe(expected);
   });
 
   it("finds the created id, as text", () => {
@@ -92,6 +114,19 @@ describe("an unknown outcome is looked up by the reference that was injected", (
     [{ errors: [], jobs: [{ comment: "portcullis:op_1" }] }, "happened"],
     [{ errors: [], jobs: [{ comment: "op_1" }, { comment: "portcullis:op_11" }] }, "absent"],
     [{ errors: [], jobs: [] }, "absent"],
+    // What slurmctld keeps of a submission that it refused, and a job that ran and failed.
+    [
+      { errors: [], jobs: [{ comment: "portcullis:op_1", job_state: "FAILED", state_reason: "BadConstraints" }] },
+      "absent",
+    ],
+    [
+      { errors: [], jobs: [{ comment: "portcullis:op_1", job_state: "FAILED", state_reason: "NonZeroExitCode" }] },
+      "happened",
+    ],
+    [
+      { errors: [], jobs: [{ comment: "portcullis:op_1", job_state: "PENDING", state_reason: "BadConstraints" }] },
+      "happened",
+    ],
     // A list that came with errors may be incomplete: it proves presence only.
     [{ errors: [{ error_number: 1007 }], jobs: [] }, "unknown"],
     [{ errors: [{ error_number: 1007 }], jobs: [{ comment: "portcullis:op_1" }] }, "happened"],

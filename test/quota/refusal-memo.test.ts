@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { dropOldest } from "../../src/quota/drop-oldest.ts";
+import { dropOldest } from "../../src/platform/drop-oldest.ts";
 import { refusalMemo } from "../../src/quota/refusal-memo.ts";
 
 const START = Date.UTC(2026, 10, 20);

@@ -1,9 +1,11 @@
 import { exportJWK, generateKeyPair } from "jose";
 
-const random = (): string => Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("base64url");
+/** Secrets of one test run by the name of their binding. */
+export type TestSecrets = Readonly<Record<string, string>> & { readonly UPSTREAM_SIGNING_KEY: string };
 
 /** Fresh secrets for one test run, in the form of the deployment's own (`wrangler.toml`, `[secrets]`). */
-export async function testSecrets(): Promise<Record<string, string>> {
+export async function testSecrets(): Promise<TestSecrets> {
+  const random = (): string => Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("base64url");
   const { privateKey } = await generateKeyPair("EdDSA", { crv: "Ed25519", extractable: true });
   return {
     CREDENTIAL_KEY: random(),
@@ -12,5 +14,6 @@ export async function testSecrets(): Promise<Record<string, string>> {
     APPROVAL_KEY: JSON.stringify({ ...(await exportJWK(privateKey)), kid: "approval-test" }),
     UPSTREAM_SIGNING_KEY: random(),
     REDACTION_KEY: random(),
+    BOOTSTRAP_SECRET: random(),
   };
 }

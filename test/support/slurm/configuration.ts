@@ -1,6 +1,6 @@
 /** Nodes of the lab, and GPUs on each: 32 GPUs in all. */
 export const NODES = ["gpu01", "gpu02", "gpu03", "gpu04"] as const;
-export const GPUS_PER_NODE = 8;
+const GPUS_PER_NODE = 8;
 
 /** Every port of a lab, all on loopback. */
 export type LabPorts = {

@@ -1,0 +1,92 @@
+import { Option, type Command } from "commander";
+import { z } from "zod";
+import { ok } from "../platform/result.ts";
+import { openClient, readAs } from "./client.ts";
+import { addCommand, type CommandSpec, type Session } from "./command.ts";
+import { table, text, type Cell } from "./print.ts";
+import { shortTime } from "./times.ts";
+
+const none = z.object({});
+const scope = z.string().max(160).default("tenant");
+const scopeOption = (): Option =>
+  new Option("--scope <scope>", "tenant, principal:<subject> or action:<action>").default("tenant");
+
+/** `freeze set|lift|list`: the kill switch. */
+export function addFreezeCommands(program: Command, session: Session): void {
+  const group = program.command("freeze").description("the kill switch for writes");
+  addCommand(group, session, set);
+  addCommand(group, session, lift);
+  addCommand(group, session, list);
+}
+
+const setOptions = z.object({ reason: z.string().min(1).max(1_024), scope });
+
+const set: CommandSpec<z.infer<typeof setOptions>> = {
+  usage: "set",
+  summary: "stop writes from the next request on (role operator or security)",
+  options: [
+    new Option("--reason <text>", "why; everybody who is refused gets it").makeOptionMandatory(),
+    scopeOption(),
+  ],
+  schema: setOptions,
+  run: async (invocation) => {
+    const client = openClient(invocation);
+    if (!client.ok) return client;
+    const { reason, scope: wanted } = invocation.options;
+    const answer = await client.value.call({
+      method: "POST",
+      path: "/_gate/v1/freeze",
+      body: { reason, scope: wanted },
+    });
+    if (!answer.ok) return answer;
+    return ok({
+      json: answer.value,
+      human: [
+        text({ text: `Frozen: ${wanted}. Lift it with: portcullis freeze lift --scope ${wanted}`, style: "warn" }),
+      ],
+    });
+  },
+};
+
+const liftOptions = z.object({ scope });
+
+const lift: CommandSpec<z.infer<typeof liftOptions>> = {
+  usage: "lift",
+  summary: "let writes through again (the role that froze them, or security)",
+  options: [scopeOption()],
+  schema: liftOptions,
+  run: async (invocation) => {
+    const client = openClient(invocation);
+    if (!client.ok) return client;
+    const query = { scope: invocation.options.scope };
+    const answer = await client.value.call({ method: "DELETE", path: "/_gate/v1/freeze", query });
+    if (!answer.ok) return answer;
+    return ok({ json: answer.value, human: [text({ text: `Lifted: ${query.scope}.`, style: "good" })] });
+  },
+};
+
+const freezeList = z.object({
+  records: z.array(z.object({ scope: z.string(), reason: z.string(), frozen_by: z.string(), since: z.string() })),
+});
+
+const list: CommandSpec<z.infer<typeof none>> = {
+  usage: "list",
+  summary: "list what is frozen",
+  schema: none,
+  run: async (invocation) => {
+    const client = openClient(invocation);
+    if (!client.ok) return client;
+    const answer = await client.value.call({ method: "GET", path: "/_gate/v1/freeze" });
+    if (!answer.ok) return answer;
+    const view = readAs(freezeList, answer.value);
+    if (!view.ok) return view;
+    const rows = view.value.records.map((one): readonly Cell[] => [
+      one.scope,
+      one.frozen_by,
+      shortTime(one.since),
+      one.reason,
+    ]);
+    const columns = ["scope", "by", "since", "reason"].map((title) => ({ title }));
+    return ok({ json: answer.value, human: [rows.length === 0 ? text("Nothing is frozen.") : table(columns, rows)] });
+  },
+};

@@ -1,0 +1,74 @@
+import type { ModalView } from "slack-web-api-client";
+import type { ProposalView } from "../approval/proposal-view.ts";
+import { assert } from "../platform/assert.ts";
+import type { Origin } from "./action-value.ts";
+import { actionValue, COMMENT_FIELD, CONFIRM_VIEW, confirmMetadata, TYPED_FIELD } from "./action-value.ts";
+import { plain } from "./blocks.ts";
+import { inertLine } from "./inert-text.ts";
+import { SLACK_LIMITS } from "./limits.ts";
+import { confirmTextOf } from "./message.ts";
+import type { Occasion } from "./wording.ts";
+import { cost, expiry, headline, name, progress } from "./wording.ts";
+
+/** Resource ids have at most 128 characters; a longer text is cut in the hint and cannot be confirmed here. */
+const CONFIRM_MAX = 256;
+/** The same as on the other channels. */
+const COMMENT_MAX = 1_024;
+
+/**
+ * The modal that asks an approver to type the name of what will change. Only for a proposal whose `confirmTextOf` is not null.
+ * Submitting it decides; opening it does not. It shows gate-made text and single names, nothing that the requester wrote.
+ */
+export function confirmModal(view: ProposalView, origin: Origin, { now }: Pick<Occasion, "now">): ModalView {
+  const expected = confirmTextOf(view);
+  assert(expected !== null, "only a proposal that asks for a typed name opens the modal");
+  const what = [
+    `You approve: ${headline(view)}`,
+    `Tier ${view.tier}, ${progress(view)}. Cost: ${cost(view.ceilingMicros)}.`,
+    `Blast radius: ${view.blastRadius === null ? "not declared" : name(view.blastRadius)}. Reversible: ${
+      view.reversible === null ? "not declared" : view.reversible ? "yes" : "no"
+    }.`,
+    expiry(view.expiresAt, now),
+  ].join("\n");
+  return {
+    type: "modal",
+    callback_id: CONFIRM_VIEW,
+    private_metadata: confirmMetadata(actionValue(view.id, view.approvalDigest), origin),
+    title: plain("Confirm your approval", SLACK_LIMITS.viewTitle),
+    submit: plain("Approve", SLACK_LIMITS.viewTitle),
+    close: plain("Back", SLACK_LIMITS.viewTitle),
+    blocks: [
+      { type: "section", text: plain(what) },
+      {
+        type: "input",
+        block_id: TYPED_FIELD.block,
+        label: plain("Type the name of what will change", SLACK_LIMITS.inputLabel),
+        hint: plain(`Exactly: ${inertLine(expected, CONFIRM_MAX)}`, SLACK_LIMITS.inputLabel),
+        element: {
+          type: "plain_text_input",
+          action_id: TYPED_FIELD.action,
+          max_length: CONFIRM_MAX,
+          focus_on_load: true,
+        },
+      },
+      {
+        type: "input",
+        block_id: COMMENT_FIELD.block,
+        optional: true,
+        label: plain("Comment, kept with your decision", SLACK_LIMITS.inputLabel),
+        element: {
+          type: "plain_text_input",
+          action_id: COMMENT_FIELD.action,
+          multiline: true,
+          max_length: COMMENT_MAX,
+        },
+      },
+    ],
+  };
+}
+
+/** The answer to a submission whose typed text is another: the modal stays open and says so. Nothing was decided. */
+export const typedMismatchAnswer = () => ({
+  response_action: "errors" as const,
+  errors: { [TYPED_FIELD.block]: "This is not the name. Nothing was decided." },
+});

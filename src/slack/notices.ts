@@ -1,0 +1,101 @@
+import type { ProposalView } from "../approval/proposal-view.ts";
+import { unreachable } from "../platform/assert.ts";
+import type { Refusal } from "../refusal.ts";
+import type { SlackMessage } from "./blocks.ts";
+import { header, section } from "./blocks.ts";
+import { inertLine } from "./inert-text.ts";
+import { pageButton } from "./message.ts";
+import type { Occasion } from "./wording.ts";
+import { cost, expiry, handles, headline, name, progress } from "./wording.ts";
+
+/** A reason of the gate's for not counting a click; bounded like a sentence. */
+const REASON_MAX = 300;
+
+const oneSection = (text: string): SlackMessage => ({ text, blocks: [section(text)] });
+
+/** Posted in the proposal's thread when its time is about to end. Names those who have not decided yet. */
+export function reminder(view: ProposalView, { now }: Pick<Occasion, "now">): SlackMessage {
+  const decided = new Set(view.decisions.map(({ handle }) => handle));
+  const open = view.approvers.filter((handle) => !decided.has(handle));
+  return oneSection(
+    `Reminder: ${headline(view)} ${progress(view)}. ${expiry(view.expiresAt, now)}\nStill to decide: ${handles(open)}.`,
+  );
+}
+
+/** Posted in the escalation channel when a proposal expired undecided. */
+export function escalation(view: ProposalView): SlackMessage {
+  const title = `Nobody decided: ${headline(view)}`;
+  const text = [
+    `Tier ${view.tier}, ${view.given} of ${view.needed} approvals when its time ended. Nothing ran, and the money that it held (${cost(view.ceilingMicros)}) is free again.`,
+    `Who could decide: ${handles(view.approvers)}. Requested by ${name(view.requester)}, owned by ${name(view.owner)}.`,
+    "Sending the same request again opens a new proposal.",
+  ].join("\n");
+  const links = [...pageButton(view)];
+  return {
+    text: `${title}. ${text}`,
+    blocks: [
+      header(title),
+      section(text),
+      ...(links.length === 0 ? [] : [{ type: "actions" as const, elements: links }]),
+    ],
+  };
+}
+
+/** What became of the one execution that an approval allowed. `upstreamStatus` is null where there was no answer. */
+export type ExecutionOutcome = {
+  readonly kind: "succeeded" | "failed" | "unknown";
+  readonly upstreamStatus: number | null;
+  readonly requestId: string;
+};
+
+const OUTCOMES: Readonly<Record<ExecutionOutcome["kind"], string>> = {
+  succeeded: "It ran",
+  failed: "The control plane refused it; nothing changed",
+  unknown: "It was sent, and what became of it is unknown. Its money stays held until that is known",
+};
+
+/** The line in the proposal's thread that closes it. */
+export function outcomeLine(view: ProposalView, { kind, upstreamStatus, requestId }: ExecutionOutcome): SlackMessage {
+  const status = upstreamStatus === null ? "" : ` (the control plane answered ${upstreamStatus})`;
+  return oneSection(`${headline(view)}: ${OUTCOMES[kind]}${status}. Request ${name(requestId)}.`);
+}
+
+/** The refusals that a click can meet. */
+export type ClickRefusal = Extract<
+  Refusal,
+  {
+    kind:
+      | "not-eligible"
+      | "already-decided"
+      | "approval-expired"
+      | "approval-invalid"
+      | "not-found"
+      | "frozen"
+      | "unavailable";
+  }
+>;
+
+/** Shown to the person who clicked and to nobody else: their click did not count, and why. */
+export const refusalNotice = (refusal: ClickRefusal): SlackMessage =>
+  oneSection(`Your click was not counted. ${reasonOf(refusal)}`);
+
+function reasonOf(refusal: ClickRefusal): string {
+  switch (refusal.kind) {
+    case "not-eligible":
+      return inertLine(refusal.reason, REASON_MAX);
+    case "already-decided":
+      return `The proposal is ${name(refusal.state)} already, by ${handles(refusal.decided_by)}. Decisions are final.`;
+    case "approval-expired":
+      return "The proposal's time is over. Sending the same request again opens a new one.";
+    case "approval-invalid":
+      return `This message shows a proposal that is no longer valid: ${inertLine(refusal.reason, REASON_MAX)}`;
+    case "not-found":
+      return "There is no such proposal.";
+    case "frozen":
+      return `Everything is frozen: ${inertLine(refusal.reason, REASON_MAX)}`;
+    case "unavailable":
+      return "The gate cannot decide right now. Nothing was recorded; try again, or use the proposal's page.";
+    default:
+      return unreachable(refusal);
+  }
+}

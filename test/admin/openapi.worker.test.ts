@@ -1,0 +1,104 @@
+import { expect, test } from "vitest";
+import { ANSWER } from "../../src/admin/openapi-answers.ts";
+import { ROUTE_DESCRIPTIONS } from "../../src/admin/openapi-routes.ts";
+import { text, type Answered } from "../support/answer.ts";
+import { ACME_POLICY, caller, replaceOnce, useBlackBox } from "../support/black-box.ts";
+import { CONTEXT, decide, job, proposalOf, SUBMIT, submit } from "../support/requests.ts";
+
+const open = useBlackBox("openapi");
+
+type Described = (typeof ROUTE_DESCRIPTIONS)[string];
+
+/** The answer has the documented status, every documented member in its form, and no member that is not documented. */
+function expectDocumented(described: Described | undefined, answered: Answered): Answered {
+  expect(answered.status, answered.text).toBe(described?.status ?? 200);
+  expect(described?.answer.parse(answered.body)).toEqual(answered.body);
+  return answered;
+}
+
+/** Calls `METHOD path` and compares the answer with its description. `seen` notes which routes were compared. */
+const comparing = (seen: Set<string>) => (route: string, answered: Answered) => {
+  seen.add(route);
+  return expectDocumented(ROUTE_DESCRIPTIONS[route], answered);
+};
+
+test("the gate's own API answers what its OpenAPI document says, on every route", async () => {
+  const box = await open();
+  const seen = new Set<string>();
+  const compare = comparing(seen);
+  const [agent, alice, operator, security] = [
+    await box.as("agent"),
+    await box.as("alice"),
+    await box.as("operator"),
+    await box.as("security"),
+  ];
+  compare("GET /_gate/v1/whoami", await agent.get("/_gate/v1/whoami"));
+  compare("GET /_gate/v1/budget", await agent.get("/_gate/v1/budget"));
+
+  const submitted = await submit(agent, job());
+  const operation = submitted.headers.get("gate-request-id");
+  compare("GET /_gate/v1/operations/:id", await agent.get(`/_gate/v1/operations/${operation}`));
+
+  const stored = compare(
+    "POST /_gate/v1/evidence",
+    await agent.post("/_gate/v1/evidence", { evidence: "step 400: loss NaN" }),
+  );
+  const reference = text(stored, "ref");
+  compare("GET /_gate/v1/evidence/:digest", await alice.get(`/_gate/v1/evidence/${reference.slice("sha256:".length)}`));
+
+  const draft = proposalOf(await agent.post(SUBMIT, job({ gpus: 8 })));
+  const context = { reason: "more GPUs", evidence: "queue is empty", back_out: "cancel it" };
+  compare("PUT /_gate/v1/approvals/:id/context", await agent.put(`/_gate/v1/approvals/${draft}/context`, context));
+  compare(
+    "POST /_gate/v1/approvals/:id/decisions",
+    await alice.post(`/_gate/v1/approvals/${draft}/decisions`, { decision: "approve", comment: "seen" }),
+  );
+  const granted = compare("GET /_gate/v1/approvals/:id", await agent.get(`/_gate/v1/approvals/${draft}`));
+  expect(text(granted, "token")).toMatch(/^eyJ/);
+  compare("GET /_gate/v1/approvals", await alice.get("/_gate/v1/approvals?state=approved"));
+  const other = proposalOf(await agent.post(SUBMIT, job({ gpus: 9 }), CONTEXT));
+  compare("DELETE /_gate/v1/approvals/:id", await agent.delete(`/_gate/v1/approvals/${other}`));
+  await decide(box, proposalOf(await agent.post(SUBMIT, job({ gpus: 10 }), CONTEXT)), ["alice"], "deny");
+
+  const scope = "action:workloads.cancel";
+  compare("POST /_gate/v1/freeze", await security.post("/_gate/v1/freeze", { reason: "upgrade", scope }));
+  compare("GET /_gate/v1/freeze", await agent.get("/_gate/v1/freeze"));
+  compare("DELETE /_gate/v1/freeze", await security.delete(`/_gate/v1/freeze?scope=${scope}`));
+
+  const minted = compare(
+    "POST /_gate/v1/credentials",
+    await operator.post("/_gate/v1/credentials", { subject: "agent:x", class: "agent", owner: "person:dana" }),
+  );
+  compare("GET /_gate/v1/credentials", await operator.get("/_gate/v1/credentials"));
+  compare("DELETE /_gate/v1/credentials/:id", await operator.delete(`/_gate/v1/credentials/${text(minted, "key_id")}`));
+
+  compare("GET /_gate/v1/policy", await agent.get("/_gate/v1/policy"));
+  const policy = replaceOnce(
+    ACME_POLICY,
+    'tier_4_approvers: ["@alice", "@bob"]',
+    'tier_4_approvers: ["@alice", "@eve"]',
+  );
+  const version = compare(
+    "POST /_gate/v1/policy/versions",
+    await operator.post("/_gate/v1/policy/versions", { policy, reason: "a warning is worth documenting" }),
+  );
+  expect(version.body).toMatchObject({ version: 2, warnings: [{ severity: "warning" }, { severity: "warning" }] });
+  compare("GET /_gate/v1/policy/versions", await operator.get("/_gate/v1/policy/versions"));
+  compare("POST /_gate/v1/policy/activate", await security.post("/_gate/v1/policy/activate", { version: 2 }));
+
+  await expect
+    .poll(async () => (await security.get(`/_gate/v1/audit?request_id=${operation}`)).text)
+    .toContain('"kind":"outcome"');
+  compare("GET /_gate/v1/audit", await security.get("/_gate/v1/audit?limit=500"));
+
+  expect([...seen].toSorted()).toEqual(Object.keys(ROUTE_DESCRIPTIONS).toSorted());
+});
+
+test.each([
+  ["/_gate/health", ANSWER.health],
+  ["/_gate/ready", ANSWER.readiness],
+  ["/_gate/problems/frozen", ANSWER.problemPage],
+])("GET %s answers what the document says", async (path, answer) => {
+  const answered = await caller(null, "").get(path);
+  expect(answer.parse(answered.body)).toEqual(answered.body);
+});

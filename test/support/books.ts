@@ -1,0 +1,77 @@
+import { runInDurableObject } from "cloudflare:test";
+import { z } from "zod";
+import { testEnv } from "./test-env.ts";
+
+/** A journal record, as far as the books check it. */
+const RECORD = z.looseObject({
+  sequence: z.int(),
+  previous_hash: z.string(),
+  hash: z.string(),
+  kind: z.string(),
+  request_id: z.string(),
+  principal: z.string().nullable(),
+  approval_id: z.string().nullable(),
+  decision: z.string().nullable(),
+  reason_code: z.string().nullable(),
+  detail: z.string().nullable(),
+  outcome: z.string().nullable(),
+});
+export type BookRecord = z.infer<typeof RECORD>;
+
+const ROW = z.object({ sequence: z.int(), hash: z.string().nullable(), record: z.string() });
+/** A row of a journal: in its object, or in D1. Without a hash it is still open. */
+export type BookRow = z.infer<typeof ROW>;
+
+const LEDGER = z.object({
+  authority: z.array(z.object({ daily_cap_micros: z.int(), monthly_cap_micros: z.int() })),
+  windows: z.array(z.object({ window: z.string(), held_micros: z.int(), settled_micros: z.int() })),
+  reservations: z.array(
+    z.object({
+      id: z.string(),
+      state: z.string(),
+      daily_window: z.string(),
+      monthly_window: z.string(),
+      ceiling_micros: z.int(),
+      settled_micros: z.int().nullable(),
+    }),
+  ),
+  operations: z.array(z.object({ request_id: z.string(), state: z.string(), resource: z.string().nullable() })),
+  approvals: z.array(z.object({ id: z.string(), state: z.string(), consumed_by: z.string().nullable() })),
+  receipts: z.array(z.object({ receipt: z.string(), consumed_by: z.string().nullable() })),
+});
+
+/** A tenant's ledger as its SQLite holds it, and the rows of its journal that are still there. */
+export type Books = z.infer<typeof LEDGER> & { readonly journal: readonly BookRow[] };
+
+/** Reads a tenant's ledger, whole, between two of its transactions. */
+export async function readBooks(tenant: string): Promise<Books> {
+  const tables = await runInDurableObject(testEnv.LEDGER.getByName(tenant), (_, { storage }) =>
+    Object.fromEntries(
+      [...Object.keys(LEDGER.shape), "journal"].map((table) => [
+        table,
+        storage.sql.exec(`SELECT * FROM ${table === "windows" ? '"windows"' : table}`).toArray(),
+      ]),
+    ),
+  );
+  return { ...LEDGER.parse(tables), journal: z.array(ROW).parse(tables["journal"]) };
+}
+
+/** The rows of a log of this tenant that reached D1, in order. */
+export async function projectedRows(tenant: string, log: string): Promise<readonly BookRow[]> {
+  const found = await testEnv.DB.prepare(
+    "SELECT sequence, hash, record FROM audit WHERE tenant = ? AND log = ? ORDER BY sequence",
+  )
+    .bind(tenant, log)
+    .all();
+  return z.array(ROW).parse(found.results);
+}
+
+export const recordOf = (row: BookRow): BookRecord => RECORD.parse(JSON.parse(row.record));
+
+/** Every record of the ledger's log, wherever it is by now, in order. */
+export async function ledgerRecords(tenant: string): Promise<readonly BookRecord[]> {
+  const { journal } = await readBooks(tenant);
+  const rows = new Map((await projectedRows(tenant, "ledger")).map((row) => [row.sequence, row]));
+  for (const row of journal) rows.set(row.sequence, row);
+  return [...rows.values()].toSorted((a, b) => a.sequence - b.sequence).map(recordOf);
+}

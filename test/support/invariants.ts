@@ -1,0 +1,94 @@
+import { runInDurableObject } from "cloudflare:test";
+import { expect } from "vitest";
+import { z } from "zod";
+import { GENESIS } from "../../src/audit/journal.ts";
+import { canonicalJson } from "../../src/platform/canonical-json.ts";
+import { digestOf } from "../../src/platform/digest.ts";
+import { ledgerRecords, projectedRows, readBooks, recordOf, type BookRow, type Books } from "./books.ts";
+import { testEnv } from "./test-env.ts";
+import type { UpstreamLog } from "./upstream-log.ts";
+
+const HELD: ReadonlySet<string> = new Set(["held", "dispatching", "committed", "unknown"]);
+const REQUEST_LOGS = ["requests-0", "requests-1", "requests-2", "requests-3"];
+
+/**
+ * What must hold in a tenant's books whatever happened before: no window beyond its cap, windows equal to the sum of
+ * their reservations, one outcome per intent and one intent per mutation that reached upstream, no approval or receipt
+ * used twice, and every log an unbroken chain, in its object and in D1 alike.
+ */
+export async function checkBooks(tenant: string, upstream: UpstreamLog): Promise<void> {
+  const books = await readBooks(tenant);
+  checkWindows(books);
+  checkSingleUse(books);
+  await checkIntents(tenant, books, upstream);
+  checkChain(`${tenant} ledger`, books.journal, await projectedRows(tenant, "ledger"));
+  for (const log of REQUEST_LOGS) {
+    checkChain(`${tenant} ${log}`, await openLogRows(tenant, log), await projectedRows(tenant, log));
+  }
+}
+
+function checkWindows(books: Books): void {
+  const caps = books.authority[0];
+  for (const { window, held_micros: held, settled_micros: settled } of books.windows) {
+    const inWindow = books.reservations.filter((r) => r.daily_window === window || r.monthly_window === window);
+    const sum = (micros: readonly number[]): number => micros.reduce((total, one) => total + one, 0);
+    expect(held, `held in ${window}`).toBe(sum(inWindow.filter((r) => HELD.has(r.state)).map((r) => r.ceiling_micros)));
+    expect(settled, `settled in ${window}`).toBe(sum(inWindow.map((r) => r.settled_micros ?? 0)));
+    const cap = window.length === "2026-11-20".length ? caps?.daily_cap_micros : caps?.monthly_cap_micros;
+    expect(held + settled, `cap of ${window}`).toBeLessThanOrEqual(cap ?? 0);
+  }
+  for (const { id, state, ceiling_micros: ceiling, settled_micros: settled } of books.reservations) {
+    expect(settled ?? 0, `reservation ${id} (${state})`).toBeLessThanOrEqual(ceiling);
+    if (HELD.has(state)) expect(settled, `reservation ${id} (${state})`).toBeNull();
+  }
+}
+
+function checkSingleUse({ approvals, receipts, operations }: Books): void {
+  const ids = new Set(operations.map((operation) => operation.request_id));
+  const uses = [...approvals, ...receipts].flatMap(({ consumed_by: by }) => (by === null ? [] : [by]));
+  expect(new Set(uses).size, "each admission spends one approval or receipt at most").toBe(uses.length);
+  expect(uses.filter((use) => !ids.has(use))).toEqual([]);
+  for (const { id, state, consumed_by: by } of approvals) expect(by !== null, `approval ${id}`).toBe(state === "consumed");
+}
+
+async function checkIntents(tenant: string, { operations }: Books, upstream: UpstreamLog): Promise<void> {
+  const records = await ledgerRecords(tenant);
+  const ofKind = (kind: string): readonly string[] =>
+    records.filter((record) => record.kind === kind).map((record) => record.request_id);
+  expect(ofKind("intent").toSorted()).toEqual(operations.map((operation) => operation.request_id).toSorted());
+  const concluded = operations.filter(({ state }) => state !== "dispatching" && state !== "unknown");
+  expect(ofKind("outcome").toSorted()).toEqual(concluded.map((operation) => operation.request_id).toSorted());
+  const references = (await upstream.mutations()).map(({ headers }) => headers["idempotency-key"]?.replaceAll('"', ""));
+  expect(new Set(references).size, "no intent was dispatched twice").toBe(references.length);
+  const intents = new Set(ofKind("intent"));
+  expect(references.filter((reference) => !intents.has(reference ?? ""))).toEqual([]);
+}
+
+/** One log as a whole: what its object still holds and what D1 has, which must agree where both have it. */
+function checkChain(name: string, held: readonly BookRow[], projected: readonly BookRow[]): void {
+  const rows = new Map(projected.map((row) => [row.sequence, row]));
+  expect(rows.size, `${name}: a row twice in D1`).toBe(projected.length);
+  for (const row of held) {
+    const copy = rows.get(row.sequence);
+    if (copy !== undefined) expect({ hash: copy.hash, record: copy.record }, name).toEqual({ hash: row.hash, record: row.record });
+    rows.set(row.sequence, row);
+  }
+  let previous: string = GENESIS;
+  const ordered = [...rows.values()].toSorted((a, b) => a.sequence - b.sequence);
+  for (const [index, row] of ordered.entries()) {
+    expect(row.sequence, `${name}: sequences are gapless`).toBe(index + 1);
+    if (row.hash === null) continue;
+    const { hash, ...unhashed } = recordOf(row);
+    expect(hash, `${name}/${row.sequence}`).toBe(row.hash);
+    expect(unhashed.previous_hash, `${name}/${row.sequence}: chained`).toBe(previous);
+    expect(digestOf("portcullis/audit/v1", canonicalJson(z.json().parse(unhashed))), `${name}/${row.sequence}: hash`).toBe(hash);
+    previous = hash;
+  }
+}
+
+async function openLogRows(tenant: string, log: string): Promise<readonly BookRow[]> {
+  const rows = await runInDurableObject(testEnv.REQUEST_LOG.getByName(`${tenant}/${log}`), (_, { storage }) =>
+    storage.sql.exec<BookRow>("SELECT sequence, hash, record FROM journal").toArray(),
+  );
+  return rows;
+}

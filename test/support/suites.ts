@@ -1,0 +1,25 @@
+/**
+ * Black-box suites, one per file of `test/gateway`. Each has an example control plane of its own, so that the faults and
+ * the request log of one never meet another's. The name is also what its catalogue states as `control_plane`.
+ */
+export const SUITES = [
+  "story",
+  "order",
+  "races",
+  "approvals",
+  "changes",
+  "outcomes",
+  "credentials",
+  "wire",
+  "outage",
+  "hops",
+  "routes",
+  "openapi",
+] as const;
+export type Suite = (typeof SUITES)[number];
+
+/** Tenants that one suite may make: each test makes fresh ones, each with an upstream credential of its own. */
+export const TENANTS_PER_SUITE = 80;
+
+/** Upstream credential of a suite's `index`-th tenant, from 1. */
+export const upstreamToken = (suite: Suite, index: number): string => `upstream-${suite}-${index}`;

@@ -1,0 +1,16 @@
+import { env } from "cloudflare:workers";
+import type { D1Migration } from "cloudflare:test";
+import type { Env } from "../../src/env.ts";
+
+/** The Worker's bindings in the `workerd` project, with what only tests get. */
+export type TestEnv = Env & {
+  readonly BOOTSTRAP_SECRET: string;
+  readonly CREDENTIAL_KEY: string;
+  /** JSON: suite → origin of its control plane. */
+  readonly UPSTREAMS: string;
+  readonly TEST_MIGRATIONS: D1Migration[];
+};
+
+// What wrangler.toml and vitest.config.ts bind; the test runner leaves it untyped.
+// oxlint-disable-next-line typescript/no-unsafe-type-assertion
+export const testEnv = env as unknown as TestEnv;
