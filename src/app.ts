@@ -8,6 +8,7 @@ import { evidenceRoutes } from "./admin/evidence.ts";
 import { openApiDocument } from "./admin/openapi.ts";
 import { policyRoutes } from "./admin/policy.ts";
 import { problemPage, readiness } from "./admin/public.ts";
+import { upstreamCredentialRoutes } from "./admin/upstream-credential.ts";
 import { tenantRoutes } from "./admin/tenant-routes.ts";
 import type { Env } from "./env.ts";
 import { openGate, type Gate } from "./gateway/gate.ts";
@@ -25,6 +26,7 @@ export const ADMIN_ROUTES: readonly AdminRoute[] = [
   ...auditRoutes,
   ...credentialRoutes,
   ...policyRoutes,
+  ...upstreamCredentialRoutes,
 ];
 
 type Bindings = { Bindings: Env; Variables: { gate: Gate } };

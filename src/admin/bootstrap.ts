@@ -18,6 +18,7 @@ import type { Refusal } from "../refusal.ts";
 import { TENANT_ID } from "../vocabulary.ts";
 import { readBody } from "./body.ts";
 import { checkDocuments } from "./documents.ts";
+import { upstreamCredentialSchema } from "./upstream-credential.ts";
 
 /** The first operator's key: time enough to hand over to people's own sign-in. */
 const OPERATOR_KEY_DAYS = 30;
@@ -28,7 +29,7 @@ const text = z.string().min(1).max(TEXT_MAX);
 export const bootstrapBody = z.strictObject({
   tenant: z.string().regex(TENANT_ID),
   documents: z.strictObject({ policy: text, people: text, catalogue: text, prices: text }),
-  upstream_credential: z.record(z.string().regex(/^[a-z][a-z0-9_]{0,31}$/), z.string().max(8_192)),
+  upstream_credential: upstreamCredentialSchema,
   operator: z.strictObject({ subject: z.string().max(128) }),
   demo: z.boolean().default(false),
 });

@@ -218,6 +218,7 @@ export const ANSWER = {
     }),
   ),
   freezes: listOf("Freezes", z.object({ scope: text, reason: text, frozen_by: text, since: time })),
+  upstreamCredential: named("UpstreamCredentialState", z.object({ replaced: z.boolean(), control_plane: text })),
   freeze: named("FreezeState", z.object({ frozen: z.boolean(), scope: text })),
   approval: named("Approval", approval),
   approvals: listOf("Approvals", approval),

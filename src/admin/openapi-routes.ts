@@ -67,6 +67,11 @@ export const ROUTE_DESCRIPTIONS: Readonly<Record<string, RouteDescription>> = {
     query: { scope: text.meta({ description: "tenant (when absent), principal:<subject> or action:<action>." }) },
     refusals: ["not-found", "not-eligible"],
   },
+  "PUT /_gate/v1/upstream-credential": {
+    operationId: "replaceUpstreamCredential",
+    summary: "Replaces the sealed credential by which the gate reaches the control plane; it is never shown",
+    answer: ANSWER.upstreamCredential,
+  },
   "GET /_gate/v1/approvals": {
     operationId: "listApprovals",
     summary: "Proposals that the credential may see, newest first",
@@ -173,4 +178,19 @@ export const ROUTE_DESCRIPTIONS: Readonly<Record<string, RouteDescription>> = {
     answer: ANSWER.versionActivated,
     refusals: ["not-found", "not-eligible"],
   },
+};
+
+/** Response headers of the data plane (wire contract, section 4). */
+export const RESPONSE_HEADERS: Readonly<Record<string, string>> = {
+  "Gate-Request-Id": "Id of the request: what audit records and operations name.",
+  "Gate-Decision": "allow, plan or refuse.",
+  "Gate-Action": "The action that the catalogue found; absent before that.",
+  "Gate-Tier": "The tier as far as it was decided; absent before that.",
+  "Gate-Budget":
+    "daily;cap_micros=…;held_micros=…;settled_micros=…;remaining_micros=…, monthly;… (RFC 9651 list), where the ledger was asked.",
+  "RateLimit-Policy": '"reads" or "writes";q=<limit>;w=<seconds>.',
+  RateLimit: '"reads" or "writes";r=<remaining>;t=<seconds>.',
+  "Retry-After": "Seconds, on 429 and 503.",
+  "Idempotency-Replayed": "?1 where the answer is a stored one.",
+  "Server-Timing": "gate;dur=<milliseconds in the gate>.",
 };

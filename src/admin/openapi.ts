@@ -7,7 +7,7 @@ import type { RefusalKind } from "../refusal.ts";
 import { bootstrapBody } from "./bootstrap.ts";
 import type { AdminRoute } from "./call.ts";
 import { ANSWER, ANSWERS } from "./openapi-answers.ts";
-import { PATH_PARAMETERS, ROUTE_DESCRIPTIONS } from "./openapi-routes.ts";
+import { PATH_PARAMETERS, RESPONSE_HEADERS, ROUTE_DESCRIPTIONS } from "./openapi-routes.ts";
 
 const SLUGS = Object.keys(PROBLEMS);
 const PROBLEM = { "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } } };
@@ -23,21 +23,6 @@ const ALWAYS: readonly RefusalKind[] = [
   "unavailable",
 ];
 const WITH_BODY: readonly RefusalKind[] = ["request-timeout", "payload-too-large", "unsupported-media-type"];
-
-/** Response headers of the data plane (wire contract, section 4). */
-const RESPONSE_HEADERS: Readonly<Record<string, string>> = {
-  "Gate-Request-Id": "Id of the request: what audit records and operations name.",
-  "Gate-Decision": "allow, plan or refuse.",
-  "Gate-Action": "The action that the catalogue found; absent before that.",
-  "Gate-Tier": "The tier as far as it was decided; absent before that.",
-  "Gate-Budget":
-    "daily;cap_micros=…;held_micros=…;settled_micros=…;remaining_micros=…, monthly;… (RFC 9651 list), where the ledger was asked.",
-  "RateLimit-Policy": '"reads" or "writes";q=<limit>;w=<seconds>.',
-  RateLimit: '"reads" or "writes";r=<remaining>;t=<seconds>.',
-  "Retry-After": "Seconds, on 429 and 503.",
-  "Idempotency-Replayed": "?1 where the answer is a stored one.",
-  "Server-Timing": "gate;dur=<milliseconds in the gate>.",
-};
 
 const documents = new WeakMap<readonly AdminRoute[], JsonObject>();
 

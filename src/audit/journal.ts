@@ -126,7 +126,12 @@ export function backlog(sql: SqlStorage): { readonly rows: number; readonly halt
  */
 export function confirmRows(sql: SqlStorage, sequence: number, retainAfter: EpochMs): void {
   sql.exec("UPDATE projection SET confirmed = ? WHERE confirmed < ?", sequence, sequence);
-  sql.exec(`DELETE FROM journal WHERE appended_at < ? AND sequence < (SELECT confirmed FROM projection)`, retainAfter);
+  // Always the oldest rows: after a step back of the clock younger ones may carry an earlier time.
+  sql.exec(
+    `DELETE FROM journal WHERE sequence < (SELECT confirmed FROM projection) AND sequence < coalesce(
+       (SELECT sequence FROM journal WHERE appended_at >= ? ORDER BY sequence LIMIT 1), (SELECT confirmed FROM projection))`,
+    retainAfter,
+  );
 }
 
 /** Stops projection for good until an operator looks: D1 holds a different record under this sequence. */

@@ -1,4 +1,3 @@
-import type { AuditEntry } from "../audit/record.ts";
 import type { Refusal } from "../refusal.ts";
 import type { EpochMs } from "../vocabulary.ts";
 import type { ApprovalWithDecisions, Decider, DecisionOutcome, DecisionRequest } from "./decisions.ts";
@@ -107,8 +106,8 @@ export interface LedgerPort {
   activate(actor: Actor, requestId: string, version: number): Promise<{ kind: "done" } | Refused>;
   freeze(actor: Actor, requestId: string, freeze: Omit<Freeze, "frozenBy" | "since" | "role">): Promise<void>;
   unfreeze(actor: Actor, requestId: string, scope: string): Promise<{ kind: "done" } | Refused>;
-  /** Journals an entry of the gate's own (an administrative refusal, say) that belongs to the ledger's log. */
-  record(entryId: string, entry: AuditEntry): Promise<void>;
+  /** Journals an administrative act whose effect lies outside the ledger. */
+  recordAct(actor: Actor, requestId: string, code: string, detail: string): Promise<void>;
 }
 
 /** The ledger of one tenant. The object's name is the tenant id, which comes from the credential alone. */

@@ -260,8 +260,8 @@ export class TenantLedger extends DurableObject<Env> implements LedgerPort {
     return this.#administer(actor, requestId, "unfrozen", scope, ({ sql }) => liftFreeze(sql, scope, actor.roles));
   }
 
-  async record(entryId: string, entry: AuditEntry): Promise<void> {
-    this.#transact(({ sql, place, now }) => appendEntry(sql, place, entryId, entry, now));
+  async recordAct(actor: Actor, requestId: string, code: string, detail: string): Promise<void> {
+    this.#administer(actor, requestId, code, detail, () => undefined);
   }
 
   /** Due work, then D1. Catches everything: an alarm that throws six times is never called again. */

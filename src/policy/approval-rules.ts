@@ -5,7 +5,7 @@ import type { Tier } from "../vocabulary.ts";
 import type { Report } from "./limits.ts";
 import type { CompiledPeople } from "./people.ts";
 import type { PolicyDocument } from "./policy-schema.ts";
-import type { ApproverRule, CompiledPolicy, ContextField } from "./types.ts";
+import type { ApproverGroup, ApproverRule, CompiledPolicy, ContextField } from "./types.ts";
 
 /** Minutes that a proposal stays open where the policy does not say (wire contract, section 9). */
 const DEFAULT_TIMEOUT_MINUTES = 30;
@@ -47,13 +47,13 @@ export function readApprovers(document: Document, people: CompiledPeople, report
   const list4 = approval?.approvers?.tier_4 ?? approval?.tier_4_approvers;
   const list3 = approval?.approvers?.tier_3;
   const place3 = ["approval", "approvers", "tier_3"];
-  const fourth = resolve(document, list4 ?? [], place4, people, report, warn);
-  const third = list3 === undefined ? fourth : resolve(document, list3, place3, people, report, warn);
-  const tier3: ApproverRule = { needed: NEEDED_AT_TIER_3, ...third };
-  const tier4: ApproverRule = { needed: NEEDED_AT_TIER_4, ...fourth };
-  const nobodyNeeded: ApproverRule = { needed: 0, people: [], unresolved: [] };
+  const resolving = { document, people, report, warn };
+  const tier4 = resolve(resolving, list4 ?? [], place4, NEEDED_AT_TIER_4);
+  const own3 = list3 === undefined ? null : resolve(resolving, list3, place3, NEEDED_AT_TIER_3);
+  const tier3 = own3 ?? anyOf(tier4.people, NEEDED_AT_TIER_3, tier4.unresolved);
+  const nobodyNeeded = anyOf([], 0, []);
   // Tier 5 has no approvers and yet needs some: whoever asks by mistake finds nobody who could say yes.
-  const neverEnough: ApproverRule = { needed: NEEDED_AT_TIER_4, people: [], unresolved: [] };
+  const neverEnough = anyOf([], NEEDED_AT_TIER_4, []);
   const byTier = [nobodyNeeded, nobodyNeeded, nobodyNeeded, tier3, tier4] as const;
   const tier4Place = list4 === undefined ? null : place4;
   return {
@@ -63,15 +63,70 @@ export function readApprovers(document: Document, people: CompiledPeople, report
   };
 }
 
-function resolve(
-  document: Document,
-  handles: readonly string[],
+type Approver = ApproverRule["people"][number];
+type Resolving = {
+  readonly document: Document;
+  readonly people: CompiledPeople;
+  readonly report: Report;
+  readonly warn: Report;
+};
+type Written = readonly string[] | { readonly required: readonly WrittenGroup[] };
+type WrittenGroup =
+  | { readonly role: string; readonly n: number }
+  | { readonly people: readonly string[]; readonly n: number };
+
+/** Any `needed` of these people: one group. */
+const anyOf = (people: readonly Approver[], needed: number, unresolved: readonly string[]): ApproverRule => ({
+  needed,
+  groups: [{ name: "approvers", needed, subjects: people.map((person) => person.subject) }],
+  people,
+  unresolved,
+});
+
+function resolve(resolving: Resolving, written: Written, path: JsonPath, least: number): ApproverRule {
+  if (!("required" in written)) {
+    const { known, unresolved } = resolveHandles(resolving, written, path);
+    return anyOf(known, least, unresolved);
+  }
+  const groups = written.required.map((group, index) => resolveGroup(resolving, group, [...path, "required", index]));
+  const needed = groups.reduce((sum, { group }) => sum + group.needed, 0);
+  if (needed < least) {
+    const message = `this tier needs at least ${least} distinct people, the groups ask for ${needed}`;
+    resolving.report(resolving.document.problem([...path, "required"], message, "key"));
+  }
+  return {
+    needed,
+    groups: groups.map(({ group }) => group),
+    people: [...new Map(groups.flatMap(({ known }) => known).map((person) => [person.subject, person])).values()],
+    unresolved: groups.flatMap(({ unresolved }) => unresolved),
+  };
+}
+
+type ResolvedHandles = { readonly known: readonly Approver[]; readonly unresolved: readonly string[] };
+
+function resolveGroup(
+  resolving: Resolving,
+  written: WrittenGroup,
   path: JsonPath,
-  people: CompiledPeople,
-  report: Report,
-  warn: Report,
-): Omit<ApproverRule, "needed"> {
-  const known: { handle: string; subject: string }[] = [];
+): ResolvedHandles & { readonly group: ApproverGroup } {
+  if ("people" in written) {
+    const resolved = resolveHandles(resolving, written.people, [...path, "people"]);
+    const subjects = resolved.known.map((person) => person.subject);
+    return { ...resolved, group: { name: written.people.join(", "), needed: written.n, subjects } };
+  }
+  const known = resolving.people.byRole(written.role).map(({ handle, subject }) => ({ handle, subject }));
+  const { role, n: needed } = written;
+  if (known.length < needed) {
+    const message = `${known.length} people hold the role ${role} and ${needed} are needed: nothing at this tier can be approved`;
+    resolving.warn(resolving.document.problem([...path, "role"], message));
+  }
+  const group = { name: role, needed, subjects: known.map((person) => person.subject) };
+  return { known, unresolved: known.length === 0 ? [`role ${role}`] : [], group };
+}
+
+function resolveHandles(resolving: Resolving, handles: readonly string[], path: JsonPath): ResolvedHandles {
+  const { document, people, report, warn } = resolving;
+  const known: Approver[] = [];
   const unresolved: string[] = [];
   for (const [index, handle] of handles.entries()) {
     if (handles.indexOf(handle) !== index) {
@@ -88,7 +143,7 @@ function resolve(
       document.problem([...path, index], `the people document has no ${handle}: nobody can decide under this handle`),
     );
   }
-  return { people: known, unresolved };
+  return { known, unresolved };
 }
 
 /** Which context each tier requires: the defaults, and what the policy adds to them. */

@@ -8,6 +8,9 @@ export const HANDLE = /^@[a-z0-9][a-z0-9._-]{0,62}$/;
 const SLACK_TEAM = /^[TE][A-Z0-9]{2,20}$/;
 const SLACK_USER = /^[UW][A-Z0-9]{2,20}$/;
 
+/** Names of approver roles. */
+export const APPROVER_ROLE = /^[a-z][a-z0-9-]{0,62}$/;
+
 /** Classes of principal that are not people: an approver must be a human being. */
 const NOT_A_PERSON = /^(agent|service):/;
 
@@ -24,6 +27,8 @@ const person = z.strictObject({
       error: "agents and services are not people and decide nothing",
     }),
   slack: slackIdentity.optional(),
+  /** What the person stands for when a policy asks for approvals by role, e.g. `ml-lead`; not a role of the gate's own API. */
+  roles: z.array(z.string().regex(APPROVER_ROLE, { error: "a role is lower-case letters, digits and -" })).optional(),
   /** For the reader of the document; the gate identifies nobody by it. */
   email: z.email().optional(),
 });

@@ -11,6 +11,8 @@ export type CompiledPeople = {
   readonly digest: `sha256:${string}`;
   /** The person behind a handle such as `@alice`, null where the document names none. */
   readonly byHandle: (handle: string) => Person | null;
+  /** Everybody who holds this approver role, in the document's order. */
+  readonly byRole: (role: string) => readonly Person[];
   /** The person with this subject, null where unknown. */
   readonly bySubject: (subject: string) => Person | null;
 };
@@ -18,6 +20,7 @@ export type CompiledPeople = {
 export type Person = {
   readonly handle: string;
   readonly subject: string;
+  readonly roles: readonly string[];
   readonly slack: { readonly team: string; readonly user: string } | null;
 };
 
@@ -37,8 +40,8 @@ export function compilePeople(text: string): Result<CompiledPeople, readonly Doc
     if (owner === undefined) owners.set(identity, handle);
     else problems.push(parsed.value.problem(path, `${owner} has this identity already: one person, one handle`));
   };
-  for (const [handle, { subject, slack }] of Object.entries(parsed.value.value.people)) {
-    const person: Person = { handle, subject, slack: slack ?? null };
+  for (const [handle, { subject, slack, roles }] of Object.entries(parsed.value.value.people)) {
+    const person: Person = { handle, subject, roles: roles ?? [], slack: slack ?? null };
     // Folded: were an issuer to spell one account in two cases, that person could otherwise decide twice.
     claim(`subject ${subject.toLowerCase()}`, handle, ["people", handle, "subject"]);
     if (slack !== undefined) claim(`slack ${slack.team} ${slack.user}`, handle, ["people", handle, "slack"]);
@@ -49,6 +52,7 @@ export function compilePeople(text: string): Result<CompiledPeople, readonly Doc
   return ok({
     digest: digestOf("portcullis/people/v1", text),
     byHandle: (handle) => byHandle.get(handle) ?? null,
+    byRole: (role) => [...byHandle.values()].filter((person) => person.roles.includes(role)),
     bySubject: (subject) => bySubject.get(subject) ?? null,
   });
 }

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { DocumentProblem } from "../platform/document.ts";
-import { HANDLE } from "./people-schema.ts";
+import { APPROVER_ROLE, HANDLE } from "./people-schema.ts";
 
 /** Longest timeout of a proposal, one day: a decision about yesterday's cluster is not a decision about today's. */
 const MAX_TIMEOUT_MINUTES = 24 * 60;
@@ -33,6 +33,12 @@ const entries = z.array(entry).optional();
 const usd = z.number().optional();
 const perMinute = z.int().min(1).max(MAX_REQUESTS_PER_MINUTE).optional();
 const handles = z.array(z.string().regex(HANDLE, { error: "an approver is a handle such as @alice" })).optional();
+/** `required`: so many people from each group, all of them distinct (AND across groups). */
+const group = z.union([
+  z.strictObject({ role: z.string().regex(APPROVER_ROLE), n: z.int().min(1).max(9) }),
+  z.strictObject({ people: z.array(z.string().regex(HANDLE)).min(1), n: z.int().min(1).max(9) }),
+]);
+const approverList = z.union([handles.unwrap(), z.strictObject({ required: z.array(group).min(1).max(9) })]).optional();
 const context = z.array(z.enum(["reason", "evidence", "back_out"])).optional();
 
 /**
@@ -63,7 +69,7 @@ export const POLICY_DOCUMENT = z.strictObject({
       channels: z.strictObject({ tier_3: text.optional(), tier_4: text.optional() }).optional(),
       tier_3_channel: text.optional(),
       tier_4_channel: text.optional(),
-      approvers: z.strictObject({ tier_3: handles, tier_4: handles }).optional(),
+      approvers: z.strictObject({ tier_3: approverList, tier_4: approverList }).optional(),
       tier_4_approvers: handles,
       timeout_minutes: z.int().min(1).max(MAX_TIMEOUT_MINUTES).optional(),
       escalation_channel: text.optional(),
@@ -82,8 +88,6 @@ const NOT_ENFORCED: ReadonlySet<string> = new Set([
   "/reversible",
   "/notify",
   "/mode",
-  "/approval/counts",
-  "/approval/roles",
 ]);
 
 /** Tells an author who wrote a known key that it is this version which cannot keep the promise. */

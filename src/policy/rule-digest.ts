@@ -31,7 +31,7 @@ export function compileRuleDigest(parts: DecidingParts): (action: string, tier: 
 }
 
 function decides(parts: DecidingParts, own: readonly Rule[], action: string, tier: Tier): JsonValue {
-  const { needed, people } = parts.approvers(tier);
+  const { needed, people, groups } = parts.approvers(tier);
   const entries = own.map((rule) => ({ tier: rule.tier, constraints: withSortedLists(rule) }));
   return {
     action,
@@ -41,6 +41,7 @@ function decides(parts: DecidingParts, own: readonly Rule[], action: string, tie
     prohibited: parts.prohibited.has(action),
     approvers: people.map((person) => person.subject).toSorted(),
     needed,
+    groups: groups.map((group) => ({ needed: group.needed, subjects: group.subjects.toSorted() })),
     timeout_ms: parts.approvalTimeoutMs,
     requires: [...parts.requires(tier)],
     catalogue: own[0]?.spec.digest ?? null,

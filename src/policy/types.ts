@@ -54,9 +54,16 @@ export type PolicyOutcome =
   | { readonly kind: "matched"; readonly tier: Tier; readonly rule: string }
   | Extract<Refusal, { kind: "not-allowed" | "constraint-exceeded" | "prohibited" | "unsized" }>;
 
-/** Approvers of one tier: `needed` of these. A handle that `people` does not resolve cannot decide and is listed in `unresolved`. */
+/**
+ * Approvers of one tier: `needed` distinct people, so many of them from each group. `people` is everybody in any group. A
+ * handle or role that `people` does not resolve cannot decide and is listed in `unresolved`.
+ */
 export type ApproverRule = {
   readonly needed: number;
+  readonly groups: readonly ApproverGroup[];
   readonly people: readonly { readonly handle: string; readonly subject: string }[];
   readonly unresolved: readonly string[];
 };
+
+/** One group of an approver rule: `needed` of these subjects. `name` is for people: a role, or `approvers`. */
+export type ApproverGroup = { readonly name: string; readonly needed: number; readonly subjects: readonly string[] };

@@ -9,7 +9,7 @@ import { parseStrictJson } from "../platform/strict-json.ts";
  * Slack may send as `%5Cu0000` escapes, 8 bytes each: 88,000; the rest of the payload is a few KiB. 128 KiB holds both.
  */
 export const INTERACTION_MAX_BYTES = 128 * 1024;
-/** Our largest message has under 200 members; Slack adds block ids, profiles and its own copy of the state. */
+/** Our largest message has about 250 members and elements; Slack adds block ids, profiles and the state of inputs. */
 const PAYLOAD_LIMITS = { depth: 32, members: 4_000 };
 
 const MEDIA_TYPE = /^application\/x-www-form-urlencoded(?:; ?charset=utf-8)?$/i;

@@ -72,11 +72,11 @@ function summaryOf(view: ProposalView, { now, escalationChannel }: Occasion): st
       return "It waits for its requester to say why. Nobody can decide it yet, and it holds no money.";
     case "pending":
       return [
-        `Tier ${view.tier}: ${progress(view)}. Who may decide: ${handles(view.approvers)}. One denial refuses it.`,
+        `Tier ${view.tier}, ${progress(view)}. Who may decide: ${handles(view.approvers)}. One denial refuses it.`,
         expiry(view.expiresAt, now),
         escalationChannel === null
-          ? "If nobody decides, it expires and nothing runs."
-          : `If nobody decides, it expires, nothing runs, and ${name(escalationChannel)} is told (escalation).`,
+          ? "If nobody decides in time, nothing runs."
+          : `If nobody decides in time, nothing runs and it is escalated to ${name(escalationChannel)}.`,
       ].join("\n");
     case "approved":
       return `${view.given} of ${view.needed} approvals. The requester may now run exactly this request, once. ${expiry(view.expiresAt, now)}`;

@@ -72,6 +72,11 @@ test("the gate's own API answers what its OpenAPI document says, on every route"
   compare("GET /_gate/v1/credentials", await operator.get("/_gate/v1/credentials"));
   compare("DELETE /_gate/v1/credentials/:id", await operator.delete(`/_gate/v1/credentials/${text(minted, "key_id")}`));
 
+  compare(
+    "PUT /_gate/v1/upstream-credential",
+    await operator.put("/_gate/v1/upstream-credential", { token: `upstream-${box.tenant}` }),
+  );
+
   compare("GET /_gate/v1/policy", await agent.get("/_gate/v1/policy"));
   const policy = replaceOnce(
     ACME_POLICY,

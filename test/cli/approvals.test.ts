@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { runAtTerminal } from "./fake-terminal.ts";
-import { jsonOf, runCli, widest } from "./run-cli.ts";
+import { flat, jsonOf, runCli, widest } from "./run-cli.ts";
 import { problemAnswer, proposal, startStubGate, whoami, type StubGate } from "./stub-gate.ts";
 
 const PROPOSAL = "GET /_gate/v1/approvals/apr_1";
@@ -25,7 +25,7 @@ describe("approvals list", () => {
     const ran = await runCli(["approvals", "list"], { env: gate.env });
     expect(ran).toMatchObject({ code: 0, stderr: "" });
     expect(ran.stdout).toContain("apr_1");
-    expect(ran.stdout.replaceAll(/\s+/g, " ")).toContain("agent:trainer 0/2");
+    expect(flat(ran.stdout)).toContain("agent:trainer 0/2");
     expect(widest(ran.stdout)).toBeLessThanOrEqual(80);
     expect(gate.received[0]?.target).toBe("/_gate/v1/approvals?state=pending");
   });
@@ -135,7 +135,7 @@ describe("approvals approve", () => {
     const gate = await gateWith();
     const ran = await runAtTerminal(["approvals", "approve", "apr_1"], { env: gate.env, answers: [answer] });
     expect(ran.code).toBe(1);
-    expect(ran.stderr).toContain("nothing was decided");
+    expect(flat(ran.stderr)).toContain("nothing was decided");
     expect(decisions(gate)).toEqual([]);
   });
 
@@ -179,7 +179,7 @@ describe("approvals approve", () => {
     const gate = await gateWith();
     const ran = await runCli(["approvals", "approve", "apr_1", "--confirm", "job-7", "--json"], { env: gate.env });
     expect(jsonOf(ran)).toEqual(proposal({ state: "approved", given: 2 }));
-    expect(ran.stderr).toContain("stuck since noon");
+    expect(flat(ran.stderr)).toContain("stuck since noon");
   });
 
   test.each(["--as", "--subject", "--approver", "--on-behalf-of"])("there is no %s", async (option) => {
@@ -201,7 +201,7 @@ describe("approvals approve", () => {
     });
     const ran = await runCli(["approvals", "approve", "apr_1", "--confirm", "job-7"], { env: gate.env });
     expect(ran.code).toBe(1);
-    expect(ran.stderr).toContain("The owner cannot decide.");
+    expect(flat(ran.stderr)).toContain("The owner cannot decide.");
   });
 });
 
@@ -220,7 +220,7 @@ describe("the other decisions", () => {
     const gate = await gateWith();
     const ran = await runCli(["approvals", "deny", "apr_1", ...more], { env: gate.env });
     expect(ran.code).toBe(2);
-    expect(ran.stderr).toContain("--comment");
+    expect(flat(ran.stderr)).toContain("--comment");
     expect(gate.received).toEqual([]);
   });
 

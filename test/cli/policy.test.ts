@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { runCli, scratchFolder, widest } from "./run-cli.ts";
+import { flat, runCli, scratchFolder, widest } from "./run-cli.ts";
 import { startStubGate, type StubGate } from "./stub-gate.ts";
 
 const PUSH = "POST /_gate/v1/policy/versions";
@@ -56,7 +56,7 @@ describe("policy push", () => {
     writeFileSync(join(folder, name), "edited\n");
     const ran = await runCli(["policy", "push", "--policy", name, "--reason", "why"], { env: gate.env, cwd: folder });
     expect(ran.code).toBe(0);
-    expect(ran.stderr.replaceAll(/\s+/g, " ")).toContain(why);
+    expect(flat(ran.stderr)).toContain(why);
     expect(gate.received[0]?.body).toEqual({ policy: "edited\n", reason: "why" });
   });
 
@@ -65,7 +65,7 @@ describe("policy push", () => {
     const folder = scratchFolder();
     writeFileSync(join(folder, "acme.yaml"), "text\n");
     const ran = await push(gate, folder);
-    expect(ran.stderr).toContain("no git commit is recorded");
+    expect(flat(ran.stderr)).toContain("no git commit is recorded");
     expect(gate.received[0]?.body).toEqual({ policy: "text\n", reason: "why" });
   });
 
@@ -90,19 +90,19 @@ describe("policy push", () => {
   });
 });
 
-describe("policy activate, versions and show", () => {
-  const version = (number: number, changes: object): object => ({
-    version: number,
-    digests: {},
-    author: "person:operator",
-    reason: "because",
-    git_commit: "0123456789abcdef",
-    created_at: "2026-11-20T08:00:00.000Z",
-    activated_by: "person:security",
-    activated_at: "2026-11-20T09:00:00.000Z",
-    ...changes,
-  });
+const version = (number: number, changes: object): object => ({
+  version: number,
+  digests: {},
+  author: "person:operator",
+  reason: "because",
+  git_commit: "0123456789abcdef",
+  created_at: "2026-11-20T08:00:00.000Z",
+  activated_by: "person:security",
+  activated_at: "2026-11-20T09:00:00.000Z",
+  ...changes,
+});
 
+describe("policy activate, versions and show", () => {
   test("activate sends the number and takes nothing else", async () => {
     const gate = await startStubGate({ "POST /_gate/v1/policy/activate": { body: { version: 4, active: true } } });
     expect((await runCli(["policy", "activate", "4"], { env: gate.env })).stdout).toBe("Version 4 is in force.\n");

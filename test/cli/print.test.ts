@@ -40,8 +40,7 @@ describe("output fits the terminal and loses nothing", () => {
       [table([{ title: "a" }, { title: "b" }], [["workloads.submit tier 3", "z".repeat(60)]])],
       PLAIN,
     );
-    expect(shown).toContain("workloads.submit\n");
-    expect(shown).toContain("z".repeat(60));
+    expect(shown).toMatch(/^workloads\.submit +z{60}\ntier 3$/m);
   });
 
   test("columns that are not needed appear only where there is room", () => {

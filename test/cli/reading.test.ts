@@ -128,14 +128,14 @@ describe("freeze", () => {
   });
 });
 
-describe("doctor", () => {
-  const ready = (changes: object): object => ({
-    ready: true,
-    dependencies: { configuration: "ok", d1: "ok" },
-    bootstrap_secret: "unset",
-    ...changes,
-  });
+const ready = (changes: object): object => ({
+  ready: true,
+  dependencies: { configuration: "ok", d1: "ok" },
+  bootstrap_secret: "unset",
+  ...changes,
+});
 
+describe("doctor", () => {
   test("a healthy gate needs no key to be looked at", async () => {
     const gate = await startStubGate({ "GET /_gate/ready": { body: ready({}) } });
     const ran = await runCli(["doctor"], { env: { PORTCULLIS_URL: gate.url } });
@@ -183,13 +183,14 @@ describe("doctor", () => {
   });
 });
 
-describe("colours", () => {
-  const gateWithWarning = () =>
-    startStubGate({
-      "GET /_gate/ready": { body: { ready: true, dependencies: { d1: "ok" }, bootstrap_secret: "set" } },
-    });
-  const colours = (text: string): boolean => text.includes("\u001b[");
+const gateWithWarning = () =>
+  startStubGate({
+    "GET /_gate/ready": { body: { ready: true, dependencies: { d1: "ok" }, bootstrap_secret: "set" } },
+  });
 
+const colours = (text: string): boolean => text.includes("\u001b[");
+
+describe("colours", () => {
   test.each([
     ["at a terminal", {}, {}, true],
     ["with NO_COLOR", { NO_COLOR: "1" }, {}, false],

@@ -3,9 +3,12 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { onTestFinished } from "vitest";
+import { displayWidth } from "../../src/cli/width.ts";
 
 export const ROOT = resolve(import.meta.dirname, "../..");
 const MAIN = join(ROOT, "src/cli/main.ts");
+/** Node keeps compiled modules here: half of what a hundred starts would otherwise take. */
+const COMPILE_CACHE = join(ROOT, "node_modules/.cache/portcullis-cli");
 /** A stack trace of Node: no output of the command may ever look like this. */
 const STACK = /^\s+at .+:\d+:\d+\)?$/m;
 
@@ -21,7 +24,7 @@ export type RunOptions = {
 export async function runCli(args: readonly string[], options: RunOptions = {}): Promise<Ran> {
   const child = spawn(process.execPath, [MAIN, ...args], {
     cwd: options.cwd ?? ROOT,
-    env: { PATH: process.env["PATH"] ?? "", ...options.env },
+    env: { PATH: process.env["PATH"] ?? "", NODE_COMPILE_CACHE: COMPILE_CACHE, ...options.env },
     stdio: ["pipe", "pipe", "pipe"],
   });
   let stdout = "";
@@ -38,7 +41,10 @@ export async function runCli(args: readonly string[], options: RunOptions = {}):
 export const jsonOf = ({ stdout }: Ran): unknown => JSON.parse(stdout);
 
 /** Columns of the longest line. */
-export const widest = (text: string): number => Math.max(...text.split("\n").map((line) => [...line].length));
+export const widest = (text: string): number => Math.max(...text.split("\n").map(displayWidth));
+
+/** Text as it reads when nothing is broken over lines: where lines break depends on the length of file names. */
+export const flat = (text: string): string => text.replaceAll(/\s+/g, " ");
 
 /** A folder that is gone after the test. */
 export function scratchFolder(): string {

@@ -24,7 +24,7 @@ import type { OperationRow } from "../support/live-store.ts";
 import { until } from "../support/live-until.ts";
 
 /** A dispatch without an outcome becomes unknown after twice the first; look-ups that prove absence are the second apart. */
-const TIMINGS = { UPSTREAM_DEADLINE_MS: "1000", RECONCILE_GRACE_MS: "500" };
+const TIMINGS = { UPSTREAM_DEADLINE_MS: "1000", RECONCILE_GRACE_MS: "1000" };
 
 /** Gates killed side by side, each with books of its own: a restart waits more than it computes. */
 const LANES = 4;
@@ -205,17 +205,18 @@ describe("killed at a named point", () => {
     for (let nth = 1; nth <= 5; nth++) {
       const plans = await Promise.all(Array.from({ length: AT_ONCE }, nextPlan));
       const { promise: firstAnswer, resolve: seen } = Promise.withResolvers<void>();
+      let answers = 0;
       const onHead = (): void => {
-        killNow(live());
+        if (++answers === 1) killNow(live());
         seen();
       };
       const calls = plans.map((planned) => live().client.execute(planned, undefined, onHead));
       await firstAnswer;
-      const answers = await Promise.all(calls);
+      const results = await Promise.all(calls);
       await live().running.kill("SIGKILL");
       const left = readLedger(live().stateDir, "acme");
       await live().running.restartUntouched();
-      const tried = plans.map((planned, at) => ({ planned, key: undefined, answer: answers[at] ?? NO_ANSWER }));
+      const tried = plans.map((planned, at) => ({ planned, key: undefined, answer: results[at] ?? NO_ANSWER }));
       expect(answerFaults(tried, await recover(live()))).toEqual([]);
       for (const { planned, answer } of tried) {
         if (operationOf(left, planned)?.state === "succeeded") stored++;

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { compiling } from "./compiling.ts";
+import { filledPlaces } from "../../src/policy/approver-groups.ts";
+import { compiling, peopleOf, refusing } from "./compiling.ts";
 
 const policy = (...text: readonly string[]): string =>
   [
@@ -18,15 +19,15 @@ describe("approvers", () => {
   it("tier 3 has its own where the policy names them", () => {
     const text = policy("approval:", "  approvers:", '    tier_3: ["@carol"]', '    tier_4: ["@alice", "@bob"]');
     const { policy: compiled, warnings } = compiling(text);
-    expect(compiled.approvers(3)).toEqual({ needed: 1, people: [carol], unresolved: [] });
-    expect(compiled.approvers(4)).toEqual({ needed: 2, people: [alice, bob], unresolved: [] });
+    expect(compiled.approvers(3)).toMatchObject({ needed: 1, people: [carol], unresolved: [] });
+    expect(compiled.approvers(4)).toMatchObject({ needed: 2, people: [alice, bob], unresolved: [] });
     expect(warnings).toEqual([]);
   });
 
   it("an empty list for tier 3 is a list: nobody decides, tier 4's do not step in", () => {
     const text = policy("approval:", "  approvers:", "    tier_3: []", '    tier_4: ["@alice", "@bob"]');
     const { policy: compiled, warnings } = compiling(text);
-    expect(compiled.approvers(3)).toEqual({ needed: 1, people: [], unresolved: [] });
+    expect(compiled.approvers(3)).toMatchObject({ needed: 1, people: [], unresolved: [] });
     expect(warnings).toMatchObject([
       { line: 7, column: 13, message: expect.stringContaining("needs 1 approver and 0 can decide") },
     ]);
@@ -34,8 +35,8 @@ describe("approvers", () => {
 
   it("a handle that people does not resolve never counts, and is named at its place", () => {
     const { policy: compiled, warnings } = compiling(policy("approval:", '  tier_4_approvers: ["@alice", "@mallory"]'));
-    expect(compiled.approvers(4)).toEqual({ needed: 2, people: [alice], unresolved: ["@mallory"] });
-    expect(compiled.approvers(3)).toEqual({ needed: 1, people: [alice], unresolved: ["@mallory"] });
+    expect(compiled.approvers(4)).toMatchObject({ needed: 2, people: [alice], unresolved: ["@mallory"] });
+    expect(compiled.approvers(3)).toMatchObject({ needed: 1, people: [alice], unresolved: ["@mallory"] });
     expect(warnings).toEqual([
       {
         line: 6,
@@ -56,7 +57,7 @@ describe("approvers", () => {
 
   it("nobody at all is warned of where the entries stand", () => {
     const { policy: compiled, warnings } = compiling(policy());
-    expect(compiled.approvers(4)).toEqual({ needed: 2, people: [], unresolved: [] });
+    expect(compiled.approvers(4)).toMatchObject({ needed: 2, people: [], unresolved: [] });
     expect(warnings.map(({ line, path, severity }) => [line, path, severity])).toEqual([
       [3, "/allowed_tools/tier_3", "warning"],
       [4, "/allowed_tools/tier_4", "warning"],
@@ -69,7 +70,7 @@ describe("approvers", () => {
 
   it("tiers 0 to 2 need none, and tier 5 can have none", () => {
     const { approvers } = compiling(policy("approval:", '  tier_4_approvers: ["@alice", "@bob"]')).policy;
-    for (const tier of [0, 1, 2] as const) expect(approvers(tier)).toEqual({ needed: 0, people: [], unresolved: [] });
+    for (const tier of [0, 1, 2] as const) expect(approvers(tier)).toMatchObject({ needed: 0, people: [], unresolved: [] });
     expect(approvers(5).people.length).toBeLessThan(approvers(5).needed);
   });
 });
@@ -107,5 +108,51 @@ describe("channels and timeout", () => {
 
   it("a proposal stays open for 30 minutes where the policy does not say", () => {
     expect(compiling(policy()).policy.approvalTimeoutMs).toBe(1_800_000);
+  });
+});
+
+describe("approval by role", () => {
+  const roles = [
+    "people:",
+    '  "@alice": { subject: person:alice, roles: [ml-lead] }',
+    '  "@bob": { subject: person:bob, roles: [ml-lead, finance] }',
+    '  "@carol": { subject: person:carol, roles: [finance] }',
+    "",
+  ].join("\n");
+  const staff = peopleOf(roles);
+  const required = (...groups: readonly string[]): string =>
+    policy("approval:", "  approvers:", "    tier_4:", "      required:", ...groups.map((group) => `        - ${group}`));
+  const both = required("{ role: ml-lead, n: 1 }", "{ role: finance, n: 1 }");
+
+  it.each<[string, readonly string[], number]>([
+    ["nobody", [], 0],
+    ["one of each", ["person:alice", "person:carol"], 2],
+    ["one human with both roles is one human", ["person:bob"], 1],
+    ["the same human twice is one human", ["person:bob", "person:bob"], 1],
+    ["whoever holds both roles takes the place that is left", ["person:bob", "person:alice"], 2],
+    ["in any order", ["person:alice", "person:bob"], 2],
+    ["two of one role leave the other role's place empty", ["person:alice", "person:mallory"], 1],
+  ])("AND across roles: %s", (_case, subjects, filled) => {
+    const rule = compiling(both, staff).policy.approvers(4);
+    expect(rule.needed).toBe(2);
+    expect(filledPlaces(rule.groups, subjects)).toBe(filled);
+  });
+
+  it("a policy cannot ask for fewer than two distinct people at tier 4", () => {
+    const text = required("{ role: ml-lead, n: 1 }");
+    expect(refusing(text, staff).map((problem) => problem.message)).toEqual([expect.stringMatching(/at least 2 distinct people, the groups ask for 1/)]);
+  });
+
+  it("a role that too few people hold is named where it stands", () => {
+    const { warnings } = compiling(required("{ role: ml-lead, n: 1 }", "{ role: sre, n: 1 }"), staff);
+    expect(warnings.map((w) => [w.path, w.message])).toContainEqual([
+      "/approval/approvers/tier_4/required/1/role",
+      "0 people hold the role sre and 1 are needed: nothing at this tier can be approved",
+    ]);
+  });
+
+  it("changing who holds a role changes the rule digest", () => {
+    const digest = (people: string): string => compiling(both, peopleOf(people)).policy.ruleDigest("workloads.cancel", 4);
+    expect(digest(roles.replace("[finance]", "[sre]"))).not.toBe(digest(roles));
   });
 });

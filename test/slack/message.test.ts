@@ -24,11 +24,15 @@ const buttonsOf = (message: SlackMessage) =>
 const actionsOf = (message: SlackMessage) =>
   buttonsOf(message).map((element) => ("action_id" in element ? element.action_id : undefined));
 
+const urls = (url: string) =>
+  buttonsOf(rendered({ url })).flatMap((element) => ("url" in element ? [element.url] : []));
+const at = (seconds: number) => readable(proposalMessage(CANCEL, { ...OCCASION, now: NOW + seconds * 1_000 }));
+
 describe("the mission's example", () => {
   test("Cancel job llama-finetune-v3, as Slack gets it", async () => {
     const message = rendered({});
     expect(blocksProblem(message.blocks)).toBeNull();
-    await expect(JSON.stringify(message, null, 2)).toMatchFileSnapshot("snapshots/cancel-job.json");
+    await expect(`${JSON.stringify(message, null, 2)}\n`).toMatchFileSnapshot("snapshots/cancel-job.json");
   });
 
   test("says what, until when, who decides, and where it escalates", () => {
@@ -38,8 +42,7 @@ describe("the mission's example", () => {
       "Expires in 30 minutes (at 14:32 UTC)",
       "needs 2 approvals, 0 given",
       "@alice, @bob",
-      "#ml-ops-escalation",
-      "escalation",
+      "escalated to #ml-ops-escalation",
       "Loss is NaN since step 4,100",
     ]) {
       expect(text).toContain(part);
@@ -49,7 +52,7 @@ describe("the mission's example", () => {
   test("its modal, as Slack gets it", async () => {
     const modal = confirmModal(CANCEL, ORIGIN, OCCASION);
     expect(viewProblem(modal)).toBeNull();
-    await expect(JSON.stringify(modal, null, 2)).toMatchFileSnapshot("snapshots/cancel-job-modal.json");
+    await expect(`${JSON.stringify(modal, null, 2)}\n`).toMatchFileSnapshot("snapshots/cancel-job-modal.json");
   });
 });
 
@@ -96,8 +99,6 @@ describe("buttons", () => {
   });
 
   test("the link is the gate's page, and absent where the address is none", () => {
-    const urls = (url: string) =>
-      buttonsOf(rendered({ url })).flatMap((element) => ("url" in element ? [element.url] : []));
     expect(urls(CANCEL.url)).toEqual([CANCEL.url]);
     for (const url of [
       "javascript:alert(1)",
@@ -142,7 +143,6 @@ describe("CA5 a message tells who decided and who may", () => {
   });
 
   test("one minute is one minute, and an ended time is said to have ended", () => {
-    const at = (seconds: number) => readable(proposalMessage(CANCEL, { ...OCCASION, now: NOW + seconds * 1_000 }));
     expect(at(29 * 60)).toContain("Expires in 1 minute (at 14:32 UTC)");
     expect(at(29 * 60 + 59)).toContain("Expires in 1 minute (at 14:32 UTC)");
     expect(at(30 * 60)).toContain("Its time ended at 14:32 UTC");
@@ -150,7 +150,7 @@ describe("CA5 a message tells who decided and who may", () => {
 
   test("without an escalation channel it still says that silence is a no", () => {
     const message = proposalMessage(CANCEL, { ...OCCASION, escalationChannel: null });
-    expect(readable(message)).toContain("If nobody decides, it expires and nothing runs.");
+    expect(readable(message)).toContain("If nobody decides in time, nothing runs.");
   });
 });
 
