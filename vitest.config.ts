@@ -9,8 +9,8 @@ import { reporters } from "./test/support/reporters.ts";
 export default defineConfig({
   test: {
     ...reporters("unit"),
-    // The Worker logs what it meets; that is of interest where a test fails.
-    silent: "passed-only",
+    // What the Worker logs of faults that tests cause on purpose; errors and tests' own output are shown.
+    onConsoleLog: (line) => !/^\{"level":"(?:info|warn)"/.test(line),
     projects: [
       {
         test: {

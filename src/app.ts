@@ -1,22 +1,27 @@
-import { Hono } from "hono";
+import { Hono, type Context } from "hono";
 import { approvalRoutes } from "./admin/approvals.ts";
 import { auditRoutes } from "./admin/audit.ts";
 import { bootstrap } from "./admin/bootstrap.ts";
 import { answerAdmin, type AdminRoute } from "./admin/call.ts";
 import { credentialRoutes } from "./admin/credentials.ts";
 import { evidenceRoutes } from "./admin/evidence.ts";
+import { registerIssuer } from "./admin/issuers.ts";
 import { openApiDocument } from "./admin/openapi.ts";
 import { policyRoutes } from "./admin/policy.ts";
 import { problemPage, readiness } from "./admin/public.ts";
 import { upstreamCredentialRoutes } from "./admin/upstream-credential.ts";
 import { tenantRoutes } from "./admin/tenant-routes.ts";
+import { NO_TENANT } from "./audit/recorder.ts";
 import type { Env } from "./env.ts";
 import { openGate, type Gate } from "./gateway/gate.ts";
 import { handleRequest } from "./gateway/pipeline.ts";
+import { problemResponse } from "./gateway/respond.ts";
+import { openTrail, refusalEntry } from "./gateway/trail.ts";
 import { describeError } from "./platform/describe-error.ts";
 import { newId } from "./platform/ids.ts";
 import { log } from "./platform/log.ts";
 import { toProblem } from "./problem.ts";
+import type { Refusal } from "./refusal.ts";
 
 /** Every route of the gate's own authenticated API: a test tries each with each class of credential. */
 export const ADMIN_ROUTES: readonly AdminRoute[] = [
@@ -53,6 +58,9 @@ app.get("/_gate/ready", (c) => readiness(c.get("gate")));
 app.get("/_gate/openapi.json", (c) => c.json(openApiDocument(ADMIN_ROUTES)));
 app.get("/_gate/problems/:slug", (c) => problemPage(c.req.param("slug")));
 app.post("/_gate/v1/bootstrap", (c) => bootstrap(c.req.raw, c.get("gate"), (work) => c.executionCtx.waitUntil(work)));
+app.post("/_gate/v1/issuers", (c) =>
+  registerIssuer(c.req.raw, c.get("gate"), (work) => c.executionCtx.waitUntil(work)),
+);
 
 for (const route of ADMIN_ROUTES) {
   app.on(route.method, route.path, (c) =>
@@ -67,21 +75,33 @@ for (const route of ADMIN_ROUTES) {
 }
 
 // Nothing of the gate's own namespace ever reaches the data plane.
-app.all("/_gate/*", () => problem({ kind: "not-found" }));
-app.all("/_gate", () => problem({ kind: "not-found" }));
+for (const path of ["/_gate/*", "/_gate"]) {
+  app.all(path, (c) => recorded(c, { kind: "not-found" }));
+}
 
 app.all("*", (c) => handleRequest(c.req.raw, c.get("gate"), (work) => c.executionCtx.waitUntil(work)));
 
 /** A bug: whatever it was, the answer says nothing of it, and a write that was not admitted was not sent. */
-app.onError((error) => {
-  log("error", "unexpected", { cause: describeError(error) });
-  return unavailable("gate", "an unexpected error");
+app.onError((error, c) => {
+  const cause = describeError(error);
+  log("error", "unexpected", { cause });
+  return recorded(c, { kind: "unavailable", dependency: "gate", cause });
 });
+
+/** Endings outside the pipelines are endings too: one audit record each, of no tenant. */
+function recorded(c: Context<Bindings>, refusal: Refusal): Response {
+  const gate: Gate | undefined = c.get("gate");
+  if (gate === undefined) return problem(refusal);
+  const trail = openTrail(c.req.raw, Date.now());
+  const entry = refusalEntry(trail, gate.redactor, refusal, Date.now());
+  gate.recorder.refusal(NO_TENANT, `${trail.requestId}/request`, entry, (work) => c.executionCtx.waitUntil(work));
+  return problemResponse(trail, refusal, "problem", Date.now());
+}
 
 const unavailable = (dependency: string, cause: string): Response =>
   problem({ kind: "unavailable", dependency, cause });
 
-function problem(refusal: Parameters<typeof toProblem>[0]): Response {
+function problem(refusal: Refusal): Response {
   const { status, body, headers } = toProblem(refusal, {
     requestId: newId("req"),
     instance: "/",

@@ -33,7 +33,7 @@ const EXPIRES_IN_DAYS = 30;
 const CALL_TIMEOUT_MS = 30_000;
 
 const ISSUED = z.object({ key: z.string().min(1) });
-const BOOTSTRAPPED = z.object({ operator: ISSUED });
+const BOOTSTRAPPED = z.object({ operator: ISSUED, security: ISSUED, finance: ISSUED });
 
 /**
  * Makes a tenant with its first operator (the bootstrap secret is good for one per tenant), then, as that operator,
@@ -42,12 +42,14 @@ const BOOTSTRAPPED = z.object({ operator: ISSUED });
  */
 export async function seedTenant(seed: Seed): Promise<TenantKeys> {
   const subject = (handle: string): string => subjectOf(seed.documents.people, handle);
-  const { operator } = BOOTSTRAPPED.parse(
+  const { operator, security, finance } = BOOTSTRAPPED.parse(
     await post(seed.gate, "/_gate/v1/bootstrap", seed.bootstrapSecret, {
       tenant: seed.tenant,
       documents: seed.documents,
       upstream_credential: seed.upstreamCredential,
       operator: { subject: subject("operator") },
+      security: { subject: subject("security") },
+      finance: { subject: subject("finance") },
       demo: true,
     }),
   );
@@ -62,17 +64,16 @@ export async function seedTenant(seed: Seed): Promise<TenantKeys> {
     const self = subject(handle);
     return issue({ subject: self, class: "person", owner: self, actions: [], max_tier: 0, roles }, by);
   };
-  const finance = await person("finance", ["finance"]);
   return {
     agent: await agent("trainer"),
     agent2: await agent("sweeper"),
     alice: await person("alice"),
     bob: await person("bob"),
     carol: await person("carol"),
-    finance,
+    finance: finance.key,
     // Nobody hands out a role that they do not hold: the second finance person is the first one's doing.
-    finance2: await person("finance2", ["finance"], finance),
-    security: await person("security", ["security"]),
+    finance2: await person("finance2", ["finance"], finance.key),
+    security: security.key,
     operator: operator.key,
   };
 }

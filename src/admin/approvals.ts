@@ -1,7 +1,9 @@
 import { z } from "zod";
 import { mintApprovalToken } from "../approval/approval-token.ts";
+import { INCIDENT } from "../gateway/gate-headers.ts";
+import { areShownLines, isShownLine } from "../gateway/shown-text.ts";
 import { eligibleApprovers } from "../ledger/approvals.ts";
-import type { ApprovalWithDecisions } from "../ledger/decisions.ts";
+import type { ApprovalWithDecisions, Decider } from "../ledger/decisions.ts";
 import type { JsonObject } from "../platform/json.ts";
 import { usd } from "../platform/money.ts";
 import type { Digest, Tier } from "../vocabulary.ts";
@@ -24,17 +26,22 @@ export const APPROVAL_STATES: readonly string[] = [
   "consumed",
 ];
 
+const UNSHOWABLE = "text that is not blank, without control characters or direction overrides";
+
+const lines = (max: number): z.ZodOptional<z.ZodString> =>
+  z.string().min(1).max(max).refine(areShownLines, UNSHOWABLE).optional();
+
 const decisionBody = z.strictObject({
   decision: z.enum(["approve", "deny"]),
-  comment: z.string().min(1).max(1_024).optional(),
+  comment: lines(1_024),
 });
 
-const optionalText = (max: number): z.ZodOptional<z.ZodString> => z.string().min(1).max(max).optional();
+/** The same rules as the headers have: approvers read this text, and must see what is there. */
 const contextBody = z.strictObject({
-  reason: optionalText(1_024),
-  evidence: optionalText(8_192),
-  back_out: optionalText(2_048),
-  incident: optionalText(128),
+  reason: z.string().min(1).max(1_024).refine(isShownLine, UNSHOWABLE).optional(),
+  evidence: lines(8_192),
+  back_out: lines(2_048),
+  incident: z.string().regex(INCIDENT).optional(),
 });
 
 /** Proposals and their decisions (wire contract, section 7). */
@@ -83,6 +90,7 @@ async function decide(call: AdminCall): Promise<AdminAnswer> {
   // An operator mints API keys; a key it minted must never speak for the person named in it. Demonstration keys, which a
   // live deployment neither mints nor accepts, stand in for people's own sign-in locally and are flagged in the record.
   const ownSignIn = principal.credentialId.startsWith("jwt:") || principal.demo;
+  const rule = call.context.policy.approvers(asTier(found.approval.tier));
   const outcome = await call.ledger.decide(call.context.snapshot.authority, {
     requestId: call.trail.requestId,
     approvalId: found.approval.id,
@@ -94,7 +102,8 @@ async function decide(call: AdminCall): Promise<AdminAnswer> {
     },
     decision: body.value.decision,
     comment: call.gate.redactor.text(body.value.comment ?? null),
-    approvers: call.context.policy.approvers(asTier(found.approval.tier)).people,
+    approvers: rule.people,
+    groups: rule.groups,
   });
   if (outcome.kind === "stale")
     return refuse({ kind: "unavailable", dependency: "policy", cause: "the policy changed meanwhile" });
@@ -102,11 +111,10 @@ async function decide(call: AdminCall): Promise<AdminAnswer> {
 }
 
 async function withdraw(call: AdminCall): Promise<AdminAnswer> {
-  const { subject, class: principalClass, credentialId, demo } = call.principal;
   const outcome = await call.ledger.withdraw({
     requestId: call.trail.requestId,
     approvalId: call.param("id"),
-    by: { subject, class: principalClass, credentialId, demo },
+    by: byOf(call),
   });
   return outcome.kind === "refused" ? refuse(outcome.refusal) : json(view(call, outcome));
 }
@@ -120,14 +128,15 @@ async function complete(call: AdminCall): Promise<AdminAnswer> {
   const { redactor } = call.gate;
   const action = found.approval.shown["action"];
   const outcome = await call.ledger.completeDraft(snapshot.authority, {
+    requestId: call.trail.requestId,
     approvalId: found.approval.id,
-    by: call.principal.subject,
+    by: byOf(call),
     context: {
       reason: redactor.text(body.value.reason ?? null),
       evidence: redactor.text(body.value.evidence ?? null),
       evidenceRef: null,
       backOut: redactor.text(body.value.back_out ?? null),
-      incident: body.value.incident ?? null,
+      incident: redactor.text(body.value.incident ?? null),
     },
     required: policy.requires(asTier(found.approval.tier)),
     budget: { timezone: policy.timezone, ...policy.budget },
@@ -137,6 +146,13 @@ async function complete(call: AdminCall): Promise<AdminAnswer> {
     return refuse({ kind: "unavailable", dependency: "policy", cause: "the policy changed meanwhile" });
   return outcome.kind === "refused" ? refuse(outcome.refusal) : json(view(call, outcome));
 }
+
+const byOf = ({ principal: { subject, class: principalClass, credentialId, demo } }: AdminCall): Decider => ({
+  subject,
+  class: principalClass,
+  credentialId,
+  demo,
+});
 
 const isOpen = ({ approval }: ApprovalWithDecisions): boolean =>
   approval.state === "draft" || approval.state === "pending";

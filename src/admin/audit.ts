@@ -66,7 +66,8 @@ function addFilters({ strict }: AdminCall, conditions: SQL[]): string | null {
   const since = queryValue(strict, "since");
   const until = queryValue(strict, "until");
   for (const bound of [since, until]) {
-    if (bound !== null && !ISO_TIME.test(bound))
+    // The form alone lets 2026-13-01 through, which is no time and would throw below.
+    if (bound !== null && (!ISO_TIME.test(bound) || Number.isNaN(Date.parse(bound))))
       return "query: since and until are UTC times such as 2026-11-20T08:00:00Z";
   }
   if (since !== null) conditions.push(gte(audit.time, new Date(since).toISOString()));

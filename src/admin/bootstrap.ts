@@ -7,8 +7,9 @@ import { READ_LIMITS, readRequest } from "../gateway/read-request.ts";
 import { problemResponse } from "../gateway/respond.ts";
 import { sealingContext } from "../gateway/tenant-context.ts";
 import { openTrail, refusalEntry } from "../gateway/trail.ts";
-import { KEY_RANDOM_BYTES, mintApiKey } from "../identity/api-key.ts";
+import { KEY_RANDOM_BYTES, mintApiKey, type ApiKeyRecord } from "../identity/api-key.ts";
 import { readBearer } from "../identity/carriers.ts";
+import type { Role } from "../identity/principal.ts";
 import { seal } from "../identity/sealed.ts";
 import { ledgerOf } from "../ledger/ledger-port.ts";
 import { newId } from "../platform/ids.ts";
@@ -20,23 +21,30 @@ import { readBody } from "./body.ts";
 import { checkDocuments } from "./documents.ts";
 import { upstreamCredentialSchema } from "./upstream-credential.ts";
 
-/** The first operator's key: time enough to hand over to people's own sign-in. */
-const OPERATOR_KEY_DAYS = 30;
+/** The founders' keys: time enough for each to mint a longer-lived one. */
+const FOUNDER_KEY_DAYS = 30;
 
 const TEXT_MAX = 256 * 1024;
 const text = z.string().min(1).max(TEXT_MAX);
+const founder = z.strictObject({ subject: z.string().max(128) });
+const FOUNDING_ROLES = ["operator", "security", "finance"] as const satisfies readonly Role[];
+
 /** Body of the call that creates a tenant. */
 export const bootstrapBody = z.strictObject({
   tenant: z.string().regex(TENANT_ID),
   documents: z.strictObject({ policy: text, people: text, catalogue: text, prices: text }),
   upstream_credential: upstreamCredentialSchema,
-  operator: z.strictObject({ subject: z.string().max(128) }),
+  /** Three people: what one of them changes, another has to agree to. */
+  operator: founder,
+  security: founder,
+  finance: founder,
   demo: z.boolean().default(false),
 });
 
 /**
- * Creates a tenant: its first documents, its sealed upstream credential and its first operator. Needs the deployment's
- * bootstrap secret, works once per tenant, and never touches a tenant that exists. Unset the secret afterwards.
+ * Creates a tenant: its first documents, its sealed upstream credential, and its first operator, security and finance
+ * person, because nobody hands out a role later that they do not hold. Needs the deployment's bootstrap secret, works
+ * once per tenant, and never touches a tenant that exists. Unset the secret afterwards.
  */
 export async function bootstrap(
   request: Request,
@@ -52,59 +60,81 @@ export async function bootstrap(
 }
 
 async function run(request: Request, gate: Gate, requestId: string, now: number): Promise<Result<JsonObject, Refusal>> {
-  const strict = await readRequest(request, { ...READ_LIMITS, bodyBytes: 1024 * 1024 });
+  const authorised = checkBootstrapSecret(request, gate);
+  if (authorised !== null) return err(authorised);
+  const strict = await readRequest(request, { ...READ_LIMITS, bodyBytes: 2 * 1024 * 1024 });
   if (!strict.ok) return strict;
-  const presented = readBearer(strict.value.header("authorization"));
-  if (!presented.ok) return presented;
-  if (!matches(presented.value, gate.config.bootstrapSecret))
-    return err({ kind: "unauthenticated", cause: "not the bootstrap secret" });
   const body = readBody(strict.value, bootstrapBody);
   if (!body.ok) return body;
-  const { tenant, operator } = body.value;
+  const { tenant } = body.value;
   const checked = checkDocuments(body.value.documents);
   if (!checked.ok) return checked;
-  const minted = mintApiKey(
-    {
-      keyId: newId("key"),
-      tenant,
-      subject: operator.subject,
-      class: "person",
-      owner: operator.subject,
-      issuer: operator.subject,
-      scopes: { actions: [], maxTier: 0 },
-      roles: ["operator"],
-      issuedAt: now,
-      expiresAt: now + OPERATOR_KEY_DAYS * 86_400_000,
-      demo: body.value.demo,
-    },
-    crypto.getRandomValues(new Uint8Array(KEY_RANDOM_BYTES)),
-    gate.keys.credential,
-    gate.config.environment,
-  );
+  const minted = mintFounders(gate, body.value, now);
   if (!minted.ok) return err({ kind: "malformed-request", reason: `body: ${minted.error}` });
   const ledger = ledgerOf(gate.env.LEDGER, tenant);
-  if ((await ledger.snapshot()) !== null)
-    return err({ kind: "already-decided", state: "bootstrapped", decided_by: [] });
+  if ((await ledger.snapshot()) !== null) return err({ kind: "already-decided", state: "bootstrapped", decided_by: [] });
   // Documents and credential first, the ledger last: a crash in between leaves a tenant that still denies everything, and
   // the same call may be made again.
   await writeDocuments(gate.env.DB, checked.value.rows, now);
   const sealed = await seal(body.value.upstream_credential, gate.keys.sealing, sealingContext(tenant));
   await writeUpstreamCredential(gate.env.DB, tenant, sealed, gate.keys.pepper, now);
-  const { key, record } = minted.value;
-  const credential = {
+  const founders = minted.value.map(({ record }) => ({
     credentialId: record.keyId,
     subject: record.subject,
     record: JSON.stringify(record),
     expiresAt: record.expiresAt,
-  };
-  const done = await ledger.bootstrap({ tenant, requestId, terms: checked.value.terms, operator: credential });
+  }));
+  const done = await ledger.bootstrap({ tenant, requestId, terms: checked.value.terms, founders });
   if (done.kind === "refused") return err(done.refusal);
   gate.tenants.forget(tenant);
   return ok({
     tenant,
-    operator: { key, key_id: record.keyId },
+    ...Object.fromEntries(minted.value.map(({ role, key, record }) => [role, { key, key_id: record.keyId }])),
     warnings: checked.value.warnings.map((warning) => ({ ...warning })),
   });
+}
+
+type Founder = { readonly role: Role; readonly key: string; readonly record: ApiKeyRecord };
+
+function mintFounders(gate: Gate, body: z.infer<typeof bootstrapBody>, now: number): Result<readonly Founder[], string> {
+  const subjects = FOUNDING_ROLES.map((role) => body[role].subject);
+  if (new Set(subjects.map((subject) => subject.toLowerCase())).size < subjects.length) {
+    return err("operator, security and finance must be three people");
+  }
+  const founders: Founder[] = [];
+  for (const role of FOUNDING_ROLES) {
+    const { subject } = body[role];
+    const minted = mintApiKey(
+      {
+        keyId: newId("key"),
+        tenant: body.tenant,
+        subject,
+        class: "person",
+        owner: subject,
+        issuer: subject,
+        scopes: { actions: [], maxTier: 0 },
+        roles: [role],
+        issuedAt: now,
+        expiresAt: now + FOUNDER_KEY_DAYS * 86_400_000,
+        demo: body.demo,
+      },
+      crypto.getRandomValues(new Uint8Array(KEY_RANDOM_BYTES)),
+      gate.keys.credential,
+      gate.config.environment,
+    );
+    if (!minted.ok) return minted;
+    founders.push({ role, ...minted.value });
+  }
+  return ok(founders);
+}
+
+/** Whether the call carries the deployment's bootstrap secret; judged before anything of its body is read. */
+export function checkBootstrapSecret(request: Request, gate: Gate): Refusal | null {
+  const presented = readBearer(request.headers.get("authorization"));
+  if (!presented.ok) return presented.error;
+  return matches(presented.value, gate.config.bootstrapSecret)
+    ? null
+    : { kind: "unauthenticated", cause: "not the bootstrap secret" };
 }
 
 function matches(presented: string | null, secret: string | null): boolean {

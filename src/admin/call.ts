@@ -1,16 +1,17 @@
 import type { z } from "zod";
-import { authenticate } from "../identity/authenticate.ts";
-import { extractCredential } from "../identity/carriers.ts";
 import type { Principal, Role } from "../identity/principal.ts";
 import type { Gate } from "../gateway/gate.ts";
+import { confirmable, identify } from "../gateway/identify.ts";
+import { quotaRefusal } from "../gateway/quota-refusal.ts";
 import { READ_LIMITS, readRequest } from "../gateway/read-request.ts";
 import { problemResponse } from "../gateway/respond.ts";
 import type { TenantContext } from "../gateway/tenant-context.ts";
-import { openTrail, refusalEntry, type Trail } from "../gateway/trail.ts";
+import { entryOf, openTrail, refusalEntry, type Trail } from "../gateway/trail.ts";
 import { NO_TENANT } from "../audit/recorder.ts";
 import type { Actor, LedgerPort } from "../ledger/ledger-port.ts";
 import { ledgerOf } from "../ledger/ledger-port.ts";
 import type { JsonObject } from "../platform/json.ts";
+import { quotaRule } from "../quota/quota-rule.ts";
 import type { Refusal } from "../refusal.ts";
 import type { StrictRequest } from "../strict-request.ts";
 
@@ -50,10 +51,15 @@ export type AdminRoute = {
   readonly bodyBytes?: number;
   /** The schema that the handler reads the body with; absent: it reads none. The OpenAPI document states it. */
   readonly body?: z.ZodType;
+  /** Whether the ledger journals what the call does, in the same transaction. Absent: all do but GET. */
+  readonly journaled?: boolean;
   readonly handle: (call: AdminCall) => Promise<AdminAnswer>;
 };
 
-/** Runs one route: strict reading, authentication, role, handler. Refusals are recorded like any other. */
+/**
+ * Runs one route: strict reading, authentication, role, handler. Every ending is recorded: refusals like any other, what the
+ * ledger does by the ledger, and the rest (who read what) here.
+ */
 export async function answerAdmin(
   route: AdminRoute,
   request: Request,
@@ -65,6 +71,7 @@ export async function answerAdmin(
   const answer = await run(route, request, gate, trail, param, waitUntil);
   const now = Date.now();
   if (answer.kind === "json") {
+    if (!(route.journaled ?? route.method !== "GET")) recordServed(gate, trail, now, waitUntil);
     return Response.json(answer.body, {
       status: answer.status,
       headers: { "gate-request-id": trail.requestId, "cache-control": "no-store" },
@@ -79,6 +86,13 @@ export async function answerAdmin(
   return problemResponse(trail, answer.refusal, "problem", now);
 }
 
+function recordServed(gate: Gate, trail: Trail, now: number, waitUntil: WaitUntil): void {
+  const entry = entryOf(trail, gate.redactor, "request", now);
+  const served = { ...entry, decision: "allow" as const, outcome: "succeeded" };
+  const tenant = trail.principal?.tenant ?? NO_TENANT;
+  waitUntil(gate.recorder.append(tenant, `${trail.requestId}/request`, served, false, waitUntil));
+}
+
 async function run(
   route: AdminRoute,
   request: Request,
@@ -87,34 +101,29 @@ async function run(
   param: (name: string) => string,
   waitUntil: WaitUntil,
 ): Promise<AdminAnswer> {
+  const rawHeader = (name: string): string | null => request.headers.get(name);
+  // Nobody unknown makes the gate read more than the data plane's 64 KiB.
+  if (route.bodyBytes !== undefined) {
+    const early = await identify(rawHeader, gate, trail.receivedAt);
+    if (!early.ok) return refuse(early.error);
+  }
   const limits = { ...READ_LIMITS, ...(route.bodyBytes === undefined ? {} : { bodyBytes: route.bodyBytes }) };
   const strict = await readRequest(request, limits);
   if (!strict.ok) return refuse(strict.error);
-  const credential = extractCredential(strict.value.header);
-  if (!credential.ok) return refuse(credential.error);
-  if (credential.value === null) return refuse({ kind: "unauthenticated", cause: "no credential was sent" });
-  const { config, keys, credentials: cache, issuers, jwks } = gate;
-  const outcome = await authenticate(credential.value, {
-    environment: config.environment,
-    credentialKey: keys.credential,
-    cache,
-    issuers,
-    jwks,
-    now: trail.receivedAt,
-  });
-  if (outcome.kind !== "verified") {
-    return refuse(
-      outcome.kind === "unauthenticated" ? { kind: "unauthenticated", cause: outcome.cause } : { ...outcome },
-    );
-  }
-  const { principal } = outcome;
+  const identified = await identify(strict.value.header, gate, trail.receivedAt);
+  if (!identified.ok) return refuse(identified.error);
+  const principal = identified.value;
   // The gate's own API is no hot path: it judges by the ledger as it is now, not by a cached snapshot.
   gate.tenants.forget(principal.tenant);
   const context = await gate.tenants.get(principal.tenant, trail.receivedAt, waitUntil);
   if (!context.ok) return refuse(context.error);
-  if (context.value.revoked.has(principal.credentialId))
-    return refuse({ kind: "unauthenticated", cause: "credential is revoked" });
+  const ledger = ledgerOf(gate.env.LEDGER, principal.tenant);
+  // Known before the rest: what a revoked credential still tries stands in its own tenant's record.
   trail.principal = principal;
+  const fault = await ledger.credentialFault(confirmable(principal));
+  if (fault !== null) return refuse({ kind: "unauthenticated", cause: fault });
+  const limited = await takeQuota(route, gate, context.value, principal, trail.receivedAt, waitUntil);
+  if (limited !== null) return refuse(limited);
   if (
     route.roles !== null &&
     (principal.class !== "person" || !route.roles.some((role) => principal.roles.includes(role)))
@@ -128,9 +137,27 @@ async function run(
     strict: strict.value,
     principal,
     context: context.value,
-    ledger: ledgerOf(gate.env.LEDGER, principal.tenant),
+    ledger,
     actor: { subject, class: principalClass, credentialId, demo, roles },
     waitUntil,
     param,
   });
+}
+
+/**
+ * Agents and services draw on the tenant's limits here as on the data plane, or one of them could fill the stores behind
+ * these routes. People do not: nobody must be kept from the kill switch by an agent that used the limit up.
+ */
+async function takeQuota(
+  route: AdminRoute,
+  gate: Gate,
+  context: TenantContext,
+  principal: Principal,
+  now: number,
+  waitUntil: WaitUntil,
+): Promise<Refusal | null> {
+  if (principal.class === "person") return null;
+  const rule = quotaRule(route.method === "GET" ? 0 : 2, context.policy.rateLimits);
+  const outcome = await gate.limiter.take(principal.tenant, rule, now, waitUntil);
+  return quotaRefusal(rule, outcome);
 }

@@ -42,8 +42,11 @@ async function create(call: AdminCall): Promise<AdminAnswer> {
   const body = readBody(call.strict, credentialBody);
   if (!body.ok) return refuse(body.error);
   const wanted = body.value;
-  const forbidden = await roleProblem(call, wanted.roles);
+  const forbidden = roleProblem(call, wanted.roles);
   if (forbidden !== null) return refuse({ kind: "not-eligible", reason: forbidden });
+  // A demonstration key may decide in the name of the person it names: only a demonstration hands them out.
+  if (wanted.demo && !call.principal.demo)
+    return refuse({ kind: "not-eligible", reason: "Only a demonstration credential creates demonstration credentials." });
   const now = call.trail.receivedAt;
   const minted = mintApiKey(
     {
@@ -81,28 +84,23 @@ async function revoke(call: AdminCall): Promise<AdminAnswer> {
   return revoked ? json({ revoked: true, key_id: call.param("id") }) : refuse({ kind: "not-found" });
 }
 
-/**
- * Nobody hands out a role that they do not hold, or an operator could mint itself a finance colleague. Only a role that
- * no living credential holds yet may be handed out by an operator: that is how a tenant starts.
- */
-async function roleProblem(call: AdminCall, roles: readonly Role[]): Promise<string | null> {
-  const foreign = roles.filter((role) => !call.principal.roles.includes(role));
-  if (foreign.length === 0 && (roles.length > 0 || call.principal.roles.includes("operator"))) return null;
-  if (!call.principal.roles.includes("operator"))
-    return `This credential cannot hand out ${foreign.join(", ") || "keys without its own role"}.`;
-  const living = (await call.ledger.credentials()).filter(
-    (row) => row.revokedAt === null && row.expiresAt > call.trail.receivedAt,
-  );
-  const held = new Set(living.flatMap((row) => rolesOf(row)));
-  const taken = foreign.filter((role) => held.has(role));
-  return taken.length === 0
-    ? null
-    : `Role ${taken.join(", ")} has holders already: one of them must create this credential.`;
-}
+/** Which roles a holder of each role may hand out. Nobody hands out a role that they do not hold. */
+const MAY_GRANT: Readonly<Record<Role, readonly Role[]>> = {
+  operator: ["operator"],
+  security: ["security"],
+  finance: ["finance", "billing"],
+  billing: [],
+};
 
-function rolesOf(row: CredentialRow): readonly string[] {
-  const record: { readonly roles?: readonly string[] } = JSON.parse(row.record);
-  return record.roles ?? [];
+/**
+ * Why this caller may not mint a credential with these roles, null where it may. An operator could otherwise mint itself a
+ * finance colleague. Credentials without a role (agents, approvers) are the operator's to mint.
+ */
+function roleProblem(call: AdminCall, roles: readonly Role[]): string | null {
+  if (roles.length === 0) return call.principal.roles.includes("operator") ? null : "Only an operator mints credentials without a role.";
+  const grantable = new Set(call.principal.roles.flatMap((role) => MAY_GRANT[role]));
+  const foreign = roles.filter((role) => !grantable.has(role));
+  return foreign.length === 0 ? null : `Only a holder of ${foreign.join(", ")} hands that role out.`;
 }
 
 function view(row: CredentialRow): JsonObject {

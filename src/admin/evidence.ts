@@ -7,7 +7,16 @@ import { json, refuse, type AdminAnswer, type AdminCall, type AdminRoute } from 
 const EVIDENCE_MAX = 256 * 1024;
 const EVIDENCE_BODY_BYTES = 6 * EVIDENCE_MAX + 64;
 
-const evidenceBody = z.strictObject({ evidence: z.string().min(1).max(EVIDENCE_MAX) });
+const bytesOf = (text: string): number => new TextEncoder().encode(text).byteLength;
+
+const evidenceBody = z.strictObject({
+  evidence: z
+    .string()
+    .min(1)
+    .max(EVIDENCE_MAX)
+    // The bound is one of bytes: a character takes up to three of them.
+    .refine((text) => bytesOf(text) <= EVIDENCE_MAX, `at most ${EVIDENCE_MAX} bytes of UTF-8`),
+});
 
 /** Evidence too long for a header: uploaded first, then named with `Gate-Evidence-Ref`. */
 export const evidenceRoutes: readonly AdminRoute[] = [
@@ -17,6 +26,7 @@ export const evidenceRoutes: readonly AdminRoute[] = [
     roles: null,
     bodyBytes: EVIDENCE_BODY_BYTES,
     body: evidenceBody,
+    journaled: false,
     handle: store,
   },
   { method: "GET", path: "/_gate/v1/evidence/:digest", roles: null, handle: show },
@@ -29,7 +39,7 @@ async function store(call: AdminCall): Promise<AdminAnswer> {
   const { tenant, subject } = call.principal;
   const digest = await storeEvidence(call.gate.env.DB, tenant, text, subject, call.trail.receivedAt);
   return json(
-    { ref: digest, bytes: new TextEncoder().encode(text).byteLength, use: `Gate-Evidence-Ref: ${digest}` },
+    { ref: digest, bytes: bytesOf(text), use: `Gate-Evidence-Ref: ${digest}` },
     201,
   );
 }

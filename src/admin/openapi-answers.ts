@@ -163,6 +163,8 @@ const warning = z.object({
 });
 const warnings = z.array(warning);
 
+const issuedKey = z.object({ key: text, key_id: text });
+
 /** One schema per answer, under the name that the OpenAPI document gives it. */
 export const ANSWER = {
   health: named("Health", z.object({ status: z.literal("ok") })),
@@ -177,8 +179,9 @@ export const ANSWER = {
   problemPage: named("ProblemPage", z.object({ slug: text, status: z.int(), title: text, what_to_do: text })),
   bootstrapped: named(
     "Bootstrapped",
-    z.object({ tenant: text, operator: z.object({ key: text, key_id: text }), warnings }),
+    z.object({ tenant: text, operator: issuedKey, security: issuedKey, finance: issuedKey, warnings }),
   ),
+  issuerRegistered: named("IssuerRegistered", z.object({ registered: z.boolean(), tenant: text, id: text, issuer: text })),
   whoami: named(
     "WhoAmI",
     z.object({

@@ -4,6 +4,7 @@ import type { JsonObject, JsonValue } from "../platform/json.ts";
 import { plainJson } from "../platform/plain-json.ts";
 import { PROBLEMS } from "../problem.ts";
 import type { RefusalKind } from "../refusal.ts";
+import { registrationSchema } from "../identity/issuers.ts";
 import { bootstrapBody } from "./bootstrap.ts";
 import type { AdminRoute } from "./call.ts";
 import { ANSWER, ANSWERS } from "./openapi-answers.ts";
@@ -166,6 +167,22 @@ function publicOperations(): readonly Operation[] {
         responses: {
           201: answered(ANSWER.bootstrapped, summary),
           ...problemResponses([...ALWAYS, ...WITH_BODY, "already-decided", "policy-invalid"]),
+        },
+      },
+    },
+    {
+      method: "POST",
+      path: "/_gate/v1/issuers",
+      operation: {
+        operationId: "registerIssuer",
+        summary: "Registers an issuer of access tokens for a tenant",
+        description: "Needs the deployment's bootstrap secret: whoever signs tokens speaks for people.",
+        tags: ["bootstrap"],
+        security: [{ bootstrapSecret: [] }],
+        requestBody: requestBody(registrationSchema),
+        responses: {
+          201: answered(ANSWER.issuerRegistered, "Registered"),
+          ...problemResponses([...ALWAYS, ...WITH_BODY, "not-found"]),
         },
       },
     },

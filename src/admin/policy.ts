@@ -45,7 +45,7 @@ export const policyRoutes: readonly AdminRoute[] = [
   {
     method: "POST",
     path: "/_gate/v1/policy/activate",
-    roles: ["operator", "security", "finance"],
+    roles: ["security", "finance"],
     body: activateBody,
     handle: activate,
   },
@@ -93,7 +93,7 @@ async function push(call: AdminCall): Promise<AdminAnswer> {
     call.actor,
     call.trail.requestId,
     checked.value.terms,
-    body.value.reason,
+    call.gate.redactor.text(body.value.reason) ?? "",
     body.value.git_commit ?? null,
   );
   return json({ version, warnings: checked.value.warnings.map((warning) => ({ ...warning })) }, 201);

@@ -41,10 +41,18 @@ export const hashRecord = (record: Omit<AuditRecord, "hash">): Digest => digestO
  * before (within the journal's retention) appends nothing: re-submitting after a lost answer is safe.
  */
 export function appendEntry(sql: SqlStorage, place: Place, entryId: string, entry: AuditEntry, now: EpochMs): void {
-  if (isKnown(sql, entryId)) return;
   const head = headOf(sql);
-  const { hash, record } = chained(place, entry, (head?.sequence ?? 0) + 1, head?.hash ?? GENESIS);
-  insertRow(sql, (head?.sequence ?? 0) + 1, entryId, hash, true, now, record);
+  const sequence = (head?.sequence ?? 0) + 1;
+  const { hash, record } = chained(place, entry, sequence, head?.hash ?? GENESIS);
+  sql.exec(
+    `INSERT INTO journal (sequence, entry_id, hash, ended, appended_at, record) VALUES (?, ?, ?, 1, ?, ?)
+     ON CONFLICT (entry_id) DO NOTHING`,
+    sequence,
+    entryId,
+    hash,
+    now,
+    record,
+  );
 }
 
 /** Appends one entry whose ending is still to come (`endEntry`), or which waits behind such a one to be chained. */
@@ -55,17 +63,27 @@ export function appendOpenEntry(
   ended: boolean,
   now: EpochMs,
 ): void {
-  if (isKnown(sql, entryId)) return;
-  const last = sql.exec("SELECT coalesce(max(sequence), 0) AS sequence FROM journal").one();
-  insertRow(sql, integerOf(last, "sequence") + 1, entryId, null, ended, now, storable(entry));
+  sql.exec(
+    `INSERT INTO journal (sequence, entry_id, ended, appended_at, record)
+     SELECT coalesce(max(sequence), 0) + 1, ?, ?, ?, ? FROM journal WHERE true ON CONFLICT (entry_id) DO NOTHING`,
+    entryId,
+    ended ? 1 : 0,
+    now,
+    storable(entry),
+  );
 }
 
 /** Writes the ending into an open entry. Too late (the entry is chained already) or unknown: changes nothing. */
 export function endEntry(sql: SqlStorage, entryId: string, ending: Ending): void {
-  const row = sql.exec("SELECT record FROM journal WHERE entry_id = ? AND hash IS NULL", entryId).toArray()[0];
-  if (row === undefined) return;
-  const entry: AuditEntry = JSON.parse(textOf(row, "record"));
-  sql.exec("UPDATE journal SET record = ?, ended = 1 WHERE entry_id = ?", storable({ ...entry, ...ending }), entryId);
+  sql.exec(
+    `UPDATE journal SET ended = 1, record = json_set(record, '$.outcome', ?, '$.upstream_status', ?, '$.duration_ms', ?, '$.detail', ?)
+     WHERE entry_id = ? AND hash IS NULL`,
+    ending.outcome,
+    ending.upstream_status,
+    ending.duration_ms,
+    ending.detail,
+    entryId,
+  );
 }
 
 /**
@@ -73,13 +91,17 @@ export function endEntry(sql: SqlStorage, entryId: string, ending: Ending): void
  * `waitedSince`. Older ones are chained as they are, their outcome `not-seen`. Returns how many are still open.
  */
 export function sealEntries(sql: SqlStorage, place: Place, waitedSince: EpochMs, limit: number): number {
+  // Rows are sealed in order, so whatever follows the newest sealed one is open: no look at the many that are not.
+  const head = sql
+    .exec("SELECT sequence, hash FROM journal WHERE hash IS NOT NULL ORDER BY sequence DESC LIMIT 1")
+    .toArray()[0];
   const open = sql
     .exec(
-      "SELECT sequence, entry_id, ended, appended_at, record FROM journal WHERE hash IS NULL ORDER BY sequence LIMIT ?",
+      "SELECT sequence, ended, appended_at, record FROM journal WHERE sequence > ? ORDER BY sequence LIMIT ?",
+      head === undefined ? 0 : integerOf(head, "sequence"),
       limit,
     )
     .toArray();
-  const head = sql.exec("SELECT hash FROM journal WHERE hash IS NOT NULL ORDER BY sequence DESC LIMIT 1").toArray()[0];
   let previous = head === undefined ? GENESIS : asDigest(head["hash"]);
   let sealed = 0;
   for (const row of open) {
@@ -140,11 +162,11 @@ export function haltProjection(sql: SqlStorage, why: string): void {
 }
 
 /** JSON that is sure to chain: one half character, which RFC 8785 refuses, would stop every later record of this log. */
-const storable = (entry: AuditEntry): string =>
-  JSON.stringify(entry, (_name, value: unknown) => (typeof value === "string" ? value.toWellFormed() : value));
-
-function isKnown(sql: SqlStorage, entryId: string): boolean {
-  return sql.exec("SELECT 1 FROM journal WHERE entry_id = ?", entryId).toArray().length > 0;
+function storable(entry: AuditEntry): string {
+  const text = JSON.stringify(entry);
+  // Half a character is the only thing that JSON.stringify writes as `\\ud…`; looking for it is cheaper than a replacer.
+  if (!text.includes("\\ud")) return text;
+  return JSON.stringify(entry, (_name, value: unknown) => (typeof value === "string" ? value.toWellFormed() : value));
 }
 
 function headOf(sql: SqlStorage): { readonly sequence: number; readonly hash: Digest } | null {
@@ -159,28 +181,17 @@ function chained(
   previous: Digest,
 ): { readonly hash: Digest; readonly record: string } {
   const unhashed = { ...entry, tenant: place.tenant, log: place.log, sequence, previous_hash: previous };
-  const hash = hashRecord(unhashed);
-  return { hash, record: canonicalJson({ ...unhashed, hash }) };
+  // RFC 8785 sorts members, so `hash` has one place: with the text before and after it, the record is serialised once.
+  const before = membersOf(unhashed, (name) => name < "hash");
+  const after = membersOf(unhashed, (name) => name > "hash");
+  const hash = digestOf(HASH_DOMAIN, `{${before},${after}}`);
+  return { hash, record: `{${before},"hash":"${hash}",${after}}` };
 }
 
-function insertRow(
-  sql: SqlStorage,
-  sequence: number,
-  entryId: string,
-  hash: string | null,
-  ended: boolean,
-  now: EpochMs,
-  record: string,
-): void {
-  sql.exec(
-    "INSERT INTO journal (sequence, entry_id, hash, ended, appended_at, record) VALUES (?, ?, ?, ?, ?, ?)",
-    sequence,
-    entryId,
-    hash,
-    ended ? 1 : 0,
-    now,
-    record,
-  );
+/** Canonical text of some members of a record, without the braces. No record has none before or none after `hash`. */
+function membersOf(record: Omit<AuditRecord, "hash">, chosen: (name: string) => boolean): string {
+  const text = canonicalJson(Object.fromEntries(Object.entries(record).filter(([name]) => chosen(name))));
+  return text.slice(1, -1);
 }
 
 function asDigest(value: SqlStorageValue | undefined): Digest {

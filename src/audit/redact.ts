@@ -4,6 +4,9 @@ import { isJsonObject, type JsonObject, type JsonValue } from "../platform/json.
 /** Longest free text that a record keeps; longer text ends with the digest of the whole. */
 const TEXT_LIMIT = 8 * 1024;
 
+/** Names that announce a secret in free text. */
+const NAMED = "password|passwd|passphrase|secret|token|(?:api|access|private)[-_]?key|authorization|bearer";
+
 /**
  * Values that look like secrets, whoever issued them. Deliberately greedy: a redacted commit id costs a look at the
  * digest beside it, a leaked key costs an incident. Every repetition that can fail is bounded or starts at the edge of its
@@ -17,7 +20,10 @@ const KNOWN_SECRETS = new RegExp(
     String.raw`\b(?:AKIA|ASIA)[A-Z0-9]{16}\b`,
     String.raw`\b(?:gh[pousr]|github_pat|glpat|xox[abeprs]|sk|pk|rk|hf|npm|dop_v1)[-_][A-Za-z0-9_-]{16,}`,
     String.raw`\b[a-z][a-z0-9+.-]{0,31}://[^\s/@:]*:[^\s/@]+@`,
-    String.raw`\b(?:password|passwd|secret|token|api[-_]?key|authorization|bearer)\b["']?\s{0,8}[:= ]\s{0,8}["']?[^\s"',;]{6,}`,
+    // `access_token=…`, `secretAccessKey: …`, `Authorization: Bearer …`; a name in front stays readable.
+    String.raw`(?:${NAMED})(?:[_-]?(?:access|secret|token|key|value)){0,3}["']?\s{0,8}[:=]\s{0,8}["']?(?:(?:bearer|basic|token)\s{1,8})?[^\s"',;]{6,}`,
+    // `--token …`, `bearer …`
+    String.raw`(?<![A-Za-z0-9])(?:${NAMED})["']?\s{1,8}["']?[^\s"',;]{6,}`,
   ].join("|"),
   "gi",
 );
@@ -27,7 +33,7 @@ const RANDOM_RUNS =
   /(?<![A-Za-z0-9+/_-])(?=[A-Za-z0-9+/_-]*[0-9])(?=[A-Za-z0-9+/_-]*[A-Za-z])[A-Za-z0-9+/_-]{32,}={0,2}/g;
 
 /** Names whose values are never shown, whatever they look like. */
-const SECRET_NAMES = /(?:secret|token|password|passwd|credential|private|api[-_]?key|auth)/i;
+const SECRET_NAMES = /^pass$|secret|token|password|passwd|passphrase|credential|private|(?:api|access)[-_]?key|auth/i;
 
 /** Our own digests and ids, and the UUIDs by which control planes name things, are long and random-looking, and harmless. */
 const HARMLESS =
@@ -64,8 +70,12 @@ export function createRedactor(key: Uint8Array): Redactor {
   };
   const member = (name: string, value: JsonValue): JsonValue => {
     if (/^(?:env|environment|environ)$/i.test(name)) return allHidden(value);
-    if (SECRET_NAMES.test(name) && typeof value === "string") return mark(value);
-    return body(value);
+    return SECRET_NAMES.test(name) ? stringsHidden(value) : body(value);
+  };
+  const stringsHidden = (value: JsonValue): JsonValue => {
+    if (typeof value === "string") return mark(value);
+    if (isJsonObject(value)) return mapMembers(value, (_name, inner) => stringsHidden(inner));
+    return Array.isArray(value) ? value.map(stringsHidden) : value;
   };
   const allHidden = (value: JsonValue): JsonValue => {
     if (isJsonObject(value)) return mapMembers(value, (_name, inner) => allHidden(inner));
@@ -75,10 +85,15 @@ export function createRedactor(key: Uint8Array): Redactor {
   const body = (value: JsonValue): JsonValue => {
     if (typeof value === "string") return text(value);
     if (isJsonObject(value)) return mapMembers(value, member);
-    return Array.isArray(value) ? value.map(body) : value;
+    if (!Array.isArray(value)) return value;
+    // `["--password", "…"]`: an argument belongs to the flag before it.
+    return value.map((one, index) => (isSecretFlag(value[index - 1]) ? stringsHidden(one) : body(one)));
   };
   return { text: (value) => (value === null ? null : text(value)), path, longText, body };
 }
+
+const isSecretFlag = (value: JsonValue | undefined): boolean =>
+  typeof value === "string" && /^--?[A-Za-z]/.test(value) && SECRET_NAMES.test(value) && !value.includes("=");
 
 function mapMembers(value: JsonObject, map: (name: string, inner: JsonValue) => JsonValue): JsonObject {
   return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, map(name, inner)]));

@@ -1,5 +1,7 @@
+import { join } from "node:path";
 import { Option, type Command } from "commander";
 import { z } from "zod";
+import type { JsonObject } from "../platform/json.ts";
 import { err, ok, type Result } from "../platform/result.ts";
 import { TENANT_ID } from "../vocabulary.ts";
 import { clientWith, readAs } from "./client.ts";
@@ -7,7 +9,7 @@ import { addCommand, type CommandSpec, type Invocation, type Session } from "./c
 import { usage, type Failure } from "./failure.ts";
 import { readSecret, readText } from "./files.ts";
 import { fields, text } from "./print.ts";
-import { abandoned, deliver, openSecretPlace } from "./secret-output.ts";
+import { abandoned, deliver, openSecretPlace, type Made } from "./secret-output.ts";
 
 const SECRET_VARIABLE = "PORTCULLIS_BOOTSTRAP_SECRET";
 
@@ -21,6 +23,8 @@ const schema = z.object({
   prices: z.string(),
   upstreamCredential: z.string(),
   operator: z.string().max(128),
+  security: z.string().max(128),
+  finance: z.string().max(128),
   demo: z.boolean().default(false),
   out: z.string().optional(),
 });
@@ -30,7 +34,7 @@ const fileOption = (name: string, what: string): Option => new Option(`--${name}
 
 const bootstrap: CommandSpec<Options> = {
   usage: "bootstrap",
-  summary: "create a tenant: documents, upstream credential, first operator; once per tenant",
+  summary: "create a tenant: documents, upstream credential, first three people; once per tenant",
   options: [
     new Option("--tenant <id>", "the new tenant").makeOptionMandatory(),
     fileOption("policy", "policy document"),
@@ -39,8 +43,10 @@ const bootstrap: CommandSpec<Options> = {
     fileOption("prices", "price table"),
     fileOption("upstream-credential", 'JSON object of what the gate presents upstream, such as {"token":"…"}'),
     new Option("--operator <id>", "subject of the first operator: person:olga").makeOptionMandatory(),
-    new Option("--demo", "make the operator's key a demonstration key"),
-    new Option("--out <file>", "write the operator's key to this new file, mode 0600, instead of the screen"),
+    new Option("--security <id>", "subject of the first security person").makeOptionMandatory(),
+    new Option("--finance <id>", "subject of the first finance person").makeOptionMandatory(),
+    new Option("--demo", "make their keys demonstration keys"),
+    new Option("--out <folder>", "write each key to a new file there, mode 0600, instead of the screen"),
   ],
   notes: `The deployment's bootstrap secret is read from ${SECRET_VARIABLE}. Remove BOOTSTRAP_SECRET from the deployment afterwards.`,
   schema,
@@ -52,31 +58,14 @@ const bootstrap: CommandSpec<Options> = {
     if (!body.ok) return body;
     const client = clientWith(invocation, secret);
     if (!client.ok) return client;
-    const place = openSecretPlace(invocation, invocation.options.out);
+    const place = openSecretPlace(invocation, filesFor(invocation.options));
     if (!place.ok) return place;
     invocation.note(`creating tenant ${invocation.options.tenant} at ${client.value.origin} …`);
     const answer = await client.value.call({ method: "POST", path: "/_gate/v1/bootstrap", body: body.value });
     if (!answer.ok) return abandoned(place.value, answer.error);
     const made = readAs(answerSchema, answer.value);
     if (!made.ok) return abandoned(place.value, made.error);
-    const { operator, tenant, warnings } = made.value;
-    return deliver(place.value, {
-      key: operator.key,
-      keyId: operator.key_id,
-      answer: answer.value,
-      withoutKey: { ...answer.value, operator: { key_id: operator.key_id } },
-      human: [
-        text({ text: `Tenant ${tenant} exists.`, style: "good" }),
-        fields([
-          ["operator", invocation.options.operator],
-          ["key id", operator.key_id],
-          ...warnings.map(({ message }) => ["warning", message] as const),
-        ]),
-        text(
-          "Remove BOOTSTRAP_SECRET from the deployment once every tenant has its operator; portcullis doctor looks.",
-        ),
-      ],
-    });
+    return deliver(place.value, madeKeys(invocation.options, answer.value, made.value));
   },
 };
 
@@ -85,24 +74,39 @@ export function addBootstrapCommand(program: Command, session: Session): void {
   addCommand(program, session, bootstrap);
 }
 
+/** Three people: what one of them changes, another has to agree to. */
+const FOUNDERS = ["operator", "security", "finance"] as const;
+const founder = z.object({ key: z.string(), key_id: z.string() });
 const answerSchema = z.object({
   tenant: z.string(),
-  operator: z.object({ key: z.string(), key_id: z.string() }),
+  operator: founder,
+  security: founder,
+  finance: founder,
   warnings: z.array(z.object({ message: z.string() })),
 });
+
+/** `<tenant>-operator.key` and its two like in the folder that was named; null for the screen. */
+const filesFor = ({ out, tenant }: Options): readonly string[] | null =>
+  out === undefined ? null : FOUNDERS.map((role) => join(out, `${tenant}-${role}.key`));
+
+function madeKeys(options: Options, answer: JsonObject, made: z.infer<typeof answerSchema>): Made {
+  const rows = FOUNDERS.map((role) => [role, `${options[role]} (${made[role].key_id})`] as const);
+  return {
+    keys: FOUNDERS.map((role) => ({ holder: options[role], key: made[role].key, keyId: made[role].key_id })),
+    answer,
+    withoutKeys: { ...answer, ...Object.fromEntries(FOUNDERS.map((role) => [role, { key_id: made[role].key_id }])) },
+    human: [
+      text({ text: `Tenant ${made.tenant} exists.`, style: "good" }),
+      fields([...rows, ...made.warnings.map(({ message }) => ["warning", message] as const)]),
+      text("Remove BOOTSTRAP_SECRET from the deployment once every tenant exists; portcullis doctor looks."),
+    ],
+  };
+}
 
 const DOCUMENTS = ["policy", "people", "catalogue", "prices"] as const;
 const credentialSchema = z.record(z.string(), z.string());
 
-type Body = {
-  readonly tenant: string;
-  readonly documents: Readonly<Record<string, string>>;
-  readonly upstream_credential: Readonly<Record<string, string>>;
-  readonly operator: { readonly subject: string };
-  readonly demo: boolean;
-};
-
-function readBody({ options, terminal, note }: Invocation<Options>): Result<Body, Failure> {
+function readBody({ options, terminal, note }: Invocation<Options>): Result<JsonObject, Failure> {
   const documents: Record<string, string> = {};
   for (const name of DOCUMENTS) {
     const document = readText(terminal, options[name]);
@@ -114,8 +118,8 @@ function readBody({ options, terminal, note }: Invocation<Options>): Result<Body
   const parsed = credentialOf(credential.value);
   // The text is a secret: only its form is said to be wrong.
   if (parsed === null) return err(usage(`${options.upstreamCredential} is not a JSON object of strings`));
-  const { tenant, operator, demo } = options;
-  return ok({ tenant, documents, upstream_credential: parsed, operator: { subject: operator }, demo });
+  const founders = Object.fromEntries(FOUNDERS.map((role) => [role, { subject: options[role] }]));
+  return ok({ tenant: options.tenant, documents, upstream_credential: parsed, ...founders, demo: options.demo });
 }
 
 function credentialOf(source: string): Readonly<Record<string, string>> | null {

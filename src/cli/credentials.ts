@@ -59,19 +59,18 @@ const create: CommandSpec<CreateOptions> = {
     const { options, terminal } = invocation;
     const client = openClient(invocation);
     if (!client.ok) return client;
-    const place = openSecretPlace(invocation, options.out);
+    const place = openSecretPlace(invocation, options.out === undefined ? null : [options.out]);
     if (!place.ok) return place;
     const answer = await client.value.call({ method: "POST", path: "/_gate/v1/credentials", body: bodyOf(options) });
     if (!answer.ok) return abandoned(place.value, answer.error);
     const made = readAs(issued, answer.value);
     if (!made.ok) return abandoned(place.value, made.error);
     const { key, key_id: keyId, expires_at: expires } = made.value;
-    const { key: _key, ...withoutKey } = answer.value;
+    const { key: _key, ...withoutKeys } = answer.value;
     return deliver(place.value, {
-      key,
-      keyId,
+      keys: [{ holder: options.subject, key, keyId }],
       answer: answer.value,
-      withoutKey,
+      withoutKeys,
       human: [
         fields([
           ["key id", keyId],

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { ok } from "../platform/result.ts";
 import { openClient, readAs } from "./client.ts";
 import { addCommand, type CommandSpec, type Session } from "./command.ts";
-import { table, text, type Cell } from "./print.ts";
+import { table, text, verbatim, type Cell } from "./print.ts";
 import { shortTime } from "./times.ts";
 
 const none = z.object({});
@@ -42,7 +42,8 @@ const set: CommandSpec<z.infer<typeof setOptions>> = {
     return ok({
       json: answer.value,
       human: [
-        text({ text: `Frozen: ${wanted}. Lift it with: portcullis freeze lift --scope ${wanted}`, style: "warn" }),
+        text({ text: `Frozen: ${wanted}. To lift it:`, style: "warn" }),
+        verbatim([`portcullis freeze lift --scope ${wanted}`]),
       ],
     });
   },

@@ -94,7 +94,8 @@ const push: CommandSpec<PushOptions> = {
         ...(lines.length === 0 ? [] : [verbatim(lines.map(problemLine))]),
         text({ text: `Version ${version} is stored and not in force yet.`, style: "good" }),
         fields([["git commit", commit]]),
-        text(`A second person puts it in force: portcullis policy activate ${version}`),
+        text("A second person (security or finance) puts it in force:"),
+        verbatim([`portcullis policy activate ${version}`]),
       ],
     });
   },
@@ -126,7 +127,7 @@ async function commitFor({ options, terminal, note }: Invocation<PushOptions>): 
 const activate: CommandSpec<z.infer<typeof none>> = {
   usage: "activate <version>",
   summary: "put a version in force that somebody else has pushed",
-  notes: "Needs a key with role operator, security or finance; finance where it raises a cap or changes prices.",
+  notes: "Needs a key with role security or finance; finance where it raises a cap or changes prices.",
   schema: none,
   run: async (invocation) => {
     const [version = ""] = invocation.args;

@@ -4,62 +4,78 @@ import { err, ok, type Result } from "../platform/result.ts";
 import type { Invocation, Outcome } from "./command.ts";
 import { failed, usage, type Failure } from "./failure.ts";
 import { createPrivate, type PrivateFile } from "./files.ts";
-import { text, verbatim, type Block } from "./print.ts";
+import { fields, text, verbatim, type Block } from "./print.ts";
 
-/** Where a secret that exists once will go: settled before it is made, so that none is made that nobody gets. */
-export type SecretPlace = { readonly kind: "file"; readonly file: PrivateFile } | { readonly kind: "screen" };
+/** Where keys that are shown once will go: settled before they are made, so that none is made that nobody gets. */
+export type SecretPlace =
+  | { readonly kind: "files"; readonly files: readonly PrivateFile[] }
+  | { readonly kind: "screen" };
 
-/** What was made, and the key in it. `answer` is the machine's form with the key in it; `withoutKey` the same without. */
-export type MadeKey = {
-  readonly key: string;
-  readonly keyId: string;
+/** One key that was just made. */
+export type MadeKey = { readonly holder: string; readonly key: string; readonly keyId: string };
+
+/** `keys`: as many and in the same order as the files asked for. `withoutKeys`: the gate's answer less every key. */
+export type Made = {
+  readonly keys: readonly MadeKey[];
   readonly answer: JsonObject;
-  readonly withoutKey: JsonObject;
+  readonly withoutKeys: JsonObject;
   readonly human: readonly Block[];
 };
 
-/** `--out FILE`, or stdout where that is a person's terminal or `--json` says that a program reads it. */
+/** These new files, one per key; or, for null, stdout where that is a person's terminal or `--json` says that a program reads it. */
 export function openSecretPlace(
   { globals, terminal }: Pick<Invocation<unknown>, "globals" | "terminal">,
-  out: string | undefined,
+  names: readonly string[] | null,
 ): Result<SecretPlace, Failure> {
-  if (out !== undefined) {
-    const file = createPrivate(terminal, out);
-    return file.ok ? ok({ kind: "file", file: file.value }) : file;
+  if (names === null) {
+    // Output that goes nobody knows where (a CI log) is no place for a key that cannot be shown again.
+    return globals.json || terminal.outIsTty
+      ? ok({ kind: "screen" })
+      : err(usage("keys are shown once and stdout is not a terminal", "Give --out (files of mode 0600), or --json."));
   }
-  // Output that goes nobody knows where (a CI log) is no place for a key that cannot be shown again.
-  return globals.json || terminal.outIsTty
-    ? ok({ kind: "screen" })
-    : err(usage("the key is shown once and stdout is not a terminal", "Give --out FILE (mode 0600), or --json."));
+  const files: PrivateFile[] = [];
+  for (const name of names) {
+    const file = createPrivate(terminal, name);
+    if (!file.ok) return abandoned({ kind: "files", files }, file.error);
+    files.push(file.value);
+  }
+  return ok({ kind: "files", files });
 }
 
 /** The failure that left nothing to hand over; the place is given up. */
 export function abandoned(place: SecretPlace, failure: Failure): Result<never, Failure> {
-  if (place.kind === "file") place.file.discard();
+  if (place.kind === "files") for (const file of place.files) file.discard();
   return err(failure);
 }
 
-/** Hands the key over, once. */
-export function deliver(place: SecretPlace, made: MadeKey): Result<Outcome, Failure> {
+/** Hands the keys over, once. */
+export function deliver(place: SecretPlace, { keys, answer, withoutKeys, human }: Made): Result<Outcome, Failure> {
   if (place.kind === "screen") {
-    return ok({
-      json: made.answer,
-      human: [...made.human, verbatim([made.key]), text("This is the only time that the key is shown.")],
-    });
+    const shown = keys.flatMap(({ holder, key }) => [text(`Key of ${holder}:`), verbatim([key])]);
+    return ok({ json: answer, human: [...human, ...shown, text("This is the only time that this is shown.")] });
   }
-  try {
-    place.file.write(`${made.key}\n`);
-  } catch (error) {
+  const lost = keys.flatMap((made, index) => written(made, place.files[index]) ?? []);
+  if (lost.length > 0) {
+    const ids = keys.map(({ keyId }) => keyId).join(", ");
     return err(
-      failed(
-        "The key could not be written",
-        `${place.file.name}: ${describeError(error)}`,
-        `It is lost: portcullis credentials revoke ${made.keyId}, then create another.`,
-      ),
+      failed("A key could not be written", lost.join("; "), `What is lost is lost: revoke ${ids} and make others.`),
     );
   }
+  const files = place.files.map(({ name }) => name);
+  const rows = keys.map(({ holder }, index) => [holder, files[index] ?? ""] as const);
   return ok({
-    json: { ...made.withoutKey, key_file: place.file.name },
-    human: [...made.human, text(`The key is in ${place.file.name}, readable by you alone, and is not shown again.`)],
+    json: { ...withoutKeys, key_files: files },
+    human: [...human, fields(rows), text("Only you can read what is written there, and it is not shown again.")],
   });
+}
+
+/** Writes one key; why it could not, null when it is there. */
+function written({ key }: MadeKey, file: PrivateFile | undefined): string | null {
+  if (file === undefined) return "there is no file for it";
+  try {
+    file.write(`${key}\n`);
+    return null;
+  } catch (error) {
+    return `${file.name}: ${describeError(error)}`;
+  }
 }

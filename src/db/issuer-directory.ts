@@ -1,7 +1,7 @@
 import { eq } from "drizzle-orm";
 import type { Environment } from "../identity/api-key.ts";
 import { readIssuer, type IssuerDirectory, type IssuerRegistration } from "../identity/issuers.ts";
-import { checkRecord } from "../identity/record-mac.ts";
+import { checkRecord, sealRecord } from "../identity/record-mac.ts";
 import type { SecretKey } from "../identity/secret-key.ts";
 import { describeError } from "../platform/describe-error.ts";
 import { dropOldest } from "../platform/drop-oldest.ts";
@@ -42,4 +42,16 @@ export function issuerDirectory(d1: D1Database, pepper: SecretKey, environment: 
     dropOldest(known, ISSUERS_MAX);
     return ok(registration);
   };
+}
+
+/** Stores a registration that `readIssuer` has accepted, replacing an earlier one of the same issuer. */
+export async function writeIssuer(
+  d1: D1Database,
+  issuer: { readonly issuer: string; readonly tenant: string; readonly registration: string },
+  pepper: SecretKey,
+  now: number,
+): Promise<void> {
+  const row = { ...issuer, createdAt: new Date(now).toISOString() };
+  const values = { ...row, mac: sealRecord("issuer", row, pepper) };
+  await openDatabase(d1).insert(issuers).values(values).onConflictDoUpdate({ target: issuers.issuer, set: values });
 }

@@ -11,8 +11,8 @@ import type { JsonObject } from "../platform/json.ts";
 import type { Principal } from "../identity/principal.ts";
 import type { Nearest, Refusal } from "../refusal.ts";
 import type { Digest, Tier } from "../vocabulary.ts";
-import { API_KEY_ID_PREFIX } from "../identity/api-key-claims.ts";
 import type { Gate } from "./gate.ts";
+import { confirmable } from "./identify.ts";
 import type { Judgement } from "./judge.ts";
 import type { TenantContext } from "./tenant-context.ts";
 import { entryOf, type Trail } from "./trail.ts";
@@ -30,6 +30,7 @@ export function requirementOf(judgement: Judgement, context: TenantContext, acti
     kind: "approval",
     needed: approvers.needed,
     approvers: approvers.people,
+    groups: approvers.groups,
     missingContext: judgement.missingContext,
     timeoutMs: policy.approvalTimeoutMs,
     ruleDigest: ruleDigestOf(
@@ -75,12 +76,10 @@ export function admissionRequest(
     requestId: trail.requestId,
     authority: context.snapshot.authority,
     requester: {
-      subject: principal.subject,
+      ...confirmable(principal),
       class: principal.class,
       owner: principal.owner,
       issuer: principal.issuer,
-      credentialId: principal.credentialId,
-      listed: principal.credentialId.startsWith(API_KEY_ID_PREFIX),
     },
     action: operation.action,
     tier: judgement?.tier ?? operation.minimumTier,
@@ -96,7 +95,7 @@ export function admissionRequest(
       evidence: gate.redactor.text(headers?.evidence ?? null),
       evidenceRef: headers?.evidenceRef ?? null,
       backOut: gate.redactor.text(headers?.backOut ?? null),
-      incident: headers?.incident ?? null,
+      incident: gate.redactor.text(headers?.incident ?? null),
     },
     handles: {
       idempotencyKey: headers?.idempotencyKey ?? null,

@@ -1,5 +1,3 @@
-import { serializeList } from "structured-headers";
-import { Token } from "structured-headers";
 import type { BudgetView, BudgetWindowView } from "../ledger/contract.ts";
 
 /**
@@ -7,15 +5,8 @@ import type { BudgetView, BudgetWindowView } from "../ledger/contract.ts";
  * Integers of micro-USD: structured-field decimals have three fractional digits only.
  */
 export const budgetHeader = (budget: BudgetView): string =>
-  serializeList([
-    [new Token("daily"), parametersOf(budget.daily)],
-    [new Token("monthly"), parametersOf(budget.monthly)],
-  ]);
+  `daily${parametersOf(budget.daily)}, monthly${parametersOf(budget.monthly)}`;
 
-const parametersOf = (window: BudgetWindowView): Map<string, number> =>
-  new Map([
-    ["cap_micros", window.cap_micros],
-    ["held_micros", window.held_micros],
-    ["settled_micros", window.settled_micros],
-    ["remaining_micros", window.remaining_micros],
-  ]);
+const parametersOf = (window: BudgetWindowView): string =>
+  `;cap_micros=${window.cap_micros};held_micros=${window.held_micros}` +
+  `;settled_micros=${window.settled_micros};remaining_micros=${window.remaining_micros}`;

@@ -5,6 +5,7 @@ import type { Refusal } from "../refusal.ts";
 import type { GateHeaders } from "../strict-request.ts";
 import { excerpt, malformed } from "./malformed.ts";
 import { decodedBytes, decodePercent } from "./percent-text.ts";
+import { areShownLines, isShownLine } from "./shown-text.ts";
 
 /** Sizes after decoding, in UTF-8 bytes. In ASCII the three take 11 of the 32 KiB that all headers share. */
 const REASON_BYTES = 1_024;
@@ -17,16 +18,13 @@ const IDEMPOTENCY_KEY_CHARS = 255;
 
 const PLAN = /^[A-Za-z0-9_-]{16,128}$/;
 const EVIDENCE_REF = /^sha256:[0-9a-f]{64}$/;
-const INCIDENT = /^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$/;
+/** An incident's key, also where it comes in a body. */
+export const INCIDENT = /^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$/;
 /**
  * A list member of RFC 9651 that is a compact JWS (RFC 7515): a Token, which begins with a letter, or a String, whose
  * escapes a JWS has no use for. The library is not used here: it looks at each of some 700 characters on its own.
  */
 const JWS_MEMBER = /^(?:([A-Za-z][\w-]*\.[\w-]+\.[\w-]+)|"([\w-]+\.[\w-]+\.[\w-]+)")$/;
-/** Control characters, line separators, and what turns the direction of text around ("Trojan Source"). */
-const UNSHOWABLE = /[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/u;
-/** Line feed and tab, which evidence (an excerpt of a log) and a back-out plan (its steps) may contain, as %0A and %09. */
-const LAYOUT = /[\n\t]/g;
 
 /** What a request without any of the gate's headers has. */
 export const NO_GATE_HEADERS: GateHeaders = Object.freeze({
@@ -141,18 +139,15 @@ function readApprovals(value: string): Reading | null {
   return { approvals };
 }
 
-/**
- * Free text for people, in one line. Refused rather than cleaned: it is shown to approvers and kept in records, and a
- * blank one would satisfy "a reason is required" while saying nothing.
- */
+/** Free text for people, in one line. */
 function readText(encoded: string, limitBytes: number): string | null {
   const text = readLines(encoded, limitBytes);
-  return text === null || text.search(LAYOUT) >= 0 ? null : text;
+  return text !== null && isShownLine(text) ? text : null;
 }
 
-/** The same, in one or more lines. */
+/** The same, in one or more lines: a line feed comes as %0A, a tab as %09. */
 function readLines(encoded: string, limitBytes: number): string | null {
   if (decodedBytes(encoded) > limitBytes) return null;
   const text = decodePercent(encoded)?.trim() ?? "";
-  return text === "" || UNSHOWABLE.test(text.replaceAll(LAYOUT, " ")) ? null : text;
+  return areShownLines(text) ? text : null;
 }

@@ -43,7 +43,7 @@ export type Write = {
 export async function governWrite(write: Write, context: TenantContext): Promise<Ended | "stale"> {
   const { gate, trail, operation } = write;
   const judged = await judge(trail, operation, context);
-  const refusal = judged.ok ? earlyRefusal(write, judged.value, context) : judged.error;
+  const refusal = judged.ok ? (earlyRefusal(write, judged.value, context) ?? upstreamDown(write, context)) : judged.error;
   const judgement = judged.ok ? judged.value : null;
   const frozen = freezeRefusal(context.snapshot.freezes, write.principal.subject, operation.action);
   // Scope and prohibition come before replay and freeze, and nothing that the ledger knows changes them.
@@ -66,12 +66,6 @@ export async function governWrite(write: Write, context: TenantContext): Promise
       : planWrite(write, context, judgement, request);
   }
   if (refusal === null && frozen === null) {
-    if (!context.upstream.breaker.allows(trail.receivedAt)) {
-      return {
-        kind: "refused",
-        refusal: { kind: "unavailable", dependency: "upstream", cause: "circuit breaker is open" },
-      };
-    }
     const inline = await inlineDryRun(write, context, request);
     if (inline !== null) return inline;
   }
@@ -100,6 +94,12 @@ function earlyRefusal(write: Write, judgement: Judgement, context: TenantContext
     return { kind: "reason-required", missing: judgement.missingContext };
   return null;
 }
+
+/** While the control plane is known to be down nothing is admitted: an outage must not eat the budget in unknown holds. */
+const upstreamDown = ({ trail }: Write, { upstream }: TenantContext): Refusal | null =>
+  trail.gate?.dryRun === true || upstream.breaker.allows(trail.receivedAt)
+    ? null
+    : { kind: "unavailable", dependency: "upstream", cause: "circuit breaker is open" };
 
 /** Whether the request may repeat one that was dispatched: it names that one, or its digest alone can find it. */
 function mayRepeat({ gate }: Trail, judgement: Judgement | null, { policy }: TenantContext): boolean {

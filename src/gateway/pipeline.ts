@@ -1,11 +1,7 @@
 import { NO_TENANT } from "../audit/recorder.ts";
 import type { ErrorDialect, MatchedOperation } from "../catalogue/types.ts";
-import { authenticate } from "../identity/authenticate.ts";
 import { readEvidence } from "../db/evidence.ts";
-import { extractCredential } from "../identity/carriers.ts";
-import type { Principal } from "../identity/principal.ts";
-import { err, ok, type Result } from "../platform/result.ts";
-import { quotaHeaders, retryAfterS } from "../quota/headers.ts";
+import { quotaHeaders } from "../quota/headers.ts";
 import { quotaRule } from "../quota/quota-rule.ts";
 import type { Refusal } from "../refusal.ts";
 import type { StrictRequest } from "../strict-request.ts";
@@ -15,7 +11,9 @@ import { send } from "../upstream/send.ts";
 import type { Ended } from "./ended.ts";
 import type { Gate } from "./gate.ts";
 import { governWrite, type Write } from "./govern-write.ts";
+import { identify } from "./identify.ts";
 import { gateKeep, judge } from "./judge.ts";
+import { quotaRefusal } from "./quota-refusal.ts";
 import { readRequest } from "./read-request.ts";
 import { requestDigest } from "./request-digest.ts";
 import { passThrough, problemResponse } from "./respond.ts";
@@ -44,16 +42,20 @@ export async function handleRequest(request: Request, gate: Gate, waitUntil: Wai
   const strict = read.value;
   trail.gate = strict.gate;
 
-  const principal = await identify(strict, gate, trail.receivedAt);
+  const principal = await identify(strict.header, gate, trail.receivedAt);
   if (!principal.ok) return refuse(principal.error);
 
   // Twice at most: the second time under the documents that the ledger says are in force.
   for (let attempt = 1; attempt <= 2; attempt++) {
     const context = await gate.tenants.get(principal.value.tenant, trail.receivedAt, waitUntil);
     if (!context.ok) return refuse(context.error);
+    // Known before the rest: what a revoked credential still tries stands in its own tenant's record.
+    trail.principal = principal.value;
     if (context.value.revoked.has(principal.value.credentialId))
       return refuse({ kind: "unauthenticated", cause: "credential is revoked" });
-    trail.principal = principal.value;
+    // Exactly one carrier was sent; here is the catalogue that says which ones its clients may use.
+    if (!context.value.catalogue.credentialCarriers.some(({ header }) => strict.header(header) !== null))
+      return refuse({ kind: "unauthenticated", cause: "the catalogue does not name the header of the credential" });
     dialect = context.value.catalogue.errorDialect;
 
     const matched = context.value.catalogue.match(strict);
@@ -71,10 +73,10 @@ export async function handleRequest(request: Request, gate: Gate, waitUntil: Wai
     );
 
     if (attempt === 1) {
-      const unfounded = await checkEvidence(gate, strict, principal.value.tenant);
-      if (unfounded !== null) return refuse(unfounded);
       const limited = await takeQuota(gate, trail, context.value, operation.minimumTier, waitUntil);
       if (limited !== null) return refuse(limited);
+      const unfounded = await checkEvidence(gate, strict, principal.value.tenant);
+      if (unfounded !== null) return refuse(unfounded);
     }
     const write: Write = {
       gate,
@@ -90,23 +92,6 @@ export async function handleRequest(request: Request, gate: Gate, waitUntil: Wai
     gate.tenants.forget(principal.value.tenant);
   }
   return refuse({ kind: "unavailable", dependency: "policy", cause: "the policy changed twice during one request" });
-}
-
-/** Who asks, from the credential alone. A store that cannot be asked is 503, never a pass. */
-async function identify(strict: StrictRequest, gate: Gate, now: number): Promise<Result<Principal, Refusal>> {
-  const credential = extractCredential(strict.header);
-  if (!credential.ok) return credential;
-  if (credential.value === null) return err({ kind: "unauthenticated", cause: "no credential was sent" });
-  const outcome = await authenticate(credential.value, {
-    environment: gate.config.environment,
-    credentialKey: gate.keys.credential,
-    cache: gate.credentials,
-    issuers: gate.issuers,
-    jwks: gate.jwks,
-    now,
-  });
-  if (outcome.kind === "verified") return ok(outcome.principal);
-  return err(outcome.kind === "unauthenticated" ? { kind: "unauthenticated", cause: outcome.cause } : { ...outcome });
 }
 
 /** Evidence that a request names must be there: a digest of nothing is no evidence. */
@@ -132,13 +117,7 @@ async function takeQuota(
   const outcome = await gate.limiter.take(context.tenant, rule, trail.receivedAt, waitUntil);
   Object.assign(trail.headers, quotaHeaders(rule, outcome));
   if (outcome.kind !== "unavailable" && outcome.degraded) log("warn", "limiter-degraded", { tenant: context.tenant });
-  if (outcome.kind === "granted") return null;
-  if (outcome.kind === "unavailable") return { kind: "unavailable", dependency: "limiter", cause: outcome.cause };
-  return {
-    kind: "rate-limited",
-    limit: `${outcome.limit} per ${rule.windowMs / 1_000} s`,
-    retry_after_s: retryAfterS(outcome.retryAfterMs),
-  };
+  return quotaRefusal(rule, outcome);
 }
 
 /** Client headers that the catalogue passes on: a few harmless ones, by name, as read. */
@@ -171,6 +150,9 @@ async function serveOrGovern(write: Write, context: TenantContext): Promise<Ende
  */
 async function serveRead(write: Write, operation: MatchedOperation, context: TenantContext): Promise<Ended> {
   const { gate, trail, passed, waitUntil } = write;
+  if (!context.upstream.breaker.allows(trail.receivedAt)) {
+    return { kind: "refused", refusal: { kind: "unavailable", dependency: "upstream", cause: "circuit breaker is open" } };
+  }
   const entryId = `${trail.requestId}/request`;
   const entry = { ...entryOf(trail, gate.redactor, "request", Date.now()), decision: "allow" as const };
   const [sent, durable] = await Promise.all([

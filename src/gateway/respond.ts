@@ -56,7 +56,8 @@ export function passThrough(trail: Trail, response: Response, allowed: readonly 
   const headers = gateHeaders(trail, "allow", now);
   for (const name of allowed) {
     const value = response.headers.get(name);
-    if (value !== null) headers[name] = value;
+    // The gate's own headers (no-store among them) are not for upstream to replace.
+    if (value !== null && headers[name] === undefined) headers[name] = value;
   }
   return new Response(BODILESS.has(response.status) ? null : response.body, { status: response.status, headers });
 }

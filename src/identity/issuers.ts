@@ -26,7 +26,8 @@ const subjectPrefix = z
   .regex(/^(?:[A-Za-z0-9][A-Za-z0-9._:@/|-]*)?$/);
 const claimName = z.string().regex(/^[a-z][a-z0-9_]{0,63}$/);
 
-const registrationSchema = z.strictObject({
+/** Form of a registration, as stored and as the gate's own API takes it. */
+export const registrationSchema = z.strictObject({
   id: z.string().regex(/^[a-z][a-z0-9-]{0,62}$/),
   /** Compared with `iss` character by character. */
   issuer: z.string().max(256),

@@ -26,6 +26,12 @@ export const GRANT_LIFETIME_MS = 30 * 60_000;
 /** After a denial the same request is not put before people again for this long. */
 export const DENIAL_COOL_DOWN_MS = 10 * 60_000;
 
+/**
+ * Drafts and proposals of one principal that may be open at once. More than people read in half an hour, and a quarter of
+ * what a list shows, so that one agent's flood neither buries another's proposal nor fills the ledger.
+ */
+export const OPEN_APPROVALS_MAX = 50;
+
 export type ApprovalRequirement = Extract<Requirement, { kind: "approval" }>;
 
 /** What people saw and signed besides the request itself: every member is bound by the approval digest. */
@@ -109,6 +115,25 @@ export function listApprovals(sql: SqlStorage, state: string | null, limit: numb
       ? sql.exec("SELECT * FROM approvals ORDER BY opened_at DESC, rowid DESC LIMIT ?", limit)
       : sql.exec("SELECT * FROM approvals WHERE state = ? ORDER BY opened_at DESC, rowid DESC LIMIT ?", state, limit);
   return rows.toArray().map(fromRow);
+}
+
+/** Open drafts and proposals of a principal but `except`: how many, and when the first of them ends. */
+export function openApprovals(
+  sql: SqlStorage,
+  principal: string,
+  except: string | null,
+  now: EpochMs,
+): { readonly count: number; readonly firstEndsAt: EpochMs | null } {
+  const row = sql
+    .exec(
+      `SELECT count(*) AS count, min(expires_at) AS ends FROM approvals INDEXED BY approvals_by_state
+       WHERE state IN ('draft','pending') AND principal = ? AND id IS NOT ? AND expires_at > ?`,
+      principal,
+      except,
+      now,
+    )
+    .one();
+  return { count: integerOf(row, "count"), firstEndsAt: integerOrNull(row, "ends") };
 }
 
 export function decisionsOf(sql: SqlStorage, approvalId: string): readonly Decision[] {

@@ -2,7 +2,7 @@ import type { AuditEntry } from "../audit/record.ts";
 import type { UpstreamCall } from "../catalogue/types.ts";
 import type { JsonObject } from "../platform/json.ts";
 import type { PrincipalClass } from "../identity/principal.ts";
-import type { ContextField } from "../policy/types.ts";
+import type { ApproverGroup, ContextField } from "../policy/types.ts";
 import type { Refusal, Nearest } from "../refusal.ts";
 import type { Digest, EpochMs, Micros, Tier } from "../vocabulary.ts";
 
@@ -72,7 +72,9 @@ export type Requirement =
   | {
       readonly kind: "approval";
       readonly needed: number;
+      /** Who may decide, and how many distinct people each group has to give; together they are `needed`. */
       readonly approvers: readonly Approver[];
+      readonly groups: readonly ApproverGroup[];
       readonly missingContext: readonly ContextField[];
       readonly timeoutMs: number;
       /** Digest of everything that decides this action besides the request itself. */

@@ -2,7 +2,8 @@ import { appendEntry } from "../audit/journal.ts";
 import { blankEntry, type AuditEntry } from "../audit/record.ts";
 import type { PrincipalClass } from "../identity/principal.ts";
 import { newId } from "../platform/ids.ts";
-import type { ContextField } from "../policy/types.ts";
+import { filledPlaces, placesOf } from "../policy/approver-groups.ts";
+import type { ApproverGroup, ContextField } from "../policy/types.ts";
 import type { Refusal } from "../refusal.ts";
 import { TIERS, type EpochMs } from "../vocabulary.ts";
 import type { AdmissionScope } from "./admission.ts";
@@ -39,6 +40,7 @@ export type DecisionRequest = {
   readonly comment: string | null;
   /** Who may decide this proposal's tier under the policy in force now. */
   readonly approvers: readonly Approver[];
+  readonly groups: readonly ApproverGroup[];
 };
 
 export type ApprovalWithDecisions = { readonly approval: Approval; readonly decisions: readonly Decision[] };
@@ -106,7 +108,11 @@ function grantIfComplete(scope: AdmissionScope, approval: Approval, request: Dec
   const { sql, now } = scope;
   const eligible = new Set(eligibleApprovers(request.approvers, requesterOf(approval)).map((a) => a.subject));
   const approving = decisionsOf(sql, approval.id).filter((d) => d.decision === "approve" && eligible.has(d.subject));
-  if (approving.length < approval.needed) return;
+  const filled = filledPlaces(
+    request.groups,
+    approving.map((d) => d.subject),
+  );
+  if (filled < approval.needed || filled < placesOf(request.groups)) return;
   const expiresAt = now + Math.min(GRANT_LIFETIME_MS, approval.timeoutMs);
   grantApproval(sql, approval.id, newId("grt"), expiresAt, now);
   plan(sql, "approval-expiry", approval.id, expiresAt);
@@ -152,15 +158,7 @@ export function withdraw(
   if (approval.state !== "draft" && approval.state !== "pending" && approval.state !== "approved") {
     return refused(alreadyDecided(approval, decisionsOf(sql, approval.id)));
   }
-  const { subject, class: principalClass, credentialId, demo } = request.by;
-  const entry = {
-    ...storedEntry(sql, approval),
-    request_id: request.requestId,
-    principal: subject,
-    principal_class: principalClass,
-    credential_id: credentialId,
-    demo,
-  };
+  const entry = { ...storedEntry(sql, approval), ...doneBy(request) };
   endApproval(sql, scope.place, approval, "withdrawn", entry, now);
   return {
     kind: "recorded",
@@ -176,8 +174,9 @@ export function withdraw(
 export function completeDraft(
   scope: AdmissionScope,
   request: {
+    readonly requestId: string;
     readonly approvalId: string;
-    readonly by: string;
+    readonly by: Decider;
     readonly context: RequestContext;
     readonly required: readonly ContextField[];
     readonly budget: BudgetTerms;
@@ -186,7 +185,7 @@ export function completeDraft(
 ): DecisionOutcome {
   const { sql, now } = scope;
   const approval = approvalById(sql, request.approvalId);
-  if (approval === null || !isRequesterOrOwner(approval, request.by)) return refused({ kind: "not-found" });
+  if (approval === null || !isRequesterOrOwner(approval, request.by.subject)) return refused({ kind: "not-found" });
   if (approval.state !== "draft") return refused(alreadyDecided(approval, decisionsOf(sql, approval.id)));
   if (approval.expiresAt <= now)
     return refused({ kind: "approval-expired", reason: "The draft expired before it was completed." });
@@ -231,7 +230,16 @@ export function completeDraft(
     sql,
     scope.place,
     `${approval.id}/completed`,
-    { ...entry, kind: "proposal", decision: null, reason_code: "opened", approval_id: approval.id, outcome: null },
+    {
+      ...entry,
+      // Whose words these are: the owner may have written what the agent left out.
+      ...doneBy(request),
+      kind: "proposal",
+      decision: null,
+      reason_code: "opened",
+      approval_id: approval.id,
+      outcome: null,
+    },
     now,
   );
   return { kind: "recorded", approval: approvalById(sql, approval.id) ?? approval, decisions: [] };
@@ -248,6 +256,21 @@ export function expireApproval(scope: Pick<AdmissionScope, "sql" | "place" | "no
 
 const isRequesterOrOwner = (approval: Approval, subject: string): boolean =>
   subject === approval.principal || subject === approval.owner;
+
+/** Who acted on a proposal, and with which call: not who opened it. */
+const doneBy = ({
+  requestId,
+  by,
+}: {
+  readonly requestId: string;
+  readonly by: Decider;
+}): Pick<AuditEntry, "request_id" | "principal" | "principal_class" | "credential_id" | "demo"> => ({
+  request_id: requestId,
+  principal: by.subject,
+  principal_class: by.class,
+  credential_id: by.credentialId,
+  demo: by.demo,
+});
 
 /** The entry of the request that opened the proposal: written by `insertApproval`. */
 function storedEntry(sql: SqlStorage, approval: Approval): AuditEntry {

@@ -74,8 +74,9 @@ export interface LedgerPort {
   completeDraft(
     authority: Authority,
     request: {
+      requestId: string;
       approvalId: string;
-      by: string;
+      by: Decider;
       context: RequestContext;
       required: readonly ContextField[];
       budget: BudgetTerms;
@@ -86,7 +87,7 @@ export interface LedgerPort {
     tenant: string;
     requestId: string;
     terms: VersionTerms;
-    operator: { credentialId: string; subject: string; record: string; expiresAt: EpochMs };
+    founders: readonly { credentialId: string; subject: string; record: string; expiresAt: EpochMs }[];
   }): Promise<{ kind: "done" } | Refused>;
   addCredential(
     actor: Actor,
@@ -94,6 +95,8 @@ export interface LedgerPort {
     credential: { credentialId: string; subject: string; record: string; expiresAt: EpochMs },
   ): Promise<void>;
   credentials(): Promise<readonly CredentialRow[]>;
+  /** Why a credential does not stand at this moment, null when it does. */
+  credentialFault(credential: { credentialId: string; subject: string; listed: boolean }): Promise<string | null>;
   revokeCredential(actor: Actor, requestId: string, credentialId: string): Promise<boolean>;
   addVersion(
     actor: Actor,

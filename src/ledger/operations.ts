@@ -12,6 +12,12 @@ import { textOf, integerOf, textOrNull, integerOrNull } from "../platform/sql-ro
 /** Waits between look-ups of an unknown outcome: double from one grace period to an hour. */
 const LOOK_UP_MAX_WAIT_MS = 3_600_000;
 
+/**
+ * Longest answer that is kept for replays, as JSON in UTF-8: a Durable Object takes no row above 2 MB, and an outcome must
+ * be booked whatever its answer is. After a longer one a replay says what became of the request, not what was answered.
+ */
+const STORED_RESPONSE_BYTES = 1_000_000;
+
 type Stored = {
   readonly state: string;
   readonly resource: string | null;
@@ -59,7 +65,7 @@ export function conclude(sql: SqlStorage, place: Place, conclusion: Conclusion, 
     conclusion.outcome,
     completed ? now : null,
     conclusion.upstreamStatus,
-    conclusion.response === null ? null : JSON.stringify(conclusion.response),
+    storableResponse(conclusion.response),
     conclusion.resource,
     completed ? 1 : 0,
     conclusion.requestId,
@@ -83,6 +89,12 @@ export function conclude(sql: SqlStorage, place: Place, conclusion: Conclusion, 
     },
     now,
   );
+}
+
+function storableResponse(response: Conclusion["response"]): string | null {
+  if (response === null) return null;
+  const text = JSON.stringify(response);
+  return new TextEncoder().encode(text).byteLength > STORED_RESPONSE_BYTES ? null : text;
 }
 
 function settleHold(sql: SqlStorage, operation: Stored, conclusion: Conclusion, now: EpochMs): void {

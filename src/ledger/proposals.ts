@@ -2,6 +2,7 @@ import { assert } from "../platform/assert.ts";
 import { newId } from "../platform/ids.ts";
 import { appendEntry, type Place } from "../audit/journal.ts";
 import type { AuditEntry } from "../audit/record.ts";
+import { filledPlaces } from "../policy/approver-groups.ts";
 import type { Refusal } from "../refusal.ts";
 import type { EpochMs } from "../vocabulary.ts";
 import {
@@ -13,6 +14,8 @@ import {
   eligibleApprovers,
   insertApproval,
   latestApproval,
+  OPEN_APPROVALS_MAX,
+  openApprovals,
   setApprovalState,
   summaryOf,
   approvalById,
@@ -109,10 +112,11 @@ function checkGrant(
   const approvers = decisionsOf(sql, approval.id)
     .filter((d) => d.decision === "approve" && eligible.has(d.subject))
     .map((d) => d.subject);
-  if (approval.tier !== request.tier || approvers.length < requirement.needed) {
+  const filled = filledPlaces(requirement.groups, approvers);
+  if (approval.tier !== request.tier || filled < requirement.needed) {
     return refused({
       kind: "approval-invalid",
-      reason: `${approvers.length} of the approvals still count, ${requirement.needed} are needed.`,
+      reason: `${filled} of the approvals still count, ${requirement.needed} are needed.`,
     });
   }
   const { reason, evidence, evidenceRef, backOut, incident } = approval.terms;
@@ -155,7 +159,8 @@ function termsOf(
 
 /**
  * Opens a proposal (or a draft, when required context is missing) and holds its money: approving is allocating. Journaled
- * in the same transaction. Opens nothing when too few people may decide, or when the windows have no room.
+ * in the same transaction. Opens nothing when too few people may decide, when the principal has too many open already, or
+ * when the windows have no room.
  */
 export function openProposal(
   sql: SqlStorage,
@@ -167,7 +172,19 @@ export function openProposal(
   now: EpochMs,
 ): Refusal {
   const eligible = eligibleApprovers(requirement.approvers, request.requester);
-  if (eligible.length < requirement.needed) return tooFewApprovers(request, requirement, eligible.length);
+  const fillable = filledPlaces(
+    requirement.groups,
+    eligible.map((a) => a.subject),
+  );
+  if (fillable < requirement.needed) return tooFewApprovers(request, requirement, fillable);
+  const open = openApprovals(sql, request.requester.subject, supersedes?.id ?? null, now);
+  if (open.count >= OPEN_APPROVALS_MAX) {
+    return {
+      kind: "rate-limited",
+      limit: `${OPEN_APPROVALS_MAX} open proposals of one principal`,
+      retry_after_s: Math.max(1, Math.ceil(((open.firstEndsAt ?? now) - now) / 1_000)),
+    };
+  }
   if (supersedes !== null)
     endApproval(sql, place, supersedes, supersedes.expiresAt <= now ? "expired" : "invalidated", request.entry, now);
   const draft = requirement.missingContext.length > 0;

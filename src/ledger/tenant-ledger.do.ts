@@ -11,7 +11,7 @@ import type { EpochMs } from "../vocabulary.ts";
 import { outboxOf } from "../outbox/port.ts";
 import { admit, planRequest, type AdmissionScope } from "./admission.ts";
 import { approvalById, decisionsOf, listApprovals } from "./approvals.ts";
-import { activeVersion, addCredential, isCurrent, revokeCredential, snapshot, type VersionTerms } from "./authority.ts";
+import { activeVersion, addCredential, credentialFault, isCurrent, revokeCredential, snapshot, type VersionTerms } from "./authority.ts";
 import { budgetView, findReservation } from "./budget.ts";
 import { windowClock } from "./budget-windows.ts";
 import type {
@@ -167,12 +167,13 @@ export class TenantLedger extends DurableObject<Env> implements LedgerPort {
     if (activeVersion(this.ctx.storage.sql) !== null) {
       return { kind: "refused", refusal: { kind: "already-decided", state: "bootstrapped", decided_by: [] } };
     }
-    const by = { author: request.operator.subject, reason: "bootstrap", gitCommit: null };
+    const founders = request.founders.map((founder) => founder.subject);
+    const by = { author: founders[0] ?? "", reason: "bootstrap", gitCommit: null };
     const place = { tenant: request.tenant, log: LOG };
     this.#transactAt(place, ({ sql, now }) => {
       const version = addVersion(sql, request.terms, by, now);
-      putFirstVersionInForce(sql, request.tenant, version, request.operator.subject, now);
-      addCredential(sql, request.operator, now);
+      putFirstVersionInForce(sql, request.tenant, version, by.author, now);
+      for (const founder of request.founders) addCredential(sql, founder, now);
       plan(sql, "prune", "all", now + PRUNE_EVERY_MS);
       appendEntry(
         sql,
@@ -181,7 +182,7 @@ export class TenantLedger extends DurableObject<Env> implements LedgerPort {
         {
           ...blankEntry("admin", request.requestId, now),
           reason_code: "bootstrap",
-          detail: `operator ${request.operator.subject}`,
+          detail: `founders ${founders.join(", ")}`,
         },
         now,
       );
@@ -215,6 +216,10 @@ export class TenantLedger extends DurableObject<Env> implements LedgerPort {
         expiresAt: integerOf(row, "expires_at"),
         revokedAt: integerOrNull(row, "revoked_at"),
       }));
+  }
+
+  async credentialFault(credential: Parameters<LedgerPort["credentialFault"]>[0]): Promise<string | null> {
+    return credentialFault(this.ctx.storage.sql, credential, Date.now());
   }
 
   async revokeCredential(actor: Actor, requestId: string, credentialId: string): Promise<boolean> {

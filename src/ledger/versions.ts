@@ -46,8 +46,8 @@ export function listVersions(sql: SqlStorage): readonly PolicyVersion[] {
 }
 
 /**
- * Puts a version in force. Nobody widens alone: the activator is never the author, and one that raises a cap or brings
- * other prices needs finance. Returns why not, or null when it is in force now.
+ * Puts a version in force. Nobody widens alone: operators write versions, security or finance puts them in force (the
+ * route's roles), never the author, and one that raises a cap or brings other prices needs finance. Returns why not, or null when it is in force now.
  */
 export function activateVersion(
   sql: SqlStorage,

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { Digest } from "../vocabulary.ts";
 
 /**
@@ -6,5 +6,6 @@ import type { Digest } from "../vocabulary.ts";
  * off as one made for another. Synchronous on purpose: an `await` inside a ledger transaction would break it.
  */
 export function digestOf(domain: string, text: string): Digest {
-  return `sha256:${createHash("sha256").update(domain).update("\n").update(text, "utf8").digest("hex")}`;
+  // One call into the runtime: a hash object with three updates costs twice as much on a kilobyte.
+  return `sha256:${hash("sha256", `${domain}\n${text}`, "hex")}`;
 }

@@ -15,10 +15,11 @@ export function formatUsd(micros: Micros): string {
 
 /**
  * Exact micro-USD of a decimal amount such as `500`, `2.50` or `0.000001`; null when the text is not a plain
- * non-negative decimal with at most six decimals, or too large to be exact.
+ * non-negative decimal with at most six decimals, or a billion and more: `Gate-Budget` carries micro-USD as integers of
+ * RFC 9651, which have at most 15 digits.
  */
 export function parseUsd(text: string): Micros | null {
-  const match = /^(0|[1-9][0-9]{0,9})(?:\.([0-9]{1,6}))?$/.exec(text);
+  const match = /^(0|[1-9][0-9]{0,8})(?:\.([0-9]{1,6}))?$/.exec(text);
   if (match === null) return null;
   const micros = Number(`${match[1]}${(match[2] ?? "").padEnd(6, "0")}`);
   return Number.isSafeInteger(micros) ? micros : null;

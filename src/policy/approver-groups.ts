@@ -22,3 +22,6 @@ export function filledPlaces(groups: readonly ApproverGroup[], subjects: readonl
   };
   return [...new Set(subjects)].filter((subject) => seat(subject, new Set())).length;
 }
+
+/** How many places the groups ask for together. */
+export const placesOf = (groups: readonly ApproverGroup[]): number => groups.reduce((sum, group) => sum + group.needed, 0);

@@ -1,4 +1,3 @@
-import { serializeList } from "structured-headers";
 import { unreachable } from "../platform/assert.ts";
 import type { QuotaClass, QuotaOutcome, QuotaRule } from "./port.ts";
 
@@ -47,5 +46,6 @@ export const retryAfterS = (retryAfterMs: number): number => Math.max(1, seconds
 
 const secondsUp = (durationMs: number): number => Math.ceil(durationMs / 1_000);
 
+/** A list of one string with integer parameters. Names and values need no escaping, so the text is written directly. */
 const item = (quotaClass: QuotaClass, parameters: Readonly<Record<string, number>>): string =>
-  serializeList([[POLICY_NAMES[quotaClass], new Map(Object.entries(parameters))]]);
+  Object.entries(parameters).reduce((text, [name, value]) => `${text};${name}=${value}`, `"${POLICY_NAMES[quotaClass]}"`);

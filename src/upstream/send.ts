@@ -38,17 +38,17 @@ export async function send(
   nonce: string,
   nowMs: number,
 ): Promise<Sent> {
+  // Ends with the response's head: a stream that follows may go on for as long as upstream sends.
+  const deadline = new AbortController();
   let request: Request;
   try {
-    request = build(upstream, call, passed, nonce, nowMs);
+    request = build(upstream, call, passed, nonce, nowMs, deadline.signal);
   } catch (error) {
     return { kind: "not-sent", cause: describeError(error) };
   }
-  // Ends with the response's head: a stream that follows may go on for as long as upstream sends.
-  const deadline = new AbortController();
   const timer = setTimeout(() => deadline.abort(), upstream.deadlineMs);
   try {
-    const response = await fetch(request, { signal: deadline.signal });
+    const response = await fetch(request);
     upstream.breaker.answered();
     if (response.status >= 300 && response.status < 400) {
       await response.body?.cancel();
@@ -63,7 +63,14 @@ export async function send(
   }
 }
 
-function build(upstream: Upstream, call: UpstreamCall, passed: PassedHeaders, nonce: string, nowMs: number): Request {
+function build(
+  upstream: Upstream,
+  call: UpstreamCall,
+  passed: PassedHeaders,
+  nonce: string,
+  nowMs: number,
+  signal: AbortSignal,
+): Request {
   const url = new URL(`${upstream.origin.replace(/\/$/, "")}${call.path}${queryText(call.query)}`);
   if (url.pathname !== call.path) throw new Error("the path would be rewritten on its way out");
   const headers: Record<string, string> = {
@@ -81,6 +88,7 @@ function build(upstream: Upstream, call: UpstreamCall, passed: PassedHeaders, no
     method: call.method,
     headers,
     redirect: "manual",
+    signal,
     ...(call.body === null ? {} : { body: call.body }),
   });
 }

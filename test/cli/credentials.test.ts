@@ -1,5 +1,5 @@
-import { existsSync, readFileSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { runAtTerminal } from "./fake-terminal.ts";
 import { flat, jsonOf, runCli, scratchFile, scratchFolder, widest } from "./run-cli.ts";
@@ -40,7 +40,7 @@ describe("a secret that exists once is shown once, and only where somebody gets 
     const gate = await gateThatMints();
     const ran = await runCli(CREATE, { env: gate.env });
     expect(ran).toMatchObject({ code: 2, stdout: "" });
-    expect(flat(ran.stderr)).toContain("--out FILE");
+    expect(flat(ran.stderr)).toContain("--out");
     expect(gate.received).toEqual([]);
   });
 
@@ -141,6 +141,8 @@ describe("credentials list and revoke", () => {
   });
 });
 
+const founder = (role: string): object => ({ key: `${SECRET}-${role}`, key_id: `key_${role}` });
+
 describe("bootstrap", () => {
   const DOCUMENTS = {
     policy: "policies/tenants/acme.yaml",
@@ -148,32 +150,61 @@ describe("bootstrap", () => {
     catalogue: "policies/catalogues/example.yaml",
     prices: "policies/prices/example.yaml",
   };
-  const answer = { tenant: "new", operator: { key: SECRET, key_id: "key_1" }, warnings: [{ message: "look here" }] };
+  const answer = {
+    tenant: "new",
+    operator: founder("operator"),
+    security: founder("security"),
+    finance: founder("finance"),
+    warnings: [{ message: "look here" }],
+  };
   const args = (credential: string): readonly string[] => [
     "bootstrap",
     "--tenant=new",
     "--operator=person:olga",
+    "--security=person:sam",
+    "--finance=person:fay",
     `--upstream-credential=${credential}`,
     ...Object.entries(DOCUMENTS).flatMap(([name, file]) => [`--${name}`, file]),
   ];
 
-  test("reads the secret from the environment and hands the operator's key over once", async () => {
+  test("reads the secret from the environment and hands each key over once, in a file of its own", async () => {
     const gate = await startStubGate({ "POST /_gate/v1/bootstrap": { status: 201, body: answer } });
     const credential = scratchFile("upstream.json", '{"token":"t"}');
-    const out = join(scratchFolder(), "operator.key");
+    const out = scratchFolder();
     const env = { PORTCULLIS_URL: gate.url, PORTCULLIS_BOOTSTRAP_SECRET: "the-bootstrap-secret" };
     const ran = await runCli([...args(credential), "--out", out], { env });
     expect(ran.code).toBe(0);
     expect(ran.stdout).toContain("Remove BOOTSTRAP_SECRET");
     expect(ran.stdout).toContain("look here");
     expect(ran.stdout + ran.stderr).not.toContain(SECRET);
-    expect(readFileSync(out, "utf8")).toBe(`${SECRET}\n`);
+    for (const role of ["operator", "security", "finance"]) {
+      expect(readFileSync(join(out, `new-${role}.key`), "utf8")).toBe(`${SECRET}-${role}\n`);
+      expect(statSync(join(out, `new-${role}.key`)).mode & 0o777).toBe(0o600);
+    }
     expect(gate.received).toMatchObject([
       {
         authorization: "Bearer the-bootstrap-secret",
-        body: { tenant: "new", operator: { subject: "person:olga" }, upstream_credential: { token: "t" }, demo: false },
+        body: {
+          tenant: "new",
+          operator: { subject: "person:olga" },
+          security: { subject: "person:sam" },
+          finance: { subject: "person:fay" },
+          upstream_credential: { token: "t" },
+          demo: false,
+        },
       },
     ]);
+  });
+
+  test("with one of the files taken, nothing is made and no file is left", async () => {
+    const gate = await startStubGate({ "POST /_gate/v1/bootstrap": { status: 201, body: answer } });
+    const credential = scratchFile("upstream.json", '{"token":"t"}');
+    const taken = scratchFile("new-finance.key", "somebody's key");
+    const env = { PORTCULLIS_URL: gate.url, PORTCULLIS_BOOTSTRAP_SECRET: "the-bootstrap-secret" };
+    const ran = await runCli([...args(credential), "--out", dirname(taken)], { env });
+    expect(ran.code).toBe(2);
+    expect(readdirSync(dirname(taken))).toEqual(["new-finance.key"]);
+    expect(gate.received).toEqual([]);
   });
 
   test("the secret's absence and a malformed credential are told without their text", async () => {

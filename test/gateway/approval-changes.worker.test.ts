@@ -1,6 +1,14 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { member, text, verdict } from "../support/answer.ts";
-import { ACME_PEOPLE, ACME_POLICY, catalogueOf, EXAMPLE_PRICES, replaceOnce, useBlackBox, type BlackBox } from "../support/black-box.ts";
+import {
+  ACME_PEOPLE,
+  ACME_POLICY,
+  catalogueOf,
+  EXAMPLE_PRICES,
+  replaceOnce,
+  useBlackBox,
+  type BlackBox,
+} from "../support/black-box.ts";
 import { readBooks } from "../support/books.ts";
 import { MINUTE_MS, moveClock } from "../support/clock.ts";
 import { openIsolate } from "../support/isolates.ts";
@@ -15,14 +23,22 @@ afterEach(() => {
 
 const big = job({ gpus: 8 });
 
-type Approved = { readonly box: BlackBox; readonly approval: string; readonly token: { readonly "gate-approval": string } };
+type Approved = {
+  readonly box: BlackBox;
+  readonly approval: string;
+  readonly token: { readonly "gate-approval": string };
+};
 
 async function approved(): Promise<Approved> {
   const box = await open();
   const agent = await box.as("agent");
   const approval = proposalOf(await agent.post(SUBMIT, big, CONTEXT));
   await decide(box, approval, ["bob"]);
-  return { box, approval, token: { "gate-approval": text(await agent.get(`/_gate/v1/approvals/${approval}`), "token") } };
+  return {
+    box,
+    approval,
+    token: { "gate-approval": text(await agent.get(`/_gate/v1/approvals/${approval}`), "token") },
+  };
 }
 
 /** Adds a version as the operator and puts it in force as `activator`. */
@@ -81,7 +97,10 @@ describe("a push that leaves the rule alone invalidates nothing", () => {
   test.each([
     ["a comment", { policy: `# reviewed\n${ACME_POLICY}` }],
     ["another action's rule", { policy: replaceOnce(ACME_POLICY, "    - reservations.create\n", "") }],
-    ["a lower cap that still has room", { policy: replaceOnce(ACME_POLICY, "daily_limit_usd: 500", "daily_limit_usd: 400") }],
+    [
+      "a lower cap that still has room",
+      { policy: replaceOnce(ACME_POLICY, "daily_limit_usd: 500", "daily_limit_usd: 400") },
+    ],
     ["a person who decides nothing", { people: `${ACME_PEOPLE}  "@erin":\n    subject: person:erin\n` }],
   ])("%s", async (_, documents) => {
     const { box, approval } = await approved();
@@ -94,14 +113,32 @@ describe("a push that leaves the rule alone invalidates nothing", () => {
 
 describe("a push that changes the rule invalidates", () => {
   test.each([
-    ["an approver was removed", { policy: replaceOnce(ACME_POLICY, '["@alice", "@bob"]', '["@alice", "@carol"]') }, "security"],
-    ["the approver's handle means somebody else now", { people: replaceOnce(ACME_PEOPLE, "subject: person:bob", "subject: person:bob2") }, "security"],
+    [
+      "an approver was removed",
+      { policy: replaceOnce(ACME_POLICY, '["@alice", "@bob"]', '["@alice", "@carol"]') },
+      "security",
+    ],
+    [
+      "the approver's handle means somebody else now",
+      { people: replaceOnce(ACME_PEOPLE, "subject: person:bob", "subject: person:bob2") },
+      "security",
+    ],
     ["the action's limit changed", { policy: replaceOnce(ACME_POLICY, "max_gpus: 64", "max_gpus: 32") }, "security"],
     ["the price changed", { prices: replaceOnce(EXAMPLE_PRICES, 'H100: "2.50"', 'H100: "2.60"') }, "finance"],
-    ["the price table has another version", { prices: replaceOnce(EXAMPLE_PRICES, "2026-11-01", "2026-12-01") }, "finance"],
+    [
+      "the price table has another version",
+      { prices: replaceOnce(EXAMPLE_PRICES, "2026-11-01", "2026-12-01") },
+      "finance",
+    ],
     [
       "the catalogue's entry changed",
-      { catalogue: replaceOnce(catalogueOf("changes"), "gpus: { type: integer, min: 1, max: 4096 }\n        gpu_type: { type: string, one_of: [H100, A100, L40S] }\n        max_hours", "gpus: { type: integer, min: 1, max: 512 }\n        gpu_type: { type: string, one_of: [H100, A100, L40S] }\n        max_hours") },
+      {
+        catalogue: replaceOnce(
+          catalogueOf("changes"),
+          "gpus: { type: integer, min: 1, max: 4096 }\n        gpu_type: { type: string, one_of: [H100, A100, L40S] }\n        max_hours",
+          "gpus: { type: integer, min: 1, max: 512 }\n        gpu_type: { type: string, one_of: [H100, A100, L40S] }\n        max_hours",
+        ),
+      },
       "security",
     ],
   ] as const)("%s: refused by token and by digest, and people are asked anew", async (_, documents, activator) => {
@@ -142,7 +179,9 @@ test("a grant of yesterday that today's budget has no room for is refused, and k
   expect(verdict(filler)).toBe("428 approval-required");
   const refused = await agent.post(SUBMIT, big);
   expect(verdict(refused)).toBe("402 budget-exceeded");
-  expect(refused.body).toMatchObject({ windows: [{ period: "daily", held_usd: 490, requested_usd: 20, short_usd: 10 }] });
+  expect(refused.body).toMatchObject({
+    windows: [{ period: "daily", held_usd: 490, requested_usd: 20, short_usd: 10 }],
+  });
   expect(await stateOf(box, approval)).toBe("approved");
   expect(await box.upstream.requests()).toEqual([]);
 });

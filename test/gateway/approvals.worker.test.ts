@@ -45,7 +45,7 @@ describe("who does not count", () => {
     ["finance", "finance"],
     ["security", "security"],
     ["billing", "a service"],
-  ] as const)("%s: %s", async (name) => {
+  ] as const)("%s: %s", async (name, _who) => {
     const box = await open({ policy: generous });
     const approval = await asked(box);
     const refused = await decideAs(box, name, approval);
@@ -149,7 +149,11 @@ describe("one use", () => {
     const done = await agent.post(SUBMIT, big, token);
     expect(verdict(done)).toBe("201");
     const replayed = await agent.post(SUBMIT, big, token);
-    expect([verdict(replayed), replayed.text, replayed.headers.get("idempotency-replayed")]).toEqual(["201", done.text, "?1"]);
+    expect([verdict(replayed), replayed.text, replayed.headers.get("idempotency-replayed")]).toEqual([
+      "201",
+      done.text,
+      "?1",
+    ]);
     const conflict = await agent.post(SUBMIT, big, { ...token, "idempotency-key": '"again"' });
     expect(verdict(conflict)).toBe("409 approval-consumed");
     expect(text(conflict, "operation_url")).toContain(done.headers.get("gate-request-id"));
@@ -238,7 +242,11 @@ describe("time", () => {
     const agent = await box.as("agent");
     const approval = proposalOf(await agent.post(SUBMIT, big));
     moveClock(10 * MINUTE_MS);
-    const late = await agent.put(`/_gate/v1/approvals/${approval}/context`, { reason: "a", evidence: "b", back_out: "c" });
+    const late = await agent.put(`/_gate/v1/approvals/${approval}/context`, {
+      reason: "a",
+      evidence: "b",
+      back_out: "c",
+    });
     expect(verdict(late)).toBe("403 approval-expired");
     expect((await budgetOf(box)).held).toBe(0);
   });
@@ -255,14 +263,17 @@ describe("time", () => {
 });
 
 describe("withdrawing", () => {
-  test.each(["agent", "dana"] as const)("%s may: the money is free, and nobody can approve it any more", async (name) => {
-    const box = await open();
-    const approval = await asked(box);
-    const withdrawn = await (await box.as(name)).delete(`/_gate/v1/approvals/${approval}`);
-    expect(withdrawn.body).toMatchObject({ state: "withdrawn" });
-    expect((await budgetOf(box)).held).toBe(0);
-    expect(verdict(await decideAs(box, "alice", approval))).toBe("409 already-decided");
-  });
+  test.each(["agent", "dana"] as const)(
+    "%s may: the money is free, and nobody can approve it any more",
+    async (name) => {
+      const box = await open();
+      const approval = await asked(box);
+      const withdrawn = await (await box.as(name)).delete(`/_gate/v1/approvals/${approval}`);
+      expect(withdrawn.body).toMatchObject({ state: "withdrawn" });
+      expect((await budgetOf(box)).held).toBe(0);
+      expect(verdict(await decideAs(box, "alice", approval))).toBe("409 already-decided");
+    },
+  );
 
   test.each(["agent2", "alice", "operator", "security"] as const)("%s may not", async (name) => {
     const box = await open();

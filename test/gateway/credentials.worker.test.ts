@@ -39,7 +39,9 @@ describe("a revoked credential", () => {
     expect(verdict(await elsewhere.get(SUBMIT))).toBe("200");
     await revoke(box, agent.keyId);
     expect(verdict(await elsewhere.post(SUBMIT, job({ gpus: 8 })))).toBe("401 unauthenticated");
-    expect(verdict(await elsewhere.post(SUBMIT, job(), { ...REASON, "gate-dry-run": "?1" }))).toBe("401 unauthenticated");
+    expect(verdict(await elsewhere.post(SUBMIT, job(), { ...REASON, "gate-dry-run": "?1" }))).toBe(
+      "401 unauthenticated",
+    );
     expect(await box.upstream.mutations()).toEqual([]);
   });
 
@@ -95,7 +97,14 @@ describe("a revoked credential", () => {
 test("one answer for every way in which a credential is no good", async () => {
   const box = await open();
   const { key } = await box.as("agent");
-  const expired = await box.mint({ subject: "agent:old", class: "agent", owner: "person:dana", actions: ["*"], max_tier: 4, expires_in_days: 1 });
+  const expired = await box.mint({
+    subject: "agent:old",
+    class: "agent",
+    owner: "person:dana",
+    actions: ["*"],
+    max_tier: 4,
+    expires_in_days: 1,
+  });
   moveClock(25 * 3_600_000);
   const twins = [
     "",
@@ -131,11 +140,15 @@ describe("between tenants", () => {
     expect(verdict(await stranger.get(`/_gate/v1/approvals/${approval}`))).toBe("404 not-found");
     expect(verdict(await stranger.get(operation))).toBe("404 not-found");
     expect(verdict(await (await other.as("security")).get(operation))).toBe("404 not-found");
-    expect(verdict(await (await other.as("operator")).delete(`/_gate/v1/credentials/${agent.keyId}`))).toBe("404 not-found");
+    expect(verdict(await (await other.as("operator")).delete(`/_gate/v1/credentials/${agent.keyId}`))).toBe(
+      "404 not-found",
+    );
     expect(verdict(await agent.get(SUBMIT))).toBe("200");
     // The same subject, the same request, the other tenant's token and receipt: all worth nothing here.
     const big = job({ gpus: 8 });
-    expect(verdict(await stranger.post(SUBMIT, big, { ...CONTEXT, "gate-approval": token }))).toBe("403 approval-invalid");
+    expect(verdict(await stranger.post(SUBMIT, big, { ...CONTEXT, "gate-approval": token }))).toBe(
+      "403 approval-invalid",
+    );
     expect(verdict(await stranger.post(SUBMIT, big, CONTEXT))).toBe("428 approval-required");
     const receipt = await receiptFor(agent, job({ name: "job-2" }));
     expect(verdict(await stranger.post(SUBMIT, job({ name: "job-2" }), { ...REASON, "gate-plan": receipt }))).toBe(

@@ -52,7 +52,13 @@ test("unknown-operation before out-of-scope", async () => {
 
 test("out-of-scope before prohibited", async () => {
   const box = await open();
-  const reader = await box.mint({ subject: "agent:reader", class: "agent", owner: "person:dana", actions: ["gpus.*"], max_tier: 0 });
+  const reader = await box.mint({
+    subject: "agent:reader",
+    class: "agent",
+    owner: "person:dana",
+    actions: ["gpus.*"],
+    max_tier: 0,
+  });
   const refused = await reader.delete(POOL);
   expect(verdict(refused)).toBe("403 out-of-scope");
   expect(refused.body).toMatchObject({ required_scope: "pools.delete" });
@@ -78,19 +84,29 @@ describe("prohibited by the policy", () => {
   test("comes before rate-limited", async () => {
     const box = await open({ policy });
     await exhaustWrites(box);
-    expect(verdict(await (await box.as("agent")).post("/v1/reservations", reservation, CONTEXT))).toBe("403 prohibited");
+    expect(verdict(await (await box.as("agent")).post("/v1/reservations", reservation, CONTEXT))).toBe(
+      "403 prohibited",
+    );
   });
 
   test("comes before frozen", async () => {
     const box = await open({ policy });
     await freeze(box);
-    expect(verdict(await (await box.as("agent")).post("/v1/reservations", reservation, CONTEXT))).toBe("403 prohibited");
+    expect(verdict(await (await box.as("agent")).post("/v1/reservations", reservation, CONTEXT))).toBe(
+      "403 prohibited",
+    );
   });
 });
 
 test("out of scope at the decided tier before frozen", async () => {
   const box = await open();
-  const low = await box.mint({ subject: "agent:low", class: "agent", owner: "person:dana", actions: ["*"], max_tier: 2 });
+  const low = await box.mint({
+    subject: "agent:low",
+    class: "agent",
+    owner: "person:dana",
+    actions: ["*"],
+    max_tier: 2,
+  });
   await freeze(box);
   expect(verdict(await low.post(SUBMIT, job({ gpus: 8 }), CONTEXT))).toBe("403 out-of-scope");
   expect(verdict(await low.post(SUBMIT, job(), CONTEXT))).toBe("403 frozen");
@@ -176,7 +192,9 @@ test("budget before approval: nothing is put before people that could not be pai
   const box = await open({ policy: dailyCap(10) });
   const agent = await box.as("agent");
   expect(verdict(await agent.post(SUBMIT, job({ gpus: 8 }), CONTEXT))).toBe("402 budget-exceeded");
-  expect(verdict(await agent.post(SUBMIT, job({ gpus: 2, job_type: "reserved" }), CONTEXT))).toBe("428 approval-required");
+  expect(verdict(await agent.post(SUBMIT, job({ gpus: 2, job_type: "reserved" }), CONTEXT))).toBe(
+    "428 approval-required",
+  );
   expect((await agent.get("/_gate/v1/approvals")).body).toMatchObject({ records: [{ facts: { gpus: 2 } }] });
 });
 

@@ -51,7 +51,11 @@ describe("an outcome that was not seen", () => {
     expect(replayed.body).toMatchObject({ outcome: "succeeded", operation_url: text(unknown, "operation_url") });
     expect(await box.upstream.mutations()).toHaveLength(1);
     const kinds = (await ledgerRecords(box.tenant)).map((record) => record.kind);
-    expect(kinds.filter((one) => ["intent", "unknown", "outcome"].includes(one))).toEqual(["intent", "unknown", "outcome"]);
+    expect(kinds.filter((one) => ["intent", "unknown", "outcome"].includes(one))).toEqual([
+      "intent",
+      "unknown",
+      "outcome",
+    ]);
   });
 
   test.each([
@@ -143,18 +147,25 @@ describe("an outcome that was not seen", () => {
   });
 });
 
-test.each([400, 403, 404, 409, 422, 429])("status %i is a definite refusal: passed on, and the money is free", async (status) => {
-  const box = await open();
-  const agent = await box.as("agent");
-  const refused = await submitUnder(box, `status:${status}`);
-  expect(refused.status).toBe(status);
-  expect(refused.body).toEqual({ error: { code: "injected_fault", message: `injected status ${status}` } });
-  await becomes(box, refused, "failed");
-  expect(await budgetOf(box)).toMatchObject({ held: 0, settled: 0 });
-  const replayed = await agent.post(SUBMIT, job(), { ...REASON, ...key });
-  expect([replayed.status, replayed.text, replayed.headers.get("idempotency-replayed")]).toEqual([status, refused.text, "?1"]);
-  expect(await box.upstream.mutations()).toHaveLength(1);
-});
+test.each([400, 403, 404, 409, 422, 429])(
+  "status %i is a definite refusal: passed on, and the money is free",
+  async (status) => {
+    const box = await open();
+    const agent = await box.as("agent");
+    const refused = await submitUnder(box, `status:${status}`);
+    expect(refused.status).toBe(status);
+    expect(refused.body).toEqual({ error: { code: "injected_fault", message: `injected status ${status}` } });
+    await becomes(box, refused, "failed");
+    expect(await budgetOf(box)).toMatchObject({ held: 0, settled: 0 });
+    const replayed = await agent.post(SUBMIT, job(), { ...REASON, ...key });
+    expect([replayed.status, replayed.text, replayed.headers.get("idempotency-replayed")]).toEqual([
+      status,
+      refused.text,
+      "?1",
+    ]);
+    expect(await box.upstream.mutations()).toHaveLength(1);
+  },
+);
 
 describe("a read", () => {
   test.each([
@@ -203,7 +214,8 @@ test("while upstream is known to be down, writes are refused before anything is 
   const agent = (await box.as("agent")).through(isolate.entrance);
   const receipt = await receiptFor(agent, job());
   await box.upstream.inject([{ method: "GET", path: "/v1/gpus", times: 10, kind: "reset" }]);
-  for (let failure = 0; failure < 10; failure++) expect(verdict(await agent.get("/v1/gpus"))).toBe("502 upstream-failed");
+  for (let failure = 0; failure < 10; failure++)
+    expect(verdict(await agent.get("/v1/gpus"))).toBe("502 upstream-failed");
   const refused = await agent.post(SUBMIT, job(), { ...REASON, "gate-plan": receipt });
   expect(verdict(refused)).toBe("503 unavailable");
   expect(refused.body).toMatchObject({ dependency: "upstream" });

@@ -105,10 +105,13 @@ describe(`${AT_ONCE} uses of one approval at once are one dispatch`, () => {
       agentOf(index).post(SUBMIT, job({ gpus: 8 }), index % 2 === 0 ? { "gate-approval": token } : {}),
     );
     expect(await box.upstream.mutations()).toHaveLength(1);
-    expect(Object.keys(tally(answers)).filter((one) => one !== "201" && one !== "409 idempotency-in-progress")).toEqual([]);
+    expect(Object.keys(tally(answers)).filter((one) => one !== "201" && one !== "409 idempotency-in-progress")).toEqual(
+      [],
+    );
     const dispatched = answers.filter(({ status, headers }) => status === 201 && !headers.has("idempotency-replayed"));
     expect(dispatched).toHaveLength(1);
-    for (const replayed of answers.filter(({ status }) => status === 201)) expect(replayed.text).toBe(dispatched[0]?.text);
+    for (const replayed of answers.filter(({ status }) => status === 201))
+      expect(replayed.text).toBe(dispatched[0]?.text);
     expect(await budgetOf(box)).toMatchObject({ held: 20_000_000 });
   });
 
@@ -146,7 +149,9 @@ test(`one idempotency key ${AT_ONCE} times at once, with a receipt each, is one 
     agentOf(index).post(SUBMIT, job(), { ...REASON, "gate-plan": receipts[index] ?? "", "idempotency-key": '"one"' }),
   );
   expect(await box.upstream.mutations()).toHaveLength(1);
-  expect(Object.keys(tally(answers)).filter((one) => one !== "201" && one !== "409 idempotency-in-progress")).toEqual([]);
+  expect(Object.keys(tally(answers)).filter((one) => one !== "201" && one !== "409 idempotency-in-progress")).toEqual(
+    [],
+  );
   expect((await readBooks(box.tenant)).receipts.filter((receipt) => receipt.consumed_by !== null)).toHaveLength(1);
 });
 
@@ -166,7 +171,11 @@ test(`one person's ${AT_ONCE} decisions at once are one decision`, async () => {
   const alice = await box.as("alice");
   const answers = await each(() => alice.post(`/_gate/v1/approvals/${proposal}/decisions`, { decision: "approve" }));
   expect(tally(answers)).toEqual({ "200": AT_ONCE });
-  expect((await alice.get(`/_gate/v1/approvals/${proposal}`)).body).toMatchObject({ state: "pending", given: 1, needed: 2 });
+  expect((await alice.get(`/_gate/v1/approvals/${proposal}`)).body).toMatchObject({
+    state: "pending",
+    given: 1,
+    needed: 2,
+  });
 });
 
 test("two changes to one resource at once: one runs, the other is told what is in flight", async () => {

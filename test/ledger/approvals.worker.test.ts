@@ -443,8 +443,9 @@ describe("a draft", () => {
   ) =>
     verdict(
       await ledger.completeDraft(AUTHORITY, {
+        requestId: newId("req"),
         approvalId,
-        by,
+        by: { ...person("x"), subject: by },
         context: { ...CONTEXT, ...over },
         required: REQUIRED,
         budget: BUDGET,

@@ -49,7 +49,7 @@ describe("a tenant's ledger", () => {
       tenant,
       requestId: newId("req"),
       terms: { ...versionTerms, policy: digest("takeover") },
-      operator: { credentialId: "key_thief", subject: "person:thief", record: "{}", expiresAt: START + MINUTE },
+      founders: [{ credentialId: "key_thief", subject: "person:thief", record: "{}", expiresAt: START + MINUTE }],
     });
     expect(again).toMatchObject({ kind: "refused", refusal: { kind: "already-decided", state: "bootstrapped" } });
     expect(await ledger.snapshot()).toEqual(before);
@@ -79,6 +79,7 @@ describe("a tenant's ledger", () => {
           decision: "approve",
           comment: null,
           approvers: [],
+          groups: [],
         }),
       ),
     ).toBe("stale");
@@ -113,12 +114,13 @@ describe("a tenant's ledger", () => {
         decision: "approve",
         comment: null,
       } as const;
-      expect(verdict(await ledger.decide(authority, { ...decision, approvers: [] }))).toBe("stale");
+      expect(verdict(await ledger.decide(authority, { ...decision, approvers: [], groups: [] }))).toBe("stale");
       expect(
         verdict(
           await ledger.completeDraft(authority, {
+            requestId: "req_c",
             approvalId: id,
-            by: "agent:trainer",
+            by: { ...person("x"), subject: "agent:trainer" },
             context: write().context,
             required: [],
             budget: BUDGET,

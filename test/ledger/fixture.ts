@@ -18,6 +18,7 @@ import type { Decider, DecisionOutcome } from "../../src/ledger/decisions.ts";
 import { ledgerOf, type Actor, type LedgerPort } from "../../src/ledger/ledger-port.ts";
 import { digestOf } from "../../src/platform/digest.ts";
 import { newId } from "../../src/platform/ids.ts";
+import type { ApproverGroup } from "../../src/policy/types.ts";
 import type { RefusalKind } from "../../src/refusal.ts";
 import type { Digest } from "../../src/vocabulary.ts";
 import { testEnv } from "../support/test-env.ts";
@@ -110,6 +111,11 @@ export const priced = (ceilingMicros: number, durationMs: number | null = null):
   durationMs,
 });
 
+/** One group: any `needed` of these people. */
+export const anyOf = (needed: number, approvers: readonly Approver[]): readonly ApproverGroup[] => [
+  { name: "approvers", needed, subjects: approvers.map((a) => a.subject) },
+];
+
 /** An approval by `needed` of `approvers`; whatever else of it is at stake goes into `over`. */
 export const needing = (
   needed: number,
@@ -118,6 +124,7 @@ export const needing = (
   kind: "approval",
   needed,
   approvers: APPROVERS,
+  groups: anyOf(needed, over.approvers ?? APPROVERS),
   missingContext: [],
   timeoutMs: 30 * MINUTE,
   ruleDigest: digest("rule"),
@@ -191,7 +198,7 @@ export async function newTenant(): Promise<{ readonly tenant: string; readonly l
     tenant,
     requestId: newId("req"),
     terms: TERMS,
-    operator: { credentialId: OPERATOR.credentialId, subject: OPERATOR.subject, record: "{}", expiresAt },
+    founders: [{ credentialId: OPERATOR.credentialId, subject: OPERATOR.subject, record: "{}", expiresAt }],
   });
   for (const name of ["trainer", "tuner"]) {
     await ledger.addCredential(OPERATOR, newId("req"), {
@@ -245,6 +252,7 @@ export async function decideAs(
   decision: "approve" | "deny",
   approvers: readonly Approver[] = APPROVERS,
 ): Promise<ReturnType<typeof verdict>> {
+  const needed = (await ledger.approval(approvalId))?.approval.needed ?? 1;
   const outcome = await ledger.decide(AUTHORITY, {
     requestId: newId("req"),
     approvalId,
@@ -252,6 +260,7 @@ export async function decideAs(
     decision,
     comment: null,
     approvers,
+    groups: anyOf(needed, approvers),
   });
   return verdict(outcome);
 }

@@ -91,6 +91,25 @@ describe("a conclusion", () => {
     expect(await kinds(tenant, "req_never")).toEqual([]);
   });
 
+  /** A Durable Object takes no row above 2 MB; the local one would. */
+  it.each([
+    [100_000, true],
+    [900_000, true],
+    [1_100_000, false],
+    [3_000_000, false],
+  ])("with an answer of %i bytes is booked like any other, its answer kept: %s", async (bytes, kept) => {
+    const { tenant, ledger, id } = await dispatched({ handles: { idempotencyKey: "k" } });
+    const response = { status: 201, contentType: "application/json", body: `"${"x".repeat(bytes)}"` };
+    await ledger.conclude(ended(id, "succeeded", { response }));
+    expect(await stateOf(ledger, id)).toBe("succeeded");
+    const replayed = await ledger.admit(write({ resource: "job-1", sent: CALL, handles: { idempotencyKey: "k" } }));
+    expect(replayed).toMatchObject({
+      kind: "replay",
+      outcome: { state: "succeeded", response: kept ? { status: 201 } : null },
+    });
+    await checkInvariants(tenant, CAPS);
+  });
+
   it("keeps the request as sent until the outcome is known, and not longer", async () => {
     const { tenant, ledger, id } = await dispatched();
     const sent = async (): Promise<unknown> => (await rowsOf(tenant, "SELECT sent FROM operations"))[0]?.["sent"];

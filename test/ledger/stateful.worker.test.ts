@@ -60,6 +60,7 @@ type Command =
       readonly other: boolean;
     }
   | { readonly do: "retry"; readonly nth: number }
+  | { readonly do: "use"; readonly grant: boolean; readonly key: string | null }
   | { readonly do: "plan"; readonly who: string; readonly what: number }
   | { readonly do: "decide"; readonly recent: number; readonly person: string; readonly decision: "approve" | "deny" }
   | { readonly do: "withdraw"; readonly recent: number; readonly who: string }
@@ -82,7 +83,15 @@ const command: fc.Arbitrary<Command> = fc.oneof(
       other: fc.oneof({ weight: 6, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
     }),
   },
-  { weight: 4, arbitrary: fc.record({ do: fc.constant("retry" as const), nth: fromRecent }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant("retry" as const), nth: fromRecent }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constant("use" as const),
+      grant: fc.boolean(),
+      key: fc.option(fc.constantFrom("k4", "k5", "k6"), { freq: 2 }),
+    }),
+  },
   { weight: 3, arbitrary: fc.record({ do: fc.constant("plan" as const), who, what: fc.constantFrom(2, 3, 4) }) },
   {
     weight: 8,
@@ -121,6 +130,9 @@ const command: fc.Arbitrary<Command> = fc.oneof(
         1_000,
         DISPATCH_DEADLINE_MS,
         GRACE_MS,
+        1_000,
+        MINUTE,
+        MINUTE,
         5 * MINUTE,
         10 * MINUTE,
         31 * MINUTE,
@@ -191,8 +203,12 @@ class Pair {
         return `submit (${WISHES[step.what]?.needs}): ${await this.#submit(step)}`;
       case "retry": {
         const earlier = this.#last[step.nth];
-        return earlier === undefined ? NOTHING : `submit (${WISHES[earlier.what]?.needs}): ${await this.#submit(earlier)}`;
+        return earlier === undefined
+          ? NOTHING
+          : `submit (${WISHES[earlier.what]?.needs}): ${await this.#submit(earlier)}`;
       }
+      case "use":
+        return this.#use(step);
       case "plan":
         return `plan: ${await this.#plan(step.who, step.what)}`;
       case "decide":
@@ -238,6 +254,24 @@ class Pair {
     return word;
   }
 
+  /** Sends what the latest grant, or the latest unspent receipt, was given for. */
+  async #use({ grant, key }: Extract<Command, { do: "use" }>): Promise<string> {
+    const granted = this.#model.approvals.findLast((a) => a.state === "approved");
+    const planned = [...this.#model.receipts.values()].findLast((receipt) => receipt.spentBy === null);
+    const target = grant ? granted : planned;
+    if (target === undefined) return NOTHING;
+    const step = {
+      do: "submit",
+      who: target.who,
+      what: target.what,
+      key,
+      receipt: grant ? null : 1,
+      other: false,
+    } as const;
+    this.#last = [step, ...this.#last].slice(0, 4);
+    return `submit (${WISHES[step.what]?.needs}): ${await this.#submit(step)}`;
+  }
+
   /** Every fourth time any receipt at all, otherwise the latest that was given for this very request. */
   #receipt({ who: agentName, what: index }: Extract<Command, { do: "submit" }>, pick: number): string | null {
     const receipts = [...this.#model.receipts];
@@ -272,8 +306,9 @@ class Pair {
     } else {
       answer = verdict(
         await this.#ledger.completeDraft(AUTHORITY, {
+          requestId: newId("req"),
           approvalId: approval.id,
-          by: `agent:${approval.who}`,
+          by: { ...person("x"), subject: `agent:${approval.who}` },
           context: CONTEXT,
           required: ["reason", "evidence", "back_out"],
           budget: BUDGET,
@@ -362,10 +397,10 @@ it(
     console.info(`seed ${seed}:`, Object.fromEntries([...counts].toSorted()));
     const reached = [...counts.keys()];
     for (const needed of [
-      "submit: admitted",
-      "submit: replay",
-      "submit: approval-required",
-      "submit: budget-exceeded",
+      "submit (1): admitted",
+      "submit (receipt): admitted",
+      "submit (nothing): replay",
+      "submit (2): approval-required",
     ]) {
       expect(reached).toContain(needed);
     }

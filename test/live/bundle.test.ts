@@ -64,7 +64,7 @@ test.each([
     "the tests and their switches",
     ["vitest", "TEST_MIGRATIONS", "useFakeTimers", "cred-acme", "fault suite", 'NODE_ENV === "test"'],
   ],
-  ["anybody's policy", ["@alice", "allowed_tools:", "@trainer"]],
+  ["anybody's policy", ["#ml-ops-approvals", "person:dana", "agent:trainer", "daily_limit_usd: 500"]],
 ])("holds nothing of %s", (_, texts) => {
   expect(texts.filter((text) => bundle.includes(text))).toEqual([]);
 });

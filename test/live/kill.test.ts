@@ -1,7 +1,7 @@
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { answerFaults, requestLogFaults, untilRequestLogsRest } from "../support/live-books.ts";
+import { answerFaults, GRACE_MS, requestLogFaults, untilRequestLogsRest } from "../support/live-books.ts";
 import { jobBody, NO_ANSWER, verdictOf } from "../support/live-client.ts";
 import type { Planned } from "../support/live-client.ts";
 import { openLiveGate } from "../support/live-gate.ts";
@@ -24,7 +24,7 @@ import type { OperationRow } from "../support/live-store.ts";
 import { until } from "../support/live-until.ts";
 
 /** A dispatch without an outcome becomes unknown after twice the first; look-ups that prove absence are the second apart. */
-const TIMINGS = { UPSTREAM_DEADLINE_MS: "1000", RECONCILE_GRACE_MS: "1000" };
+const TIMINGS = { UPSTREAM_DEADLINE_MS: "1000", RECONCILE_GRACE_MS: String(GRACE_MS) };
 
 /** Gates killed side by side, each with books of its own: a restart waits more than it computes. */
 const LANES = 4;

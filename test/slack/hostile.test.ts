@@ -269,6 +269,7 @@ describe("inert text", () => {
     ["a\u200bb", "a\\u{200b}b"],
     ["a\u0000b\u001b[31m", "a\\u{0}b\\u{1b}[31m"],
     ["two\nlines", "two\\u{a}lines"],
+    ["a\ufff9b", "a\\u{fff9}b"],
     ["\ud800", "\\u{d800}"],
     ["e\u0301", "e\u0301"],
     ["", "–"],

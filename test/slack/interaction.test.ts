@@ -7,7 +7,7 @@ import { INTERACTION_MAX_BYTES } from "../../src/slack/form-payload.ts";
 import type { SlackInteraction } from "../../src/slack/interaction.ts";
 import { dedupeKey, parseInteraction } from "../../src/slack/interaction.ts";
 import { proposalMessage } from "../../src/slack/message.ts";
-import { confirmModal } from "../../src/slack/modal.ts";
+import { confirmModal, typedMismatchAnswer } from "../../src/slack/modal.ts";
 import type { PostedMessage } from "../../src/slack/posted.ts";
 import { matchPosted } from "../../src/slack/posted.ts";
 import { verifySlackRequest } from "../../src/slack/verify.ts";
@@ -61,6 +61,8 @@ const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const parsed = (payload: unknown) => parseInteraction(FORM, bytes(payloadForm(payload)));
 const payloadOf = ({ body }: SlackRequest): Record<string, unknown> =>
   JSON.parse(new URLSearchParams(new TextDecoder().decode(body)).get("payload") ?? "");
+
+const padded = (padding: number) => bytes(payloadForm({ type: "other", padding: "x".repeat(padding) }));
 
 describe("a click", () => {
   test.each([
@@ -116,6 +118,10 @@ describe("a click", () => {
       typed: "llama-finetune-v3",
       comment: "sure ✅",
     });
+    // The answer to the wrong one keeps the modal open: it names an input of that modal.
+    const inputs = confirmModal(CANCEL, opened, { now: NOW }).blocks.map((block) => block.block_id);
+    expect(typedMismatchAnswer().response_action).toBe("errors");
+    for (const block of Object.keys(typedMismatchAnswer().errors)) expect(inputs).toContain(block);
     // The second try in the same modal is another answer, not a re-send of the first.
     expect(dedupeKey(right)).not.toBe(dedupeKey(wrong));
     expect(await client.openView(opened.triggerId, confirmModal(CANCEL, opened, { now: NOW }))).toEqual({
@@ -213,10 +219,18 @@ describe("SLK-08 malformed payloads", () => {
     ["a reserved name", `payload=${encodeURIComponent('{"type":"block_actions","__proto__":{"user":1}}')}`],
     ["a lone surrogate", `payload=${encodeURIComponent('{"type":"block_actions","a":"\\ud800"}')}`],
     ["very deep", `payload=${encodeURIComponent(`${"[".repeat(100)}${"]".repeat(100)}`)}`],
-    ["1 MB", `payload=${"a".repeat(1_048_576)}`],
-    ["one byte too long", `payload=${"a".repeat(INTERACTION_MAX_BYTES - 7)}`],
   ])("%s: refused", (_, body) => {
     expect(parseInteraction(FORM, bytes(body))).toMatchObject({ ok: false, error: { kind: "malformed" } });
+  });
+
+  test.each([
+    ["as long as it may be", INTERACTION_MAX_BYTES, "foreign"],
+    ["one byte longer", INTERACTION_MAX_BYTES + 1, "malformed"],
+    ["1 MB", 1_048_576, "malformed"],
+  ])("%s", (_, length, kind) => {
+    const body = padded(length - padded(0).byteLength);
+    expect(body.byteLength).toBe(length);
+    expect(parseInteraction(FORM, body)).toMatchObject({ ok: false, error: { kind } });
   });
 
   test("each member that is read is needed, in its form", async () => {
@@ -271,18 +285,20 @@ describe("SLK-04 a valid signature on something else", () => {
     ["no action", { actions: [] }, "malformed"],
     ["a menu instead of a button", { actions: [{ ...action, type: "static_select" }] }, "malformed"],
     ["a modal as its place", { container: { type: "view", view_id: "V1" } }, "malformed"],
-    [
-      "an ephemeral message",
-      {
-        container: { type: "message", channel_id: "C0APPROVALS", message_ts: "1763600000.000001", is_ephemeral: true },
-      },
-      "malformed",
-    ],
     ["a message other than its container", { message: { ts: "1763600000.999999" } }, "malformed"],
     ["an organisation-wide installation", { team: null }, "malformed"],
   ])("%s: refused", async (_, overrides, kind) => {
     const request = clickOn(await post(SUBMIT), ACTION_IDS.approve, { overrides });
     expect(received(request)).toMatchObject({ ok: false, error: { kind } });
+  });
+
+  test("an ephemeral message: refused, since every proposal is a message that stays", async () => {
+    const place = await post(SUBMIT);
+    const container = { type: "message", channel_id: place.channelId, message_ts: place.messageTs };
+    const click = (is_ephemeral: boolean) =>
+      received(clickOn(place, ACTION_IDS.approve, { overrides: { container: { ...container, is_ephemeral } } }));
+    expect(click(false).ok).toBe(true);
+    expect(click(true)).toMatchObject({ ok: false, error: { kind: "malformed" } });
   });
 
   test.each<[string, Record<string, unknown>]>([

@@ -60,11 +60,11 @@ const CAST = {
   bob: person("bob"),
   carol: person("carol"),
   dana: person("dana"),
-  finance: person("finance", ["finance"]),
-  security: person("security", ["security"]),
   billing: { subject: "service:meter", class: "service", owner: "person:finance", roles: ["billing"] },
 } as const;
-export type CastName = keyof typeof CAST | "operator";
+/** Whom a tenant begins with: bootstrap makes their credentials. */
+type Founder = "operator" | "security" | "finance";
+export type CastName = keyof typeof CAST | Founder;
 
 export const ACME_POLICY: string = acmePolicy;
 export const EXAMPLE_PRICES: string = examplePrices;
@@ -110,14 +110,25 @@ async function openBox(suite: Suite, index: number, documents: Documents): Promi
   const token = upstreamToken(suite, index);
   const answered = await caller(testEnv.BOOTSTRAP_SECRET, "").post("/_gate/v1/bootstrap", {
     tenant,
-    documents: { policy: ACME_POLICY, people: ACME_PEOPLE, catalogue: catalogueOf(suite), prices: EXAMPLE_PRICES, ...documents },
+    documents: {
+      policy: ACME_POLICY,
+      people: ACME_PEOPLE,
+      catalogue: catalogueOf(suite),
+      prices: EXAMPLE_PRICES,
+      ...documents,
+    },
     upstream_credential: { token },
     operator: { subject: "person:operator" },
+    security: { subject: "person:security" },
+    finance: { subject: "person:finance" },
     demo: true,
   });
   expect(answered.status, answered.text).toBe(201);
-  const operator = caller(text(answered, "operator", "key"), text(answered, "operator", "key_id"));
-  const known = new Map<CastName, Promise<Caller>>([["operator", Promise.resolve(operator)]]);
+  const founder = (name: Founder): readonly [CastName, Promise<Caller>] => [
+    name,
+    Promise.resolve(caller(text(answered, name, "key"), text(answered, name, "key_id"))),
+  ];
+  const known = new Map<CastName, Promise<Caller>>([founder("operator"), founder("security"), founder("finance")]);
 
   const mint = async (claims: object, by: CastName = "operator"): Promise<Caller> => {
     const minted = await (await as(by)).post("/_gate/v1/credentials", { expires_in_days: 30, demo: true, ...claims });
@@ -125,7 +136,8 @@ async function openBox(suite: Suite, index: number, documents: Documents): Promi
     return caller(text(minted, "key"), text(minted, "key_id"));
   };
   const as = (name: CastName): Promise<Caller> => {
-    const minted = known.get(name) ?? (name === "operator" ? Promise.resolve(operator) : mint(CAST[name]));
+    const claims = Object.entries(CAST).find(([one]) => one === name)?.[1] ?? {};
+    const minted = known.get(name) ?? mint(claims, name === "billing" ? "finance" : "operator");
     known.set(name, minted);
     return minted;
   };

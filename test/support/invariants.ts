@@ -48,7 +48,8 @@ function checkSingleUse({ approvals, receipts, operations }: Books): void {
   const uses = [...approvals, ...receipts].flatMap(({ consumed_by: by }) => (by === null ? [] : [by]));
   expect(new Set(uses).size, "each admission spends one approval or receipt at most").toBe(uses.length);
   expect(uses.filter((use) => !ids.has(use))).toEqual([]);
-  for (const { id, state, consumed_by: by } of approvals) expect(by !== null, `approval ${id}`).toBe(state === "consumed");
+  for (const { id, state, consumed_by: by } of approvals)
+    expect(by !== null, `approval ${id}`).toBe(state === "consumed");
 }
 
 async function checkIntents(tenant: string, { operations }: Books, upstream: UpstreamLog): Promise<void> {
@@ -70,7 +71,8 @@ function checkChain(name: string, held: readonly BookRow[], projected: readonly 
   expect(rows.size, `${name}: a row twice in D1`).toBe(projected.length);
   for (const row of held) {
     const copy = rows.get(row.sequence);
-    if (copy !== undefined) expect({ hash: copy.hash, record: copy.record }, name).toEqual({ hash: row.hash, record: row.record });
+    if (copy !== undefined)
+      expect({ hash: copy.hash, record: copy.record }, name).toEqual({ hash: row.hash, record: row.record });
     rows.set(row.sequence, row);
   }
   let previous: string = GENESIS;
@@ -81,7 +83,10 @@ function checkChain(name: string, held: readonly BookRow[], projected: readonly 
     const { hash, ...unhashed } = recordOf(row);
     expect(hash, `${name}/${row.sequence}`).toBe(row.hash);
     expect(unhashed.previous_hash, `${name}/${row.sequence}: chained`).toBe(previous);
-    expect(digestOf("portcullis/audit/v1", canonicalJson(z.json().parse(unhashed))), `${name}/${row.sequence}: hash`).toBe(hash);
+    expect(
+      digestOf("portcullis/audit/v1", canonicalJson(z.json().parse(unhashed))),
+      `${name}/${row.sequence}: hash`,
+    ).toBe(hash);
     previous = hash;
   }
 }

@@ -12,6 +12,9 @@ const RECOVERY_DEADLINE_MS = 45_000;
 /** Why a hold may have been released without an answer from the control plane. */
 const PROVEN_ABSENT = "absent in two look-ups a grace period apart";
 
+/** The pause between those two, of every gate of these suites that releases anything. Milliseconds. */
+export const GRACE_MS = 1_000;
+
 /** Waits, reading the disk only, until no operation is open and D1 has every record. Nothing is sent to the gate. */
 export const untilRecovered = (live: LiveGate): Promise<LedgerRows> =>
   until("every operation has its outcome and every record is in D1", RECOVERY_DEADLINE_MS, () => {
@@ -55,13 +58,16 @@ async function upstreamFaults(
   const made = counted(await jobs());
   const arrived = counted(await arrivals());
   const faults: string[] = [];
-  for (const { request_id: id, state } of operations) {
+  for (const { request_id: id, state, absent_since: absentSince, completed_at: completedAt } of operations) {
     const found = made.get(id) ?? 0;
     if (found !== (state === "succeeded" ? 1 : 0)) faults.push(`operation ${id} (${state}) made ${found} jobs`);
     if ((arrived.get(id) ?? 0) > 1) faults.push(`operation ${id} was sent ${arrived.get(id)} times`);
     const outcome = links.find(({ request_id, kind }) => request_id === id && kind === "outcome");
     const released = reservations.find((reservation) => reservation.id === id)?.state === "released";
-    if (released && outcome?.detail !== PROVEN_ABSENT) faults.push(`operation ${id} was released: ${outcome?.detail}`);
+    if (!released) continue;
+    if (outcome?.detail !== PROVEN_ABSENT) faults.push(`operation ${id} was released: ${outcome?.detail}`);
+    const apartMs = (completedAt ?? 0) - (absentSince ?? completedAt ?? 0);
+    if (apartMs < GRACE_MS) faults.push(`operation ${id} was released ${apartMs} ms after it was first absent`);
   }
   const known = new Set(operations.map(({ request_id }) => request_id));
   for (const id of new Set([...made.keys(), ...arrived.keys()])) {

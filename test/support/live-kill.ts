@@ -50,7 +50,7 @@ async function expectSameNumbers(gate: LiveGate, rows: LedgerRows): Promise<void
 }
 
 /** A job with a receipt. Throws with the gate's answer when it gives none. */
-export async function planJob(gate: LiveGate, name: string): Promise<Planned> {
+export async function planJob(gate: Pick<LiveGate, "client">, name: string): Promise<Planned> {
   const plan = await gate.client.plan(name);
   const receipt = receiptOf(plan);
   if (receipt === null) throw new Error(`no receipt: ${verdictOf(plan)} ${plan.text}`);

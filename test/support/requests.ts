@@ -50,7 +50,9 @@ export async function decide(
 }
 
 /** The micro-USD of a budget window as the tenant sees it. */
-export async function budgetOf(box: BlackBox): Promise<{ held: number; settled: number; cap: number; remaining: number }> {
+export async function budgetOf(
+  box: BlackBox,
+): Promise<{ held: number; settled: number; cap: number; remaining: number }> {
   const answered = await (await box.as("agent")).get("/_gate/v1/budget");
   const micros = (name: string): number => Number(member(answered, "daily", `${name}_micros`));
   return { held: micros("held"), settled: micros("settled"), cap: micros("cap"), remaining: micros("remaining") };

@@ -15,6 +15,8 @@ export const SUITES = [
   "hops",
   "routes",
   "openapi",
+  "attack-proposals",
+  "attack-records",
 ] as const;
 export type Suite = (typeof SUITES)[number];
 

@@ -4,7 +4,12 @@ import type { Suite } from "./suites.ts";
 import { testEnv } from "./test-env.ts";
 
 const RECORDED = z.array(
-  z.object({ method: z.string(), path: z.string(), headers: z.record(z.string(), z.string()), body_base64: z.string() }),
+  z.object({
+    method: z.string(),
+    path: z.string(),
+    headers: z.record(z.string(), z.string()),
+    body_base64: z.string(),
+  }),
 );
 
 /** One request as the example control plane received it. */

@@ -1,0 +1,186 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import { ADMIN_ROUTES } from "../../src/app.ts";
+import { verdict } from "../support/answer.ts";
+import { caller, useBlackBox, type BlackBox, type Caller } from "../support/black-box.ts";
+import { ledgerRecords } from "../support/books.ts";
+
+const open = useBlackBox("routes");
+
+const CALLERS = ["nobody", "wrong", "agent", "service", "person", "operator", "finance", "security"] as const;
+type CallerName = (typeof CALLERS)[number];
+
+const ID = "apr_0123456789abcdefghjkmnpqrs";
+const REFUSED = "403 out-of-scope";
+
+/** Every credential of the tenant gets this answer. */
+const everybody = (answer: string): Partial<Record<CallerName, string>> =>
+  Object.fromEntries(CALLERS.slice(2).map((name) => [name, answer]));
+/** People with these roles get this answer; everybody else is out of scope. */
+const only = (roles: readonly CallerName[], answer: string): Partial<Record<CallerName, string>> =>
+  Object.fromEntries(roles.map((role) => [role, answer]));
+
+type Expectation = {
+  readonly path?: string;
+  readonly body?: unknown;
+  /** By caller; where nothing stands, `403 out-of-scope`. Nobody and a wrong credential: 401, always. */
+  readonly answers: Partial<Record<CallerName, string>>;
+};
+
+/**
+ * The gate's own API × who asks. Bodies and ids are such that nothing changes: who is let in is told from who is not by
+ * the answer that only the handler gives.
+ */
+const EXPECTED: Readonly<Record<string, Expectation>> = {
+  "GET /_gate/v1/whoami": { answers: everybody("200") },
+  "GET /_gate/v1/budget": { answers: everybody("200") },
+  "GET /_gate/v1/operations/:id": { answers: everybody("404 not-found") },
+  "GET /_gate/v1/freeze": { answers: everybody("200") },
+  "POST /_gate/v1/freeze": { body: {}, answers: only(["operator", "security"], "400 malformed-request") },
+  "DELETE /_gate/v1/freeze": { answers: only(["operator", "security"], "404 not-found") },
+  "GET /_gate/v1/approvals": { answers: everybody("200") },
+  "GET /_gate/v1/approvals/:id": { answers: everybody("404 not-found") },
+  "DELETE /_gate/v1/approvals/:id": { answers: everybody("404 not-found") },
+  "POST /_gate/v1/approvals/:id/decisions": { body: { decision: "approve" }, answers: everybody("404 not-found") },
+  "PUT /_gate/v1/approvals/:id/context": { body: { reason: "why" }, answers: everybody("404 not-found") },
+  "POST /_gate/v1/evidence": { body: {}, answers: everybody("400 malformed-request") },
+  "GET /_gate/v1/evidence/:digest": {
+    path: `/_gate/v1/evidence/${"0".repeat(64)}`,
+    answers: everybody("404 not-found"),
+  },
+  "GET /_gate/v1/audit": { answers: only(["security"], "200") },
+  "GET /_gate/v1/credentials": { answers: only(["operator", "security"], "200") },
+  "POST /_gate/v1/credentials": {
+    body: {},
+    answers: only(["operator", "finance", "security"], "400 malformed-request"),
+  },
+  "DELETE /_gate/v1/credentials/:id": { answers: only(["operator", "security"], "404 not-found") },
+  "GET /_gate/v1/policy": { answers: everybody("200") },
+  "GET /_gate/v1/policy/versions": { answers: only(["operator", "finance", "security"], "200") },
+  "POST /_gate/v1/policy/versions": { body: {}, answers: only(["operator"], "400 malformed-request") },
+  "POST /_gate/v1/policy/activate": { body: { version: 99 }, answers: only(["finance", "security"], "404 not-found") },
+  "PUT /_gate/v1/upstream-credential": { body: {}, answers: only(["operator"], "400 malformed-request") },
+};
+
+let callers: Readonly<Record<CallerName, Caller>>;
+let shared: BlackBox;
+
+beforeAll(async () => {
+  shared = await open();
+  const as = (name: Parameters<BlackBox["as"]>[0]): Promise<Caller> => shared.as(name);
+  callers = {
+    nobody: caller(null, ""),
+    wrong: caller(`${(await as("operator")).key.slice(0, -1)}!`, ""),
+    agent: await as("agent"),
+    service: await as("billing"),
+    person: await as("carol"),
+    operator: await as("operator"),
+    finance: await as("finance"),
+    security: await as("security"),
+  };
+});
+
+test("every route has its row here", () => {
+  const routes = ADMIN_ROUTES.map(({ method, path }) => `${method} ${path}`);
+  expect(routes.toSorted()).toEqual(Object.keys(EXPECTED).toSorted());
+});
+
+describe.each(Object.entries(EXPECTED))("%s", (route, { path, body, answers }) => {
+  const [method = "", template = ""] = route.split(" ");
+
+  test.each(CALLERS)("%s", async (name) => {
+    const target = path ?? template.replace(":id", ID);
+    const answered = await callers[name].send(method, target, body);
+    const expected = name === "nobody" || name === "wrong" ? "401 unauthenticated" : (answers[name] ?? REFUSED);
+    expect(verdict(answered)).toBe(expected);
+  });
+});
+
+test("no agent reaches an administrative route, whatever roles its key was asked to have", async () => {
+  const operator = callers.operator;
+  for (const roles of [["operator"], ["finance"], ["security"], ["billing"]]) {
+    const claims = { subject: "agent:sly", class: "agent", owner: "person:dana", actions: ["*"], max_tier: 4, roles };
+    expect(verdict(await operator.post("/_gate/v1/credentials", { ...claims, demo: true }))).not.toBe("201");
+  }
+  const closed = ADMIN_ROUTES.filter((route) => route.roles !== null);
+  expect(closed.length).toBeGreaterThan(5);
+  for (const { method, path } of closed) {
+    const answered = await callers.agent.send(method, path.replace(":id", ID), method === "GET" ? undefined : {});
+    expect(answered.status, `${method} ${path}`).toBeGreaterThanOrEqual(400);
+  }
+});
+
+test("people's credentials reach no upstream route, not even a read", async () => {
+  for (const name of ["person", "operator", "finance", "security"] as const) {
+    expect(verdict(await callers[name].get("/v1/workloads"))).toBe(REFUSED);
+  }
+  expect(await shared.upstream.requests()).toEqual([]);
+});
+
+describe("nobody widens alone", () => {
+  test.each(["finance", "security", "billing"])(
+    "an operator does not mint itself a colleague with role %s",
+    async (role) => {
+      const box = await open();
+      const claims = { subject: "person:puppet", class: "person", owner: "person:puppet", roles: [role], demo: true };
+      expect(verdict(await (await box.as("operator")).post("/_gate/v1/credentials", claims))).toBe("403 not-eligible");
+    },
+  );
+
+  test("who added a version does not put it in force", async () => {
+    const box = await open();
+    const operator = await box.as("operator");
+    const added = await operator.post("/_gate/v1/policy/versions", { reason: "mine" });
+    expect(verdict(added)).toBe("201");
+    expect(verdict(await operator.post("/_gate/v1/policy/activate", { version: 2 }))).toBe(REFUSED);
+    expect(verdict(await (await box.as("security")).post("/_gate/v1/policy/activate", { version: 2 }))).toBe("200");
+  });
+
+  test("a version that raises a cap is finance's to put in force", async () => {
+    const box = await open();
+    const policy = (await (await box.as("agent")).get("/_gate/v1/policy")).body;
+    const text = typeof policy === "object" && policy !== null && "policy" in policy ? String(policy["policy"]) : "";
+    const raised = text.replace("daily_limit_usd: 500", "daily_limit_usd: 501");
+    expect(raised).not.toBe(text);
+    await (await box.as("operator")).post("/_gate/v1/policy/versions", { policy: raised, reason: "more" });
+    expect(verdict(await (await box.as("security")).post("/_gate/v1/policy/activate", { version: 2 }))).toBe(
+      "403 not-eligible",
+    );
+    expect(verdict(await (await box.as("finance")).post("/_gate/v1/policy/activate", { version: 2 }))).toBe("200");
+  });
+
+  test("a freeze of security is not an operator's to lift", async () => {
+    const box = await open();
+    await (await box.as("security")).post("/_gate/v1/freeze", { reason: "incident" });
+    expect(verdict(await (await box.as("operator")).delete("/_gate/v1/freeze"))).toBe("403 not-eligible");
+    expect(verdict(await (await box.as("security")).delete("/_gate/v1/freeze"))).toBe("200");
+  });
+});
+
+test("a document with a mistake is refused with its line and column, and the version in force is unchanged", async () => {
+  const box = await open();
+  const operator = await box.as("operator");
+  const refused = await operator.post("/_gate/v1/policy/versions", {
+    policy: 'version: "1.0"\nallowed_tools:\n  tier_0:\n    - workloads.lst\n',
+    reason: "typing",
+  });
+  expect(verdict(refused)).toBe("422 policy-invalid");
+  expect(refused.body).toMatchObject({ line: 4, column: 7, path: expect.stringContaining("/allowed_tools/tier_0/0") });
+  expect((await operator.get("/_gate/v1/policy")).body).toMatchObject({ version: 1 });
+});
+
+test("administrative acts and refused attempts are on record, with who did them", async () => {
+  const box = await open();
+  const carol = await box.as("carol");
+  await (await box.as("security")).post("/_gate/v1/freeze", { reason: "drill" });
+  await (await box.as("operator")).delete("/_gate/v1/freeze");
+  await (await box.as("security")).delete("/_gate/v1/freeze");
+  const acts = (await ledgerRecords(box.tenant)).filter((record) => record.kind === "admin");
+  expect(acts.map((record) => [record.reason_code, record.principal, record.decision])).toEqual([
+    ["bootstrap", null, null],
+    ["credential-created", "person:operator", "allow"],
+    ["frozen", "person:security", "allow"],
+    ["unfrozen", "person:operator", "refuse"],
+    ["unfrozen", "person:security", "allow"],
+  ]);
+  expect(acts[1]?.detail).toContain(carol.keyId);
+});
