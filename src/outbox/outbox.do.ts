@@ -50,12 +50,13 @@ export class Outbox extends DurableObject<Env> implements OutboxPort {
       .exec("SELECT request_id, job FROM jobs ORDER BY queued_at LIMIT ?", JOBS_PER_ALARM)
       .toArray();
     for (const row of rows) {
-      storage.sql.exec("DELETE FROM jobs WHERE request_id = ?", textOf(row, "request_id"));
-      const job: LookUpJob = JSON.parse(textOf(row, "job"));
+      const requestId = textOf(row, "request_id");
+      storage.sql.exec("DELETE FROM jobs WHERE request_id = ?", requestId);
       try {
+        const job: LookUpJob = JSON.parse(textOf(row, "job"));
         await this.#run(job);
       } catch (error) {
-        log("error", "look-up", { tenant: job.tenant, requestId: job.requestId, cause: describeError(error) });
+        log("error", "look-up", { requestId, cause: describeError(error) });
       }
     }
     if (rows.length === JOBS_PER_ALARM) await storage.setAlarm(Date.now());

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { ADMIN_ROUTES } from "../../src/app.ts";
 import { verdict } from "../support/answer.ts";
-import { caller, useBlackBox, type BlackBox, type Caller } from "../support/black-box.ts";
+import { ACME_POLICY, caller, replaceOnce, useBlackBox, type BlackBox, type Caller } from "../support/black-box.ts";
 import { ledgerRecords } from "../support/books.ts";
 
 const open = useBlackBox("routes");
@@ -137,10 +137,7 @@ describe("nobody widens alone", () => {
 
   test("a version that raises a cap is finance's to put in force", async () => {
     const box = await open();
-    const policy = (await (await box.as("agent")).get("/_gate/v1/policy")).body;
-    const text = typeof policy === "object" && policy !== null && "policy" in policy ? String(policy["policy"]) : "";
-    const raised = text.replace("daily_limit_usd: 500", "daily_limit_usd: 501");
-    expect(raised).not.toBe(text);
+    const raised = replaceOnce(ACME_POLICY, "daily_limit_usd: 500", "daily_limit_usd: 501");
     await (await box.as("operator")).post("/_gate/v1/policy/versions", { policy: raised, reason: "more" });
     expect(verdict(await (await box.as("security")).post("/_gate/v1/policy/activate", { version: 2 }))).toBe(
       "403 not-eligible",

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { text, verdict, type Answered } from "../support/answer.ts";
+import { textAt, verdict, type Answered } from "../support/answer.ts";
 import { ACME_POLICY, useBlackBox, type BlackBox } from "../support/black-box.ts";
 import { ledgerRecords } from "../support/books.ts";
 import { openIsolate } from "../support/isolates.ts";
@@ -24,7 +24,7 @@ async function operation(box: BlackBox, answered: Answered): Promise<Answered> {
 }
 
 const becomes = async (box: BlackBox, answered: Answered, state: string): Promise<void> => {
-  await expect.poll(async () => text(await operation(box, answered), "state"), { timeout: 20_000 }).toBe(state);
+  await expect.poll(async () => textAt(await operation(box, answered), "state"), { timeout: 20_000 }).toBe(state);
 };
 
 describe("an outcome that was not seen", () => {
@@ -37,7 +37,7 @@ describe("an outcome that was not seen", () => {
     const agent = await box.as("agent");
     const unknown = await submitUnder(box, kind);
     expect(verdict(unknown)).toBe("504 outcome-unknown");
-    expect(text(unknown, "operation_url")).toBe(`/_gate/v1/operations/${unknown.headers.get("gate-request-id")}`);
+    expect(textAt(unknown, "operation_url")).toBe(`/_gate/v1/operations/${unknown.headers.get("gate-request-id")}`);
     expect((await budgetOf(box)).held).toBe(HELD);
     // Nobody has to ask again for it to be found.
     await becomes(box, unknown, "succeeded");
@@ -48,7 +48,7 @@ describe("an outcome that was not seen", () => {
     expect((await budgetOf(box)).held).toBe(HELD);
     const replayed = await agent.post(SUBMIT, job(), { ...REASON, ...key });
     expect(replayed.headers.get("idempotency-replayed")).toBe("?1");
-    expect(replayed.body).toMatchObject({ outcome: "succeeded", operation_url: text(unknown, "operation_url") });
+    expect(replayed.body).toMatchObject({ outcome: "succeeded", operation_url: textAt(unknown, "operation_url") });
     expect(await box.upstream.mutations()).toHaveLength(1);
     const kinds = (await ledgerRecords(box.tenant)).map((record) => record.kind);
     expect(kinds.filter((one) => ["intent", "unknown", "outcome"].includes(one))).toEqual([
@@ -112,7 +112,7 @@ describe("an outcome that was not seen", () => {
     for (const headers of [handles, { ...REASON, ...key }, { ...REASON, "gate-plan": receipt }]) {
       const repeated = await agent.post(SUBMIT, job(), headers);
       expect(verdict(repeated)).toBe("504 outcome-unknown");
-      expect(text(repeated, "operation_url")).toBe(text(first, "operation_url"));
+      expect(textAt(repeated, "operation_url")).toBe(textAt(first, "operation_url"));
     }
     expect(await box.upstream.mutations()).toHaveLength(1);
     await becomes(box, first, "succeeded");
@@ -136,7 +136,7 @@ describe("an outcome that was not seen", () => {
     const box = await open();
     const agent = await box.as("agent");
     const receipt = await receiptFor(agent, job());
-    const id = text(await agent.post(SUBMIT, job(), { ...REASON, "gate-plan": receipt }), "id");
+    const id = textAt(await agent.post(SUBMIT, job(), { ...REASON, "gate-plan": receipt }), "id");
     const cancel = `${SUBMIT}/${id}/cancel`;
     await decide(box, proposalOf(await agent.post(cancel, {}, CONTEXT)), ["alice", "bob"]);
     await box.upstream.inject([{ method: "POST", path: cancel, kind: "drop-after-execute" }]);

@@ -111,6 +111,9 @@ describe("channels and timeout", () => {
   });
 });
 
+const required = (...groups: readonly string[]): string =>
+  policy("approval:", "  approvers:", "    tier_4:", "      required:", ...groups.map((group) => `        - ${group}`));
+
 describe("approval by role", () => {
   const roles = [
     "people:",
@@ -120,8 +123,6 @@ describe("approval by role", () => {
     "",
   ].join("\n");
   const staff = peopleOf(roles);
-  const required = (...groups: readonly string[]): string =>
-    policy("approval:", "  approvers:", "    tier_4:", "      required:", ...groups.map((group) => `        - ${group}`));
   const both = required("{ role: ml-lead, n: 1 }", "{ role: finance, n: 1 }");
 
   it.each<[string, readonly string[], number]>([
@@ -152,7 +153,9 @@ describe("approval by role", () => {
   });
 
   it("changing who holds a role changes the rule digest", () => {
-    const digest = (people: string): string => compiling(both, peopleOf(people)).policy.ruleDigest("workloads.cancel", 4);
-    expect(digest(roles.replace("[finance]", "[sre]"))).not.toBe(digest(roles));
+    const digests = [roles, roles.replace("[finance]", "[sre]")].map((people) =>
+      compiling(both, peopleOf(people)).policy.ruleDigest("workloads.cancel", 4),
+    );
+    expect(new Set(digests).size).toBe(2);
   });
 });

@@ -34,7 +34,7 @@ export function member(answered: Answered, ...path: readonly (string | number)[]
 }
 
 /** A text member of the body. */
-export function text(answered: Answered, ...path: readonly (string | number)[]): string {
+export function textAt(answered: Answered, ...path: readonly (string | number)[]): string {
   const value = member(answered, ...path);
   if (typeof value !== "string") throw new Error(`${path.join("/")} is no text in ${answered.text}`);
   return value;

@@ -27,11 +27,12 @@ export async function checkBooks(tenant: string, upstream: UpstreamLog): Promise
   }
 }
 
+const sum = (micros: readonly number[]): number => micros.reduce((total, one) => total + one, 0);
+
 function checkWindows(books: Books): void {
   const caps = books.authority[0];
   for (const { window, held_micros: held, settled_micros: settled } of books.windows) {
     const inWindow = books.reservations.filter((r) => r.daily_window === window || r.monthly_window === window);
-    const sum = (micros: readonly number[]): number => micros.reduce((total, one) => total + one, 0);
     expect(held, `held in ${window}`).toBe(sum(inWindow.filter((r) => HELD.has(r.state)).map((r) => r.ceiling_micros)));
     expect(settled, `settled in ${window}`).toBe(sum(inWindow.map((r) => r.settled_micros ?? 0)));
     const cap = window.length === "2026-11-20".length ? caps?.daily_cap_micros : caps?.monthly_cap_micros;

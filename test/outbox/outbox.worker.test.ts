@@ -1,0 +1,157 @@
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { newId } from "../../src/platform/ids.ts";
+import { outboxOf, type LookUpJob } from "../../src/outbox/port.ts";
+import { checkInvariants } from "../ledger/check-invariants.ts";
+import {
+  BUDGET,
+  CALL,
+  digest,
+  ended,
+  GRACE_MS,
+  hold,
+  needing,
+  newTenant,
+  propose,
+  rowsOf,
+  runAlarm,
+  START,
+  verdict,
+  write,
+} from "../ledger/fixture.ts";
+import { testEnv } from "../support/test-env.ts";
+
+const CAPS = { daily: BUDGET.dailyCapMicros, monthly: BUDGET.monthlyCapMicros };
+
+beforeEach(() => void vi.useFakeTimers({ toFake: ["Date"], now: START }));
+afterEach(() => void vi.useRealTimers());
+
+const stubOf = (tenant: string): DurableObjectStub => testEnv.OUTBOX.getByName(tenant);
+
+const jobOf = (tenant: string, requestId: string): LookUpJob => ({
+  tenant,
+  requestId,
+  catalogue: digest("catalogue"),
+  sent: CALL,
+});
+
+const queued = async (tenant: string): Promise<readonly LookUpJob[]> =>
+  runInDurableObject(stubOf(tenant), (_, { storage }) =>
+    storage.sql
+      .exec("SELECT job FROM jobs ORDER BY queued_at, request_id")
+      .toArray()
+      .map((row): LookUpJob => JSON.parse(String(row["job"]))),
+  );
+
+const alarmOf = (tenant: string): Promise<number | null> =>
+  runInDurableObject(stubOf(tenant), (_, { storage }) => storage.getAlarm());
+
+/** A D1 that never answers. */
+const hangingD1 = (): D1Database => {
+  const statement: object = new Proxy(
+    {},
+    { get: (_, name) => (name === "bind" ? () => statement : () => new Promise(() => undefined)) },
+  );
+  // Whatever is asked of it, nothing comes back.
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+  return { prepare: () => statement } as unknown as D1Database;
+};
+
+/** A tenant with one operation whose outcome is unknown. */
+async function withUnknown() {
+  const { tenant, ledger } = await newTenant();
+  const request = write({ sent: CALL, resource: "job-1" });
+  await ledger.admit(request);
+  await ledger.conclude(ended(request.requestId, "unknown"));
+  return { tenant, ledger, id: request.requestId };
+}
+
+describe("the outbox", () => {
+  it("keeps a job and its alarm through an eviction, and one job per operation", async () => {
+    const tenant = newId("t");
+    const outbox = outboxOf(testEnv.OUTBOX, tenant);
+    await outbox.lookUp(jobOf(tenant, "req_1"));
+    await outbox.lookUp(jobOf(tenant, "req_1"));
+    await outbox.lookUp(jobOf(tenant, "req_2"));
+    await evictDurableObject(stubOf(tenant));
+    expect(await queued(tenant)).toEqual([jobOf(tenant, "req_1"), jobOf(tenant, "req_2")]);
+    expect(await alarmOf(tenant)).not.toBeNull();
+  });
+
+  it("gets the request as it was sent from the ledger's alarm, a grace period after the outcome was lost", async () => {
+    const { tenant, id } = await withUnknown();
+    vi.setSystemTime(START + GRACE_MS - 1);
+    await runAlarm(tenant);
+    expect(await queued(tenant)).toEqual([]);
+    vi.setSystemTime(START + GRACE_MS);
+    await runAlarm(tenant);
+    expect(await queued(tenant)).toEqual([jobOf(tenant, id)]);
+  });
+
+  it("strikes off what it cannot look up, and the ledger asks again: nothing is released for want of an answer", async () => {
+    const { tenant, id } = await withUnknown();
+    for (let round = 1; round <= 3; round++) {
+      const [due] = await rowsOf(tenant, "SELECT at FROM due WHERE job = 'reconcile'");
+      vi.setSystemTime(Number(due?.["at"]));
+      await runAlarm(tenant);
+      expect(await queued(tenant)).toHaveLength(1);
+      // The tenant's documents are not in D1: its catalogue cannot be had.
+      await runDurableObjectAlarm(stubOf(tenant));
+      expect(await queued(tenant)).toEqual([]);
+    }
+    expect(await hold(tenant, id)).toBe("unknown 1000000");
+    await checkInvariants(tenant, CAPS);
+  });
+
+  it("goes on after a job that cannot even be read, and after more jobs than one alarm takes", async () => {
+    const tenant = newId("t");
+    const outbox = outboxOf(testEnv.OUTBOX, tenant);
+    for (let index = 0; index < 45; index++) await outbox.lookUp(jobOf(tenant, `req_${index}`));
+    await runInDurableObject(stubOf(tenant), (_, { storage }) => {
+      storage.sql.exec("INSERT INTO jobs (request_id, queued_at, job) VALUES ('req_broken', 0, 'not json')");
+    });
+    for (const left of [26, 6, 0]) {
+      expect(await runDurableObjectAlarm(stubOf(tenant))).toBe(true);
+      expect(await queued(tenant)).toHaveLength(left);
+    }
+  });
+
+  it("that hangs delays nothing of the ledger: admissions, expiry, projection and further hand-overs go on", async () => {
+    const { tenant, ledger, id } = await withUnknown();
+    await outboxOf(testEnv.OUTBOX, tenant).lookUp(jobOf(tenant, id));
+    let over = false;
+    await runInDurableObject(stubOf(tenant), (instance) => {
+      Object.assign(instance, { env: { ...testEnv, DB: hangingD1() } });
+      if (!("alarm" in instance) || typeof instance.alarm !== "function") throw new Error("no alarm");
+      void Promise.resolve(instance.alarm()).then(() => (over = true));
+    });
+    const proposal = await propose(ledger, write({ requirement: needing(1), requestDigest: digest("p") }));
+    expect(verdict(await ledger.admit(write({ requestDigest: digest("second") })))).toBe("admitted");
+    vi.setSystemTime(START + 3_600_000);
+    await runAlarm(tenant);
+    expect((await ledger.approval(proposal))?.approval.state).toBe("expired");
+    expect((await queued(tenant)).map((job) => job.requestId)).toContain(id);
+    const [waits] = await rowsOf(tenant, "SELECT confirmed FROM projection");
+    expect(Number(waits?.["confirmed"])).toBeGreaterThan(0);
+    expect(over).toBe(false);
+    await checkInvariants(tenant, CAPS);
+  });
+
+  it("that cannot be reached costs one look-up: the ledger's other jobs are done and the next one is planned", async () => {
+    const { tenant, ledger, id } = await withUnknown();
+    const proposal = await propose(ledger, write({ requirement: needing(1), requestDigest: digest("p") }));
+    const unreachable = { getByName: () => ({ lookUp: () => Promise.reject(new Error("Network connection lost.")) }) };
+    await runInDurableObject(testEnv.LEDGER.getByName(tenant), (instance) => {
+      Object.assign(instance, { env: { ...testEnv, OUTBOX: unreachable } });
+    });
+    vi.setSystemTime(START + 3_600_000);
+    await runAlarm(tenant);
+    expect((await ledger.approval(proposal))?.approval.state).toBe("expired");
+    expect(await hold(tenant, id)).toBe("unknown 1000000");
+    await checkInvariants(tenant, CAPS);
+    await evictDurableObject(testEnv.LEDGER.getByName(tenant));
+    vi.setSystemTime(START + 7_200_000);
+    await runAlarm(tenant);
+    expect(await queued(tenant)).toEqual([jobOf(tenant, id)]);
+  });
+});
