@@ -122,14 +122,14 @@ async function run(
   trail.principal = principal;
   const fault = await ledger.credentialFault(confirmable(principal));
   if (fault !== null) return refuse({ kind: "unauthenticated", cause: fault });
-  const limited = await takeQuota(route, gate, context.value, principal, trail.receivedAt, waitUntil);
-  if (limited !== null) return refuse(limited);
   if (
     route.roles !== null &&
     (principal.class !== "person" || !route.roles.some((role) => principal.roles.includes(role)))
   ) {
     return refuse({ kind: "out-of-scope", required_scope: `role ${route.roles.join(" or ")}` });
   }
+  const limited = await takeQuota(route, gate, context.value, principal, trail.receivedAt, waitUntil);
+  if (limited !== null) return refuse(limited);
   const { subject, class: principalClass, credentialId, demo, roles } = principal;
   return route.handle({
     gate,

@@ -107,7 +107,8 @@ export function admissionRequest(
     requirement,
     refusal,
     entry: entryOf(trail, gate.redactor, "intent", trail.receivedAt),
-    shown: shownRequest(gate, trail, operation, judgement),
+    // Only what is put before people needs rendering.
+    shown: requirement.kind === "approval" ? shownRequest(gate, trail, operation, judgement) : {},
   };
 }
 

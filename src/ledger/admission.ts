@@ -10,7 +10,7 @@ import {
   summaryOf,
   type Approval,
 } from "./approvals.ts";
-import { activeVersion, credentialFault, freezeRefusal, isCurrent, listFreezes } from "./authority.ts";
+import { credentialFault, freezeRefusal, listFreezes, standing } from "./authority.ts";
 import {
   budgetExceeded,
   budgetView,
@@ -25,6 +25,7 @@ import {
   LEDGER_RPC_VERSION,
   type AdmissionOutcome,
   type AdmissionRequest,
+  type BudgetView,
   type PlanOutcome,
   type RequestContext,
 } from "./contract.ts";
@@ -108,21 +109,21 @@ export function admit(scope: AdmissionScope, request: AdmissionRequest): Admissi
 function commonChecks(scope: AdmissionScope, request: AdmissionRequest): Stop | null {
   const { sql, now, windows } = scope;
   if (request.rpcVersion !== LEDGER_RPC_VERSION) return unavailable("ledger", `RPC version ${request.rpcVersion}`);
-  const active = activeVersion(sql);
-  if (active === null) return unavailable("ledger", "the tenant has no active policy version");
-  if (!isCurrent(active, request.authority)) return { kind: "stale" };
-  const budget = budgetView(sql, windows, request.budget);
+  const authority = standing(sql, request.authority);
+  if (authority === "none") return unavailable("ledger", "the tenant has no active policy version");
+  if (authority === "stale") return { kind: "stale" };
+  const budget = (): BudgetView => budgetView(sql, windows, request.budget);
   const fault = credentialFault(sql, request.requester, now);
   if (fault !== null) return { kind: "refused", refusal: { kind: "unauthenticated", cause: fault }, budget: null };
   const { rows, halted } = backlog(sql);
   if (halted !== null) return unavailable("audit", halted);
   if (rows >= BACKLOG_LIMIT_ROWS) return unavailable("audit", `${rows} audit rows wait for D1`);
   const replay = findReplay(sql, request, now);
-  if (replay.kind === "replay") return { kind: "replay", outcome: replay.outcome, budget };
-  if (replay.kind === "refused") return { kind: "refused", refusal: replay.refusal, budget };
+  if (replay.kind === "replay") return { kind: "replay", outcome: replay.outcome, budget: budget() };
+  if (replay.kind === "refused") return { kind: "refused", refusal: replay.refusal, budget: budget() };
   const frozen = freezeRefusal(listFreezes(sql), request.requester.subject, request.action);
-  if (frozen !== null) return { kind: "refused", refusal: frozen, budget };
-  return request.refusal === null ? null : { kind: "refused", refusal: request.refusal, budget };
+  if (frozen !== null) return { kind: "refused", refusal: frozen, budget: budget() };
+  return request.refusal === null ? null : { kind: "refused", refusal: request.refusal, budget: budget() };
 }
 
 /** The writes of an admission, in one transaction with its checks. */

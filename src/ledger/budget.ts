@@ -20,11 +20,23 @@ export type Reservation = {
 
 type Sums = { readonly heldMicros: Micros; readonly settledMicros: Micros };
 
-function sumsOf(sql: SqlStorage, window: string): Sums {
-  const row = sql.exec("SELECT held_micros, settled_micros FROM windows WHERE window = ?", window).toArray()[0];
-  return row === undefined
-    ? { heldMicros: 0, settledMicros: 0 }
-    : { heldMicros: integerOf(row, "held_micros"), settledMicros: integerOf(row, "settled_micros") };
+const NOTHING: Sums = { heldMicros: 0, settledMicros: 0 };
+
+/** The sums of both windows, in one look. */
+function sumsOf(sql: SqlStorage, windows: BudgetWindows): { readonly daily: Sums; readonly monthly: Sums } {
+  const rows = sql
+    .exec(
+      "SELECT window, held_micros, settled_micros FROM windows WHERE window IN (?, ?)",
+      windows.daily.id,
+      windows.monthly.id,
+    )
+    .toArray();
+  const of = (window: BudgetWindow): Sums => {
+    const row = rows.find((one) => one["window"] === window.id);
+    if (row === undefined) return NOTHING;
+    return { heldMicros: integerOf(row, "held_micros"), settledMicros: integerOf(row, "settled_micros") };
+  };
+  return { daily: of(windows.daily), monthly: of(windows.monthly) };
 }
 
 /** The budget as people see it: cap, settled, held and remaining of both windows. `extraMicros` shows it as if held. */
@@ -34,14 +46,14 @@ export function budgetView(
   terms: BudgetTerms,
   extraMicros: Micros = 0,
 ): BudgetView {
+  const sums = sumsOf(sql, windows);
   return {
-    daily: windowView(sql, windows.daily, terms.dailyCapMicros, extraMicros),
-    monthly: windowView(sql, windows.monthly, terms.monthlyCapMicros, extraMicros),
+    daily: windowView(sums.daily, windows.daily, terms.dailyCapMicros, extraMicros),
+    monthly: windowView(sums.monthly, windows.monthly, terms.monthlyCapMicros, extraMicros),
   };
 }
 
-function windowView(sql: SqlStorage, window: BudgetWindow, cap: Micros, extra: Micros): BudgetWindowView {
-  const sums = sumsOf(sql, window.id);
+function windowView(sums: Sums, window: BudgetWindow, cap: Micros, extra: Micros): BudgetWindowView {
   const held = sums.heldMicros + extra;
   const remaining = Math.max(0, cap - sums.settledMicros - held);
   return {
@@ -74,16 +86,14 @@ export function shortages(
     own !== null && isHeld(own.state) && (own.dailyWindow === window || own.monthlyWindow === window)
       ? own.ceilingMicros
       : 0;
-  const check = (period: "daily" | "monthly", window: BudgetWindow, cap: Micros): readonly WindowShortage[] => {
-    const sums = sumsOf(sql, window.id);
+  const both = sumsOf(sql, windows);
+  const check = (period: "daily" | "monthly", cap: Micros): readonly WindowShortage[] => {
+    const [window, sums] = [windows[period], both[period]];
     const held = sums.heldMicros - ownIn(window.id);
     const short = sums.settledMicros + held + requestedMicros - cap;
     return short > 0 ? [shortage(period, window, cap, { ...sums, heldMicros: held }, requestedMicros, short)] : [];
   };
-  return [
-    ...check("daily", windows.daily, terms.dailyCapMicros),
-    ...check("monthly", windows.monthly, terms.monthlyCapMicros),
-  ];
+  return [...check("daily", terms.dailyCapMicros), ...check("monthly", terms.monthlyCapMicros)];
 }
 
 /** The refusal for windows without room. */
@@ -148,20 +158,27 @@ export function reserve(
     now,
   );
   if (ceilingMicros === 0) return;
-  addToWindow(sql, windows.daily.id, ceilingMicros, 0);
-  addToWindow(sql, windows.monthly.id, ceilingMicros, 0);
+  addToWindows(sql, windows.daily.id, windows.monthly.id, ceilingMicros, 0);
 }
 
-function addToWindow(sql: SqlStorage, window: string, held: Micros, settled: Micros): void {
+/** Adds to a daily and its monthly window. A window begins with its first hold, so a release finds both. */
+function addToWindows(sql: SqlStorage, daily: string, monthly: string, held: Micros, settled: Micros): void {
   // Not an upsert: its INSERT half would be checked with the negative amount of a release.
-  const updated = sql.exec(
-    "UPDATE windows SET held_micros = held_micros + ?, settled_micros = settled_micros + ? WHERE window = ?",
-    held,
-    settled,
-    window,
-  );
-  if (updated.rowsWritten > 0) return;
-  sql.exec("INSERT INTO windows (window, held_micros, settled_micros) VALUES (?, ?, ?)", window, held, settled);
+  const updated = sql
+    .exec(
+      `UPDATE windows SET held_micros = held_micros + ?, settled_micros = settled_micros + ? WHERE window IN (?, ?)
+       RETURNING window`,
+      held,
+      settled,
+      daily,
+      monthly,
+    )
+    .toArray()
+    .map((row) => row["window"]);
+  for (const window of [daily, monthly]) {
+    if (updated.includes(window)) continue;
+    sql.exec("INSERT INTO windows (window, held_micros, settled_micros) VALUES (?, ?, ?)", window, held, settled);
+  }
 }
 
 /** The reservation with this id, null where there is none. */
@@ -215,8 +232,8 @@ export function resolveReservation(
     id,
   );
   if (reservation.ceilingMicros > 0) {
-    addToWindow(sql, reservation.dailyWindow, -reservation.ceilingMicros, settledMicros);
-    addToWindow(sql, reservation.monthlyWindow, -reservation.ceilingMicros, settledMicros);
+    const { dailyWindow, monthlyWindow, ceilingMicros } = reservation;
+    addToWindows(sql, dailyWindow, monthlyWindow, -ceilingMicros, settledMicros);
   }
   return true;
 }

@@ -1,5 +1,5 @@
 import type { EpochMs } from "../vocabulary.ts";
-import { textOf, integerOf, integerOrNull } from "../platform/sql-row.ts";
+import { textOf, integerOf } from "../platform/sql-row.ts";
 
 /**
  * What the ledger has to do later. `dispatch-deadline`: a dispatch without conclusion becomes unknown. `reconcile`: ask
@@ -12,8 +12,8 @@ const KNOWN = `('${JOBS.join("','")}')`;
 export type DueRow = { readonly at: EpochMs; readonly job: Job; readonly ref: string };
 
 /**
- * Plans a job. Jobs are never cancelled: when one comes due it looks at the row it is about and does nothing if that
- * has moved on, so a job can neither be lost nor do harm by firing late or twice.
+ * Plans a job. When one comes due it looks at the row it is about and does nothing if that has moved on, so a job can
+ * neither be lost nor do harm by firing late or twice. Striking one off that would find nothing to do only saves work.
  */
 export function plan(sql: SqlStorage, job: Job, ref: string, at: EpochMs): void {
   sql.exec("INSERT OR IGNORE INTO due (at, job, ref) VALUES (?, ?, ?)", at, job, ref);
@@ -30,7 +30,7 @@ export function dueAt(sql: SqlStorage, now: EpochMs, limit: number): readonly Du
     });
 }
 
-/** Strikes a job off after it was done. */
+/** Strikes a job off: it was done, or there is nothing left for it to do. */
 export function done(sql: SqlStorage, row: DueRow): void {
   sql.exec("DELETE FROM due WHERE at = ? AND job = ? AND ref = ?", row.at, row.job, row.ref);
 }
@@ -47,6 +47,6 @@ export function postpone(sql: SqlStorage, row: DueRow, until: EpochMs): void {
 
 /** When the next job is due, null when none is. A newer build's jobs wait for it: they must not wake this one in a loop. */
 export function nextDue(sql: SqlStorage): EpochMs | null {
-  const row = sql.exec(`SELECT min(at) AS at FROM due WHERE job IN ${KNOWN}`).one();
-  return integerOrNull(row, "at");
+  const row = sql.exec(`SELECT at FROM due WHERE job IN ${KNOWN} ORDER BY at LIMIT 1`).toArray()[0];
+  return row === undefined ? null : integerOf(row, "at");
 }

@@ -6,7 +6,7 @@ import type { LookUpJob } from "../outbox/port.ts";
 import type { Digest, EpochMs } from "../vocabulary.ts";
 import { findReservation, moveReservation, resolveReservation } from "./budget.ts";
 import type { Conclusion } from "./contract.ts";
-import { plan } from "./due.ts";
+import { done, plan } from "./due.ts";
 import { textOf, integerOf, textOrNull, integerOrNull } from "../platform/sql-row.ts";
 
 /** Waits between look-ups of an unknown outcome: double from one grace period to an hour. */
@@ -18,6 +18,9 @@ const LOOK_UP_MAX_WAIT_MS = 3_600_000;
  */
 const STORED_RESPONSE_BYTES = 1_000_000;
 
+/** Milliseconds: until a silent dispatch becomes `unknown`, and between two look-ups that may prove absence. */
+type Timings = { readonly dispatchDeadlineMs: number; readonly graceMs: number };
+
 type Stored = {
   readonly state: string;
   readonly resource: string | null;
@@ -25,13 +28,16 @@ type Stored = {
   readonly entry: AuditEntry;
   readonly admittedAt: EpochMs;
   readonly absentSince: EpochMs | null;
-  readonly lookUps: number;
-  readonly sent: UpstreamCall | null;
-  readonly catalogue: Digest;
 };
 
 function load(sql: SqlStorage, requestId: string): Stored | null {
-  const row = sql.exec("SELECT * FROM operations WHERE request_id = ?", requestId).toArray()[0];
+  // Named columns: the stored answer beside them may be large, and nobody here reads it.
+  const row = sql
+    .exec(
+      "SELECT state, resource, duration_ms, entry, admitted_at, absent_since FROM operations WHERE request_id = ?",
+      requestId,
+    )
+    .toArray()[0];
   if (row === undefined) return null;
   return {
     state: textOf(row, "state"),
@@ -41,9 +47,6 @@ function load(sql: SqlStorage, requestId: string): Stored | null {
     entry: JSON.parse(textOf(row, "entry")),
     admittedAt: integerOf(row, "admitted_at"),
     absentSince: integerOrNull(row, "absent_since"),
-    lookUps: integerOf(row, "look_ups"),
-    sent: row["sent"] === null ? null : JSON.parse(textOf(row, "sent")),
-    catalogue: `sha256:${textOf(row, "catalogue").slice("sha256:".length)}`,
   };
 }
 
@@ -54,7 +57,7 @@ function load(sql: SqlStorage, requestId: string): Stored | null {
  *
  * A crash before this leaves `dispatching`, which the dispatch deadline turns into `unknown`.
  */
-export function conclude(sql: SqlStorage, place: Place, conclusion: Conclusion, graceMs: number, now: EpochMs): void {
+export function conclude(sql: SqlStorage, place: Place, conclusion: Conclusion, timings: Timings, now: EpochMs): void {
   const operation = load(sql, conclusion.requestId);
   if (operation === null || (operation.state !== "dispatching" && operation.state !== "unknown")) return;
   if (operation.state === "unknown" && conclusion.outcome === "unknown") return;
@@ -71,8 +74,15 @@ export function conclude(sql: SqlStorage, place: Place, conclusion: Conclusion, 
     conclusion.requestId,
   );
   settleHold(sql, operation, conclusion, now);
-  if (completed) sql.exec("DELETE FROM busy_resources WHERE request_id = ?", conclusion.requestId);
-  else plan(sql, "reconcile", conclusion.requestId, now + graceMs);
+  if (operation.state === "dispatching") {
+    // Heard in time: the deadline has nothing left to do. Should it stand at another time, it comes due and finds so.
+    const at = operation.admittedAt + timings.dispatchDeadlineMs;
+    done(sql, { at, job: "dispatch-deadline", ref: conclusion.requestId });
+  }
+  if (!completed) plan(sql, "reconcile", conclusion.requestId, now + timings.graceMs);
+  // Only an operation that named its resource at admission keeps it busy.
+  else if (operation.resource !== null)
+    sql.exec("DELETE FROM busy_resources WHERE request_id = ?", conclusion.requestId);
   appendEntry(
     sql,
     place,
@@ -122,10 +132,11 @@ export function dispatchDeadline(
   sql: SqlStorage,
   place: Place,
   requestId: string,
-  graceMs: number,
+  timings: Timings,
   now: EpochMs,
 ): void {
-  if (load(sql, requestId)?.state !== "dispatching") return;
+  const row = sql.exec("SELECT state FROM operations WHERE request_id = ?", requestId).toArray()[0];
+  if (row?.["state"] !== "dispatching") return;
   conclude(
     sql,
     place,
@@ -137,7 +148,7 @@ export function dispatchDeadline(
       response: null,
       detail: "no outcome was reported in time",
     },
-    graceMs,
+    timings,
     now,
   );
 }
@@ -167,15 +178,21 @@ export function settleAtCeiling(sql: SqlStorage, place: Place, requestId: string
 
 /** What the outbox needs to look an unknown outcome up; null when it is resolved, or when upstream has no way to ask. */
 export function unknownOperation(sql: SqlStorage, requestId: string): Pick<LookUpJob, "catalogue" | "sent"> | null {
-  const operation = load(sql, requestId);
-  if (operation === null || operation.state !== "unknown" || operation.sent === null) return null;
-  return { catalogue: operation.catalogue, sent: operation.sent };
+  const row = sql
+    .exec("SELECT sent, catalogue FROM operations WHERE request_id = ? AND state = 'unknown'", requestId)
+    .toArray()[0];
+  const sent = row === undefined ? null : textOrNull(row, "sent");
+  if (row === undefined || sent === null) return null;
+  // Serialised by admission.ts itself.
+  return { catalogue: `sha256:${textOf(row, "catalogue").slice("sha256:".length)}`, sent: JSON.parse(sent) };
 }
 
 /** Plans the next look-up, backing off; called before the look-up, so that a lost one is not the last. */
 export function planNextLookUp(sql: SqlStorage, requestId: string, graceMs: number, now: EpochMs): void {
-  const lookUps = load(sql, requestId)?.lookUps ?? 0;
-  sql.exec("UPDATE operations SET look_ups = look_ups + 1 WHERE request_id = ?", requestId);
+  const row = sql
+    .exec("UPDATE operations SET look_ups = look_ups + 1 WHERE request_id = ? RETURNING look_ups", requestId)
+    .toArray()[0];
+  const lookUps = row === undefined ? 0 : integerOf(row, "look_ups") - 1;
   // The second look must come a whole grace period after the first, so the back-off starts only after it.
   const wait = Math.min(LOOK_UP_MAX_WAIT_MS, graceMs * 2 ** Math.max(0, Math.min(lookUps - 1, 12)));
   plan(sql, "reconcile", requestId, now + wait);
@@ -193,7 +210,7 @@ export function reconcile(
     readonly verdict: "happened" | "absent" | "unknown";
     readonly resource: string | null;
   },
-  graceMs: number,
+  timings: Timings,
   now: EpochMs,
 ): void {
   const { requestId, verdict } = finding;
@@ -201,17 +218,17 @@ export function reconcile(
   if (operation === null || operation.state !== "unknown") return;
   const base = { requestId, upstreamStatus: null, resource: finding.resource, response: null };
   if (verdict === "happened") {
-    conclude(sql, place, { ...base, outcome: "succeeded", detail: "found by look-up" }, graceMs, now);
+    conclude(sql, place, { ...base, outcome: "succeeded", detail: "found by look-up" }, timings, now);
   } else if (verdict === "unknown") {
     sql.exec("UPDATE operations SET absent_since = NULL WHERE request_id = ?", requestId);
   } else if (operation.absentSince === null) {
     sql.exec("UPDATE operations SET absent_since = ? WHERE request_id = ?", now, requestId);
-  } else if (now - operation.absentSince >= graceMs) {
+  } else if (now - operation.absentSince >= timings.graceMs) {
     conclude(
       sql,
       place,
       { ...base, outcome: "failed", detail: "absent in two look-ups a grace period apart" },
-      graceMs,
+      timings,
       now,
     );
   }

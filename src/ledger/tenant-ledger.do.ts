@@ -11,7 +11,15 @@ import type { EpochMs } from "../vocabulary.ts";
 import { outboxOf } from "../outbox/port.ts";
 import { admit, planRequest, type AdmissionScope } from "./admission.ts";
 import { approvalById, decisionsOf, listApprovals } from "./approvals.ts";
-import { activeVersion, addCredential, credentialFault, isCurrent, revokeCredential, snapshot, type VersionTerms } from "./authority.ts";
+import {
+  activeVersion,
+  addCredential,
+  credentialFault,
+  revokeCredential,
+  snapshot,
+  standing,
+  type VersionTerms,
+} from "./authority.ts";
 import { budgetView, findReservation } from "./budget.ts";
 import { windowClock } from "./budget-windows.ts";
 import type {
@@ -65,6 +73,7 @@ const LOG = "ledger";
 export class TenantLedger extends DurableObject<Env> implements LedgerPort {
   readonly #windows = windowClock();
   readonly #timings;
+  #tenant: string | null = null;
   #alarmAt: EpochMs | null = null;
   #projectAt: EpochMs | null = null;
   #projectionFailures = 0;
@@ -93,7 +102,7 @@ export class TenantLedger extends DurableObject<Env> implements LedgerPort {
   }
 
   async conclude(conclusion: Conclusion): Promise<void> {
-    this.#transact(({ sql, place, now }) => conclude(sql, place, conclusion, this.#timings.graceMs, now));
+    this.#transact(({ sql, place, now }) => conclude(sql, place, conclusion, this.#timings, now));
   }
 
   async reconcile(finding: {
@@ -101,7 +110,7 @@ export class TenantLedger extends DurableObject<Env> implements LedgerPort {
     verdict: "happened" | "absent" | "unknown";
     resource: string | null;
   }): Promise<void> {
-    this.#transact(({ sql, place, now }) => reconcile(sql, place, finding, this.#timings.graceMs, now));
+    this.#transact(({ sql, place, now }) => reconcile(sql, place, finding, this.#timings, now));
   }
 
   async budget(terms: BudgetTerms): Promise<BudgetView> {
@@ -301,7 +310,7 @@ export class TenantLedger extends DurableObject<Env> implements LedgerPort {
     const lookUp = this.#transact((scope) => {
       const { sql, place, now } = scope;
       done(sql, row);
-      if (row.job === "dispatch-deadline") dispatchDeadline(sql, place, row.ref, graceMs, now);
+      if (row.job === "dispatch-deadline") dispatchDeadline(sql, place, row.ref, this.#timings, now);
       if (row.job === "ceiling") settleAtCeiling(sql, place, row.ref, now);
       if (row.job === "approval-expiry") expireApproval(scope, row.ref);
       if (row.job === "prune") {
@@ -353,12 +362,13 @@ export class TenantLedger extends DurableObject<Env> implements LedgerPort {
   }
 
   #isCurrent(authority: Authority): boolean {
-    const active = activeVersion(this.ctx.storage.sql);
-    return active !== null && isCurrent(active, authority);
+    return standing(this.ctx.storage.sql, authority) === "current";
   }
 
   #place(): Place {
-    return { tenant: activeVersion(this.ctx.storage.sql)?.tenant ?? "", log: LOG };
+    // Once there is a tenant it never changes.
+    this.#tenant ??= activeVersion(this.ctx.storage.sql)?.tenant ?? null;
+    return { tenant: this.#tenant ?? "", log: LOG };
   }
 
   #transact<T>(work: (scope: AdmissionScope) => T, timezone = "UTC"): T {

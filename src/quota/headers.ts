@@ -48,4 +48,7 @@ const secondsUp = (durationMs: number): number => Math.ceil(durationMs / 1_000);
 
 /** A list of one string with integer parameters. Names and values need no escaping, so the text is written directly. */
 const item = (quotaClass: QuotaClass, parameters: Readonly<Record<string, number>>): string =>
-  Object.entries(parameters).reduce((text, [name, value]) => `${text};${name}=${value}`, `"${POLICY_NAMES[quotaClass]}"`);
+  Object.entries(parameters).reduce(
+    (text, [name, value]) => `${text};${name}=${value}`,
+    `"${POLICY_NAMES[quotaClass]}"`,
+  );

@@ -7,12 +7,11 @@ import { canonicalJson } from "../../src/platform/canonical-json.ts";
 import { digestOf } from "../../src/platform/digest.ts";
 import { newId } from "../../src/platform/ids.ts";
 import type { JsonObject } from "../../src/platform/json.ts";
+import type { Row } from "../ledger/fixture.ts";
 import { testEnv } from "../support/test-env.ts";
 
 /** Far in the real future, so that no alarm fires by itself. */
 export const START = Date.UTC(2031, 10, 20, 12);
-
-export type Row = Record<string, SqlStorageValue>;
 
 /** A request log of its own: its port, its place, and its storage. */
 export function newLog(): {

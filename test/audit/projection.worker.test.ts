@@ -141,9 +141,9 @@ describe("the projection to D1", () => {
   });
 });
 
-describe("the ledger's own projection", () => {
-  const place = (tenant: string): { tenant: string; log: string } => ({ tenant, log: "ledger" });
+const place = (tenant: string): { tenant: string; log: string } => ({ tenant, log: "ledger" });
 
+describe("the ledger's own projection", () => {
   it("is complete after the object was evicted between insert and confirmation, and after an alarm that came twice", async () => {
     const { tenant, ledger } = await newTenant();
     await ledger.admit(write());

@@ -167,10 +167,10 @@ describe("the recorder", () => {
   });
 });
 
-describe("a flood of refusals", () => {
-  const refuse = (recorder: Recorder, id: string, code: string): void =>
-    recorder.refusal(TENANT, id, entry(id, { principal: "agent:trainer", reason_code: code }), background);
+const refuse = (recorder: Recorder, id: string, code: string): void =>
+  recorder.refusal(TENANT, id, entry(id, { principal: "agent:trainer", reason_code: code }), background);
 
+describe("a flood of refusals", () => {
   it("is recorded up to the guard's rate and then counted: every one is in the log, as a record or in a count", async () => {
     const { recorder, calls } = recorderWithLog();
     for (let index = 0; index < 1_000; index++) refuse(recorder, `r${index}`, "not-allowed");

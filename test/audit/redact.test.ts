@@ -4,6 +4,9 @@ import { createRedactor } from "../../src/audit/redact.ts";
 const redactor = createRedactor(new TextEncoder().encode("a key of 32 bytes, for tests only"));
 const MARK = /\[redacted:[0-9a-f]{16}\]/;
 
+/** Apart from its neighbours, so that no scanner takes this file for a leak. */
+const PRIVATE = "PRIVATE".toUpperCase();
+
 const MARKED: unknown = expect.stringMatching(MARK);
 
 /** `prefix + tail`, joined here so that no scanner takes this file for a leak. */
@@ -21,8 +24,8 @@ const CANARIES: readonly (readonly [string, string])[] = [
   ["a Slack token", canary("xoxb-", "123456789012-abcdefghijkl")],
   ["a model key", canary("sk-", "proj-Ab12Cd34Ef56Gh78Ij90")],
   ["a Hugging Face token", canary("hf_", "QwErTyUiOpAsDfGhJkLzXcVbNm")],
-  ["a PEM key", `-----BEGIN RSA ${"PRIVATE"} KEY-----\nMIIEpAIBAAKCAQEA\n-----END RSA ${"PRIVATE"} KEY-----`],
-  ["a PEM key without end", `-----BEGIN ${"PRIVATE"} KEY-----\nMIIEpAIBAAKCAQEA`],
+  ["a PEM key", `-----BEGIN RSA ${PRIVATE} KEY-----\nMIIEpAIBAAKCAQEA\n-----END RSA ${PRIVATE} KEY-----`],
+  ["a PEM key without end", `-----BEGIN ${PRIVATE} KEY-----\nMIIEpAIBAAKCAQEA`],
   ["a URL with user and password", "postgres://admin:hunter2hunter@db"],
   ["a URL with a password alone", "redis://:hunter2hunter@cache"],
   ["password: value", "password: hunter2hunter"],
@@ -94,7 +97,7 @@ describe("free text", () => {
     ["dots", "a."],
     ["digits and dashes", "1-"],
     ["JWT heads", "eyJaaaaaaaa-"],
-    ["PEM heads", `-----BEGIN ${"PRIVATE"} KEY----- `],
+    ["PEM heads", `-----BEGIN ${PRIVATE} KEY----- `],
     ["spaces after a name", " "],
     ["colons", "a:"],
     ["schemes", "a://b:"],

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { member, textAt, verdict } from "../support/answer.ts";
+import { member, text, verdict } from "../support/answer.ts";
 import {
   ACME_PEOPLE,
   ACME_POLICY,
@@ -37,7 +37,7 @@ async function approved(): Promise<Approved> {
   return {
     box,
     approval,
-    token: { "gate-approval": textAt(await agent.get(`/_gate/v1/approvals/${approval}`), "token") },
+    token: { "gate-approval": text(await agent.get(`/_gate/v1/approvals/${approval}`), "token") },
   };
 }
 
@@ -51,7 +51,7 @@ async function push(box: BlackBox, documents: object, activator: "security" | "f
 }
 
 const stateOf = async (box: BlackBox, approval: string): Promise<string> =>
-  textAt(await (await box.as("agent")).get(`/_gate/v1/approvals/${approval}`), "state");
+  text(await (await box.as("agent")).get(`/_gate/v1/approvals/${approval}`), "state");
 
 describe("the re-sent request", () => {
   test.each([
@@ -78,8 +78,8 @@ describe("the re-sent request", () => {
     const other = await agent.post(SUBMIT, job({ gpus: 9 }), CONTEXT);
     expect(verdict(other)).toBe("428 approval-required");
     expect(proposalOf(other)).not.toBe(approval);
-    const digest = textAt(await agent.get(`/_gate/v1/approvals/${approval}`), "request_digest");
-    expect(textAt(other, "approval", "request_digest")).not.toBe(digest);
+    const digest = text(await agent.get(`/_gate/v1/approvals/${approval}`), "request_digest");
+    expect(text(other, "approval", "request_digest")).not.toBe(digest);
     expect(verdict(await agent.post(SUBMIT, job({ gpus: 9 }), { ...CONTEXT, ...token }))).toBe("403 approval-invalid");
     expect(await stateOf(box, approval)).toBe("approved");
     expect(await box.upstream.mutations()).toEqual([]);

@@ -1,6 +1,6 @@
 import { runDurableObjectAlarm } from "cloudflare:test";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { member, textAt, verdict, type Answered } from "../support/answer.ts";
+import { member, text, verdict, type Answered } from "../support/answer.ts";
 import { ACME_POLICY, replaceOnce, useBlackBox, type BlackBox, type CastName } from "../support/black-box.ts";
 import { ledgerRecords } from "../support/books.ts";
 import { MINUTE_MS, moveClock } from "../support/clock.ts";
@@ -32,7 +32,7 @@ async function decideAs(box: BlackBox, name: CastName, approval: string, decisio
 }
 
 async function stateOf(box: BlackBox, approval: string): Promise<string> {
-  return textAt(await (await box.as("agent")).get(`/_gate/v1/approvals/${approval}`), "state");
+  return text(await (await box.as("agent")).get(`/_gate/v1/approvals/${approval}`), "state");
 }
 
 describe("who does not count", () => {
@@ -52,7 +52,7 @@ describe("who does not count", () => {
     expect(verdict(refused)).toBe("403 not-eligible");
     expect(await stateOf(box, approval)).toBe("pending");
     const records = (await ledgerRecords(box.tenant)).filter((record) => record.reason_code === "not-eligible");
-    expect(records).toMatchObject([{ kind: "decision", approval_id: approval, detail: textAt(refused, "reason") }]);
+    expect(records).toMatchObject([{ kind: "decision", approval_id: approval, detail: text(refused, "reason") }]);
     expect(verdict(await (await box.as("agent")).post(SUBMIT, big))).toBe("428 approval-required");
     expect(await box.upstream.mutations()).toEqual([]);
   });
@@ -145,7 +145,7 @@ describe("one use", () => {
     const agent = await box.as("agent");
     const approval = await asked(box);
     await decide(box, approval, ["alice"]);
-    const token = { "gate-approval": textAt(await agent.get(`/_gate/v1/approvals/${approval}`), "token") };
+    const token = { "gate-approval": text(await agent.get(`/_gate/v1/approvals/${approval}`), "token") };
     const done = await agent.post(SUBMIT, big, token);
     expect(verdict(done)).toBe("201");
     const replayed = await agent.post(SUBMIT, big, token);
@@ -156,7 +156,7 @@ describe("one use", () => {
     ]);
     const conflict = await agent.post(SUBMIT, big, { ...token, "idempotency-key": '"again"' });
     expect(verdict(conflict)).toBe("409 approval-consumed");
-    expect(textAt(conflict, "operation_url")).toContain(done.headers.get("gate-request-id"));
+    expect(text(conflict, "operation_url")).toContain(done.headers.get("gate-request-id"));
     // Ten minutes after completion it replays no more, and still admits nothing.
     moveClock(10 * MINUTE_MS + 1_000);
     expect(verdict(await agent.post(SUBMIT, big, token))).toBe("409 approval-consumed");
@@ -180,7 +180,7 @@ describe("one use", () => {
     const box = await open();
     const approval = await asked(box);
     await decide(box, approval, ["alice"]);
-    const token = textAt(await (await box.as("agent")).get(`/_gate/v1/approvals/${approval}`), "token");
+    const token = text(await (await box.as("agent")).get(`/_gate/v1/approvals/${approval}`), "token");
     const refused = await (await box.as("agent2")).post(SUBMIT, big, { ...CONTEXT, "gate-approval": token });
     expect(verdict(refused)).toBe("403 approval-invalid");
     expect(verdict(await (await box.as("agent2")).get(`/_gate/v1/approvals/${approval}`))).toBe("404 not-found");
@@ -192,7 +192,7 @@ describe("one use", () => {
     const agent = await box.as("agent");
     const approval = await asked(box);
     await decide(box, approval, ["alice"]);
-    const token = textAt(await agent.get(`/_gate/v1/approvals/${approval}`), "token");
+    const token = text(await agent.get(`/_gate/v1/approvals/${approval}`), "token");
     const [head = "", payload = "", signature = ""] = token.split(".");
     const forged = `${head}.${payload}.${signature.startsWith("A") ? "B" : "A"}${signature.slice(1)}`;
     expect(verdict(await agent.post(SUBMIT, big, { "gate-approval": forged }))).toBe("403 approval-invalid");
@@ -227,7 +227,7 @@ describe("time", () => {
     const agent = await box.as("agent");
     const approval = await asked(box);
     await decide(box, approval, ["alice"]);
-    const token = { "gate-approval": textAt(await agent.get(`/_gate/v1/approvals/${approval}`), "token") };
+    const token = { "gate-approval": text(await agent.get(`/_gate/v1/approvals/${approval}`), "token") };
     moveClock(31 * MINUTE_MS);
     expect(verdict(await agent.post(SUBMIT, big, { ...CONTEXT, ...token }))).toBe("403 approval-expired");
     const anew = await agent.post(SUBMIT, big, CONTEXT);
@@ -254,11 +254,11 @@ describe("time", () => {
   test("a receipt that is older than ten minutes admits nothing", async () => {
     const box = await open();
     const agent = await box.as("agent");
-    const receipt = textAt(await agent.post(SUBMIT, job(), { ...CONTEXT, "gate-dry-run": "?1" }), "receipt");
+    const receipt = text(await agent.post(SUBMIT, job(), { ...CONTEXT, "gate-dry-run": "?1" }), "receipt");
     moveClock(10 * MINUTE_MS);
     const refused = await agent.post(SUBMIT, job(), { ...CONTEXT, "gate-plan": receipt });
     expect(verdict(refused)).toBe("428 dry-run-required");
-    expect(textAt(refused, "detail")).toContain("expired");
+    expect(text(refused, "detail")).toContain("expired");
   });
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { list, member, textAt, verdict } from "../support/answer.ts";
+import { list, member, text, verdict } from "../support/answer.ts";
 import { useBlackBox } from "../support/black-box.ts";
 import { CONTEXT, job, proposalOf, SUBMIT } from "../support/requests.ts";
 
@@ -58,7 +58,7 @@ describe("the context of a draft", () => {
     const agent = await box.as("agent");
     const id = proposalOf(await agent.post(SUBMIT, BIG));
     expect(verdict(await agent.put(`/_gate/v1/approvals/${id}/context`, context))).toBe("400 malformed-request");
-    expect(textAt(await agent.get(`/_gate/v1/approvals/${id}`), "state")).toBe("draft");
+    expect(text(await agent.get(`/_gate/v1/approvals/${id}`), "state")).toBe("draft");
   });
 
   test("may have lines where a header may, and the record names who wrote it", async () => {

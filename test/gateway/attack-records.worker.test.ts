@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { isJsonObject, type JsonValue } from "../../src/platform/json.ts";
-import { list, textAt, verdict, type Answered } from "../support/answer.ts";
+import { list, text, verdict, type Answered } from "../support/answer.ts";
 import { caller, useBlackBox, type BlackBox } from "../support/black-box.ts";
 import { CONTEXT, decide, job, proposalOf, REASON, receiptFor, SUBMIT } from "../support/requests.ts";
 import { testEnv } from "../support/test-env.ts";
@@ -120,8 +120,8 @@ describe("what is recorded", () => {
     const agent = await (await open()).as("agent");
     const missing = await agent.get("/_gate/v1/nothing-here");
     expect(verdict(missing)).toBe("404 not-found");
-    expect(textAt(missing, "instance")).toBe("/_gate/v1/nothing-here");
-    expect(textAt(missing, "request_id")).toBe(idOf(missing));
+    expect(text(missing, "instance")).toBe("/_gate/v1/nothing-here");
+    expect(text(missing, "request_id")).toBe(idOf(missing));
     const stored = (): Promise<unknown> =>
       testEnv.DB.prepare("SELECT tenant FROM audit WHERE request_id = ?").bind(idOf(missing)).first("tenant");
     await expect.poll(stored, { timeout: 10_000 }).toBe("-");

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { list, member, textAt, verdict } from "../support/answer.ts";
+import { list, member, text, verdict } from "../support/answer.ts";
 import { caller, useBlackBox, type BlackBox } from "../support/black-box.ts";
 import { moveClock } from "../support/clock.ts";
 import { openIsolate } from "../support/isolates.ts";
@@ -133,7 +133,7 @@ describe("between tenants", () => {
     const agent = await box.as("agent");
     const approval = proposalOf(await agent.post(SUBMIT, job({ gpus: 8 }), CONTEXT));
     await decide(box, approval, ["alice"]);
-    const token = textAt(await agent.get(`/_gate/v1/approvals/${approval}`), "token");
+    const token = text(await agent.get(`/_gate/v1/approvals/${approval}`), "token");
     const done = await submit(agent, job());
     const operation = `/_gate/v1/operations/${done.headers.get("gate-request-id")}`;
     const stranger = await other.as("agent");
@@ -177,7 +177,7 @@ describe("between tenants", () => {
     for (const record of list(await security.get("/_gate/v1/audit?limit=500"), "records")) {
       expect(record).toMatchObject({ tenant: box.tenant });
     }
-    const cursor = textAt(page, "next_cursor");
+    const cursor = text(page, "next_cursor");
     expect(verdict(await security.get(`/_gate/v1/audit?limit=2&cursor=${cursor}`))).toBe("200");
     expect(verdict(await stranger.get(`/_gate/v1/audit?limit=2&cursor=${cursor}`))).toBe("400 malformed-request");
   });

@@ -1,12 +1,17 @@
-import { describe, expect, test } from "vitest";
-import { textAt, verdict, type Answered } from "../support/answer.ts";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { text, verdict, type Answered } from "../support/answer.ts";
 import { ACME_POLICY, useBlackBox, type BlackBox } from "../support/black-box.ts";
 import { ledgerRecords } from "../support/books.ts";
+import { moveClock } from "../support/clock.ts";
 import { openIsolate } from "../support/isolates.ts";
 import { budgetOf, CONTEXT, decide, job, proposalOf, REASON, receiptFor, SUBMIT } from "../support/requests.ts";
 
 /** What upstream does when it does not answer as it should; and that nothing is ever sent twice because of it. */
 const open = useBlackBox("outcomes");
+
+afterEach(() => {
+  vi.useRealTimers();
+});
 
 const HELD = 10_000_000;
 const key = { "idempotency-key": '"the-one"' };
@@ -24,7 +29,7 @@ async function operation(box: BlackBox, answered: Answered): Promise<Answered> {
 }
 
 const becomes = async (box: BlackBox, answered: Answered, state: string): Promise<void> => {
-  await expect.poll(async () => textAt(await operation(box, answered), "state"), { timeout: 20_000 }).toBe(state);
+  await expect.poll(async () => text(await operation(box, answered), "state"), { timeout: 20_000 }).toBe(state);
 };
 
 describe("an outcome that was not seen", () => {
@@ -37,7 +42,7 @@ describe("an outcome that was not seen", () => {
     const agent = await box.as("agent");
     const unknown = await submitUnder(box, kind);
     expect(verdict(unknown)).toBe("504 outcome-unknown");
-    expect(textAt(unknown, "operation_url")).toBe(`/_gate/v1/operations/${unknown.headers.get("gate-request-id")}`);
+    expect(text(unknown, "operation_url")).toBe(`/_gate/v1/operations/${unknown.headers.get("gate-request-id")}`);
     expect((await budgetOf(box)).held).toBe(HELD);
     // Nobody has to ask again for it to be found.
     await becomes(box, unknown, "succeeded");
@@ -48,7 +53,7 @@ describe("an outcome that was not seen", () => {
     expect((await budgetOf(box)).held).toBe(HELD);
     const replayed = await agent.post(SUBMIT, job(), { ...REASON, ...key });
     expect(replayed.headers.get("idempotency-replayed")).toBe("?1");
-    expect(replayed.body).toMatchObject({ outcome: "succeeded", operation_url: textAt(unknown, "operation_url") });
+    expect(replayed.body).toMatchObject({ outcome: "succeeded", operation_url: text(unknown, "operation_url") });
     expect(await box.upstream.mutations()).toHaveLength(1);
     const kinds = (await ledgerRecords(box.tenant)).map((record) => record.kind);
     expect(kinds.filter((one) => ["intent", "unknown", "outcome"].includes(one))).toEqual([
@@ -112,7 +117,7 @@ describe("an outcome that was not seen", () => {
     for (const headers of [handles, { ...REASON, ...key }, { ...REASON, "gate-plan": receipt }]) {
       const repeated = await agent.post(SUBMIT, job(), headers);
       expect(verdict(repeated)).toBe("504 outcome-unknown");
-      expect(textAt(repeated, "operation_url")).toBe(textAt(first, "operation_url"));
+      expect(text(repeated, "operation_url")).toBe(text(first, "operation_url"));
     }
     expect(await box.upstream.mutations()).toHaveLength(1);
     await becomes(box, first, "succeeded");
@@ -136,7 +141,7 @@ describe("an outcome that was not seen", () => {
     const box = await open();
     const agent = await box.as("agent");
     const receipt = await receiptFor(agent, job());
-    const id = textAt(await agent.post(SUBMIT, job(), { ...REASON, "gate-plan": receipt }), "id");
+    const id = text(await agent.post(SUBMIT, job(), { ...REASON, "gate-plan": receipt }), "id");
     const cancel = `${SUBMIT}/${id}/cancel`;
     await decide(box, proposalOf(await agent.post(cancel, {}, CONTEXT)), ["alice", "bob"]);
     await box.upstream.inject([{ method: "POST", path: cancel, kind: "drop-after-execute" }]);
@@ -208,10 +213,9 @@ describe("a dry run that upstream", () => {
   });
 });
 
-test("while upstream is known to be down, writes are refused before anything is held or spent", async () => {
+test("while upstream is known to be down, nothing is sent, held or spent; one answer of upstream ends that", async () => {
   const box = await open();
-  const isolate = openIsolate();
-  const agent = (await box.as("agent")).through(isolate.entrance);
+  const agent = (await box.as("agent")).through(openIsolate().entrance);
   const receipt = await receiptFor(agent, job());
   await box.upstream.inject([{ method: "GET", path: "/v1/gpus", times: 10, kind: "reset" }]);
   for (let failure = 0; failure < 10; failure++)
@@ -219,10 +223,13 @@ test("while upstream is known to be down, writes are refused before anything is 
   const refused = await agent.post(SUBMIT, job(), { ...REASON, "gate-plan": receipt });
   expect(verdict(refused)).toBe("503 unavailable");
   expect(refused.body).toMatchObject({ dependency: "upstream" });
+  expect(verdict(await agent.get("/v1/gpus"))).toBe("503 unavailable");
   expect(await budgetOf(box)).toMatchObject({ held: 0 });
   expect(await box.upstream.mutations()).toEqual([]);
-  // One answer of upstream closes the breaker, and the receipt is still good.
+  // One request every five seconds is let through to see; upstream takes signatures up to five seconds ahead of it.
+  moveClock(5_000);
   expect(verdict(await agent.get("/v1/gpus"))).toBe("200");
+  vi.useRealTimers();
   expect(verdict(await agent.post(SUBMIT, job(), { ...REASON, "gate-plan": receipt }))).toBe("201");
 });
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { parseList } from "structured-headers";
-import { textAt, verdict, type Answered } from "../support/answer.ts";
+import { text, verdict, type Answered } from "../support/answer.ts";
 import { ACME_POLICY, replaceOnce, useBlackBox, type BlackBox, type Caller } from "../support/black-box.ts";
 import { readBooks } from "../support/books.ts";
 import { openIsolate } from "../support/isolates.ts";
@@ -53,7 +53,7 @@ async function expectNoOverspend(box: BlackBox, answers: readonly Answered[]): P
   const admitted = answers.filter(({ status }) => status === 201);
   expect(tally(answers)).toEqual({ "201": ROOM, "402 budget-exceeded": AT_ONCE - ROOM });
   expect(await box.upstream.mutations()).toHaveLength(ROOM);
-  expect(new Set(admitted.map((answered) => textAt(answered, "id"))).size).toBe(ROOM);
+  expect(new Set(admitted.map((answered) => text(answered, "id"))).size).toBe(ROOM);
   for (const answered of answers) expect(committedMicros(answered)).toBeLessThanOrEqual(CAP_MICROS);
   expect(await budgetOf(box)).toMatchObject({ held: ROOM * 10_000_000, settled: 0, cap: CAP_MICROS });
 }
@@ -92,7 +92,7 @@ describe(`${AT_ONCE} submits at once against room for ${ROOM}`, () => {
 async function approved(box: BlackBox, agent: Caller): Promise<string> {
   const proposal = proposalOf(await agent.post(SUBMIT, job({ gpus: 8 }), CONTEXT));
   await decide(box, proposal, ["alice"]);
-  return textAt(await agent.get(`/_gate/v1/approvals/${proposal}`), "token");
+  return text(await agent.get(`/_gate/v1/approvals/${proposal}`), "token");
 }
 
 describe(`${AT_ONCE} uses of one approval at once are one dispatch`, () => {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { member, textAt, verdict } from "../support/answer.ts";
+import { member, text, verdict } from "../support/answer.ts";
 import { useBlackBox } from "../support/black-box.ts";
 import { budgetOf, CONTEXT, decide, job, proposalOf, REASON, receiptFor, submit, SUBMIT } from "../support/requests.ts";
 
@@ -33,7 +33,7 @@ test("four elastic GPUs: without a receipt refused, after a dry run executed onc
   expect(await box.upstream.mutations()).toEqual([]);
   expect(await budgetOf(box)).toMatchObject({ held: 0, settled: 0 });
 
-  const executed = await agent.post(SUBMIT, job(), { ...REASON, "gate-plan": textAt(plan, "receipt") });
+  const executed = await agent.post(SUBMIT, job(), { ...REASON, "gate-plan": text(plan, "receipt") });
   expect(verdict(executed)).toBe("201");
   expect(executed.body).toMatchObject({ name: "job-1", gpus: 4, state: "running" });
   expect(await box.upstream.mutations()).toHaveLength(1);
@@ -81,7 +81,7 @@ test("128 GPUs are refused, with the limit of 64 and the nearest request that wo
 test("a cancellation needs two distinct people: one is not enough", async () => {
   const box = await open();
   const agent = await box.as("agent");
-  const cancel = `${SUBMIT}/${textAt(await submit(agent, job()), "id")}/cancel`;
+  const cancel = `${SUBMIT}/${text(await submit(agent, job()), "id")}/cancel`;
   const asked = await agent.post(cancel, {}, CONTEXT);
   expect(verdict(asked)).toBe("428 approval-required");
   expect(asked.body).toMatchObject({ tier: 4, approval: { needed: 2, given: 0 } });
@@ -143,7 +143,7 @@ test("a submit that would pass the day's 500 USD is refused with numbers that ad
   expect(member(refused, "windows")).toMatchObject([
     { period: "daily", cap_usd: 500, settled_usd: 0, held_usd: 490, requested_usd: 20, short_usd: 10 },
   ]);
-  expect(Date.parse(textAt(refused, "windows", 0, "resets_at"))).toBeGreaterThan(Date.now());
+  expect(Date.parse(text(refused, "windows", 0, "resets_at"))).toBeGreaterThan(Date.now());
   // What is left is exactly what fits.
   expect(verdict(await submit(agent, job({ name: "job-3" })))).toBe("201");
   expect(await budgetOf(box)).toEqual({ cap: 500_000_000, held: 500_000_000, settled: 0, remaining: 0 });
@@ -178,7 +178,7 @@ test("a receipt presented twice replays to its principal, and with a new key is 
   expect(second.headers.get("idempotency-replayed")).toBe("?1");
   const conflict = await agent.post(SUBMIT, job(), { ...receipt, "idempotency-key": '"other"' });
   expect(verdict(conflict)).toBe("409 approval-consumed");
-  expect(verdict(await agent.get(textAt(conflict, "operation_url")))).toBe("200");
+  expect(verdict(await agent.get(text(conflict, "operation_url")))).toBe("200");
   expect(await box.upstream.mutations()).toHaveLength(1);
 });
 
@@ -188,7 +188,7 @@ test("an approved request runs by its token", async () => {
   const proposal = proposalOf(await agent.post(SUBMIT, job({ gpus: 8 }), CONTEXT));
   expect((await agent.get(`/_gate/v1/approvals/${proposal}`)).body).not.toHaveProperty("token");
   await decide(box, proposal, ["alice"]);
-  const token = textAt(await agent.get(`/_gate/v1/approvals/${proposal}`), "token");
+  const token = text(await agent.get(`/_gate/v1/approvals/${proposal}`), "token");
   expect((await (await box.as("alice")).get(`/_gate/v1/approvals/${proposal}`)).body).not.toHaveProperty("token");
   const executed = await agent.post(SUBMIT, job({ gpus: 8 }), { "gate-approval": token });
   expect(verdict(executed)).toBe("201");

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { isInnerList, parseList, Token } from "structured-headers";
 import { z } from "zod";
-import { member, textAt, verdict, type Answered } from "../support/answer.ts";
+import { member, text, verdict, type Answered } from "../support/answer.ts";
 import { ACME_POLICY, useBlackBox } from "../support/black-box.ts";
 import { CONTEXT, job, REASON, receiptFor, submit, SUBMIT } from "../support/requests.ts";
 
@@ -52,8 +52,8 @@ describe("response headers", () => {
   test("of a plan, an execution, a replay and a refusal", async () => {
     const agent = await (await open()).as("agent");
     const plan = await agent.post(SUBMIT, job(), { ...REASON, "gate-dry-run": "?1" });
-    const executed = await agent.post(SUBMIT, job(), { ...REASON, "gate-plan": textAt(plan, "receipt") });
-    const replayed = await agent.post(SUBMIT, job(), { ...REASON, "gate-plan": textAt(plan, "receipt") });
+    const executed = await agent.post(SUBMIT, job(), { ...REASON, "gate-plan": text(plan, "receipt") });
+    const replayed = await agent.post(SUBMIT, job(), { ...REASON, "gate-plan": text(plan, "receipt") });
     const refused = await agent.post(SUBMIT, job(), REASON);
     expect([plan, executed, replayed, refused].map(({ headers }) => headers.get("gate-decision"))).toEqual([
       "plan",
@@ -77,7 +77,7 @@ describe("response headers", () => {
   test("Gate-Budget is a structured field of integers that add up, on every write that got as far", async () => {
     const agent = await (await open()).as("agent");
     const plan = await agent.post(SUBMIT, job(), { ...REASON, "gate-dry-run": "?1" });
-    const executed = await agent.post(SUBMIT, job(), { ...REASON, "gate-plan": textAt(plan, "receipt") });
+    const executed = await agent.post(SUBMIT, job(), { ...REASON, "gate-plan": text(plan, "receipt") });
     const asked = await agent.post(SUBMIT, job({ gpus: 8 }), CONTEXT);
     const tooMuch = await agent.post(SUBMIT, job({ gpus: 64, max_hours: 4 }), CONTEXT);
     expect([plan, executed, asked, tooMuch].map(verdict)).toEqual([
@@ -108,7 +108,7 @@ describe("response headers", () => {
   test("of upstream pass by allow-list, and the gate's own are not upstream's to set", async () => {
     const box = await open();
     const agent = await box.as("agent");
-    const id = textAt(await submit(agent, job()), "id");
+    const id = text(await submit(agent, job()), "id");
     const { headers } = await agent.get(`${SUBMIT}/${id}`);
     expect(headers.get("etag")).toBe('"1"');
     expect(headers.get("content-type")).toBe("application/json");
@@ -131,7 +131,7 @@ describe("a refusal", () => {
       request_id: refused.headers.get("gate-request-id"),
       action: "workloads.submit",
     });
-    const page = await (await (await open()).as("agent")).get(textAt(refused, "type"));
+    const page = await (await (await open()).as("agent")).get(text(refused, "type"));
     expect(page.body).toMatchObject({
       slug: "constraint-exceeded",
       status: 403,
@@ -142,7 +142,7 @@ describe("a refusal", () => {
   test("never repeats a credential", async () => {
     const agent = await (await open()).as("agent");
     const asked = await agent.post(SUBMIT, job({ gpus: 8 }), { ...CONTEXT, "gate-reason": `use ${agent.key}` });
-    const shown = await agent.get(`/_gate/v1/approvals/${textAt(asked, "approval", "id")}`);
+    const shown = await agent.get(`/_gate/v1/approvals/${text(asked, "approval", "id")}`);
     const answers = [
       asked,
       shown,
@@ -151,7 +151,7 @@ describe("a refusal", () => {
     ];
     const secretPart = agent.key.slice(40, 90);
     for (const { text: body } of answers) expect(body).not.toContain(secretPart);
-    expect(textAt(shown, "reason")).toContain("[redacted:");
+    expect(text(shown, "reason")).toContain("[redacted:");
   });
 });
 
@@ -244,7 +244,7 @@ test("a redirect is not followed: its target hears nothing, its Location does no
 test("a log is passed on as it comes, text as text", async () => {
   const box = await open();
   const agent = await box.as("agent");
-  const id = textAt(await submit(agent, job()), "id");
+  const id = text(await submit(agent, job()), "id");
   const answered = await agent.get(`${SUBMIT}/${id}/logs?tail=2`);
   expect(answered.headers.get("content-type")).toBe("text/plain; charset=utf-8");
   expect(answered.text.split("\n")).toHaveLength(3);

@@ -72,11 +72,12 @@ describe("an admission", () => {
   });
 });
 
+const freeze = (ledger: LedgerPort): Promise<void> =>
+  ledger.freeze(OPERATOR, newId("req"), { scope: "tenant", reason: "x" });
+
 describe("the order of refusals", () => {
   const refusal = { kind: "not-allowed", rule: "none" } as const;
   const dear = priced(101 * USD);
-  const freeze = (ledger: LedgerPort): Promise<void> =>
-    ledger.freeze(OPERATOR, newId("req"), { scope: "tenant", reason: "x" });
 
   /** Each row breaks everything from its own rule on; the first broken rule must answer. */
   it.each<[string, boolean, Partial<AdmissionRequest>]>([

@@ -302,16 +302,16 @@ describe("a denial", () => {
   });
 });
 
-describe("a grant", () => {
-  const granted = async (over: Parameters<typeof needing>[1] = {}) => {
-    const { tenant, ledger } = await newTenant();
-    const request = write({ resource: "job-1", requirement: needing(2, over) });
-    const id = await propose(ledger, request);
-    await decideAs(ledger, id, person("alice"), "approve");
-    await decideAs(ledger, id, person("bob"), "approve");
-    return { tenant, ledger, request, id };
-  };
+const granted = async (over: Parameters<typeof needing>[1] = {}) => {
+  const { tenant, ledger } = await newTenant();
+  const request = write({ resource: "job-1", requirement: needing(2, over) });
+  const id = await propose(ledger, request);
+  await decideAs(ledger, id, person("alice"), "approve");
+  await decideAs(ledger, id, person("bob"), "approve");
+  return { tenant, ledger, request, id };
+};
 
+describe("a grant", () => {
   it("is spent by the identical request and names its approvers in the intent", async () => {
     const { tenant, ledger, request, id } = await granted();
     const execution = again(request, { context: NO_CONTEXT });

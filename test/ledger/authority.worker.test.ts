@@ -45,13 +45,13 @@ describe("a tenant's ledger", () => {
   it("is bootstrapped once: a second call changes neither documents nor operator", async () => {
     const { tenant, ledger } = await newTenant();
     const before = await ledger.snapshot();
-    const again = await ledger.bootstrap({
+    const second = await ledger.bootstrap({
       tenant,
       requestId: newId("req"),
       terms: { ...versionTerms, policy: digest("takeover") },
       founders: [{ credentialId: "key_thief", subject: "person:thief", record: "{}", expiresAt: START + MINUTE }],
     });
-    expect(again).toMatchObject({ kind: "refused", refusal: { kind: "already-decided", state: "bootstrapped" } });
+    expect(second).toMatchObject({ kind: "refused", refusal: { kind: "already-decided", state: "bootstrapped" } });
     expect(await ledger.snapshot()).toEqual(before);
     expect((await ledger.credentials()).map((row) => row.credentialId)).not.toContain("key_thief");
   });

@@ -4,8 +4,8 @@ import { GENESIS } from "../../src/audit/journal.ts";
 import { canonicalJson } from "../../src/platform/canonical-json.ts";
 import { digestOf } from "../../src/platform/digest.ts";
 import { testEnv } from "../support/test-env.ts";
+import type { Row } from "./fixture.ts";
 
-type Row = Record<string, SqlStorageValue>;
 type Tables = Readonly<Record<string, readonly Row[]>> & { readonly alarm: readonly Row[] };
 
 const HELD: ReadonlySet<unknown> = new Set(["held", "dispatching", "committed", "unknown"]);
@@ -83,7 +83,7 @@ async function readTables(tenant: string): Promise<Tables> {
 
 const rows = (tables: Tables, name: string): readonly Row[] => tables[name] ?? [];
 
-const sum = (values: readonly (SqlStorageValue | undefined)[]): number =>
+const sum = (values: readonly (Row[string] | undefined)[]): number =>
   values.reduce<number>((total, value) => total + Number(value ?? 0), 0);
 
 function checkWindows(tables: Tables, caps: { readonly daily: number; readonly monthly: number }): void {
@@ -155,7 +155,7 @@ function checkApprovals(tables: Tables): void {
 /** Whatever waits for time to pass has a job that will come, and the alarm comes for it. */
 function checkJobs(tables: Tables): void {
   const due = rows(tables, "due");
-  const planned = (job: string, ref: SqlStorageValue | undefined): readonly number[] =>
+  const planned = (job: string, ref: Row[string] | undefined): readonly number[] =>
     due.filter((row) => row["job"] === job && row["ref"] === ref).map((row) => Number(row["at"]));
   for (const { id, state, expires_at: at } of rows(tables, "approvals")) {
     if (OPEN.has(state)) expect(planned("approval-expiry", id), `expiry of ${String(id)}`).toContain(at);

@@ -214,14 +214,17 @@ export async function newTenant(): Promise<{ readonly tenant: string; readonly l
 /** Runs the ledger's alarm now, if one is set: due jobs, and one projection to D1. */
 export const runAlarm = (tenant: string): Promise<boolean> => runDurableObjectAlarm(testEnv.LEDGER.getByName(tenant));
 
+/** A row of SQLite, as these tables have them: no blobs. */
+export type Row = Record<string, string | number | null>;
+
 /** Rows of the ledger's SQLite. */
 export async function rowsOf(
   tenant: string,
   query: string,
-  ...bindings: readonly SqlStorageValue[]
-): Promise<readonly Record<string, SqlStorageValue>[]> {
+  ...bindings: readonly (string | number)[]
+): Promise<readonly Row[]> {
   return await runInDurableObject(testEnv.LEDGER.getByName(tenant), (_, { storage }) =>
-    storage.sql.exec(query, ...bindings).toArray(),
+    storage.sql.exec<Row>(query, ...bindings).toArray(),
   );
 }
 
@@ -244,13 +247,14 @@ export async function propose(ledger: LedgerPort, request: AdmissionRequest): Pr
   return outcome.refusal.approval.id;
 }
 
-/** One person's decision. */
+/** One person's decision. Without `groups`, as many of `approvers` as the proposal needs. */
 export async function decideAs(
   ledger: LedgerPort,
   approvalId: string,
   decider: Decider,
   decision: "approve" | "deny",
   approvers: readonly Approver[] = APPROVERS,
+  groups: readonly ApproverGroup[] | null = null,
 ): Promise<ReturnType<typeof verdict>> {
   const needed = (await ledger.approval(approvalId))?.approval.needed ?? 1;
   const outcome = await ledger.decide(AUTHORITY, {
@@ -260,7 +264,7 @@ export async function decideAs(
     decision,
     comment: null,
     approvers,
-    groups: anyOf(needed, approvers),
+    groups: groups ?? anyOf(needed, approvers),
   });
   return verdict(outcome);
 }

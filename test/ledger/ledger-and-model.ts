@@ -1,6 +1,7 @@
 import { evictDurableObject } from "cloudflare:test";
 import { expect, vi } from "vitest";
 import type { AdmissionRequest } from "../../src/ledger/contract.ts";
+import { unreachable } from "../../src/platform/assert.ts";
 import { newId } from "../../src/platform/ids.ts";
 import { testEnv } from "../support/test-env.ts";
 import { checkInvariants, checkWholeLog } from "./check-invariants.ts";
@@ -119,6 +120,8 @@ export class Pair {
       case "evict":
         await evictDurableObject(testEnv.LEDGER.getByName(this.#tenant));
         return "evict";
+      default:
+        return unreachable(step);
     }
   }
 

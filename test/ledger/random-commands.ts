@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { DISPATCH_DEADLINE_MS, GRACE_MS, MINUTE, USD } from "./fixture.ts";
 import type { Wish } from "./model.ts";
 

@@ -34,14 +34,18 @@ const UPSTREAM: Upstream = {
   breaker: createBreaker(),
 };
 
+/** What the length of a complete list proves. */
+const judge: LookUpJudge = (status, body) =>
+  status !== 200 || !Array.isArray(body) ? "unknown" : body.length > 0 ? "happened" : "absent";
+
+const find = (reference: string) => ({ call: { ...LOOK_UP, query: [["reference", reference]] }, judge });
+
 /** A catalogue of one operation that looks outcomes up by reference, by the list's length. */
 function catalogueWith(lookUp: "by reference" | "none" | "unknown operation"): {
   readonly catalogue: CompiledCatalogue;
   readonly asked: unknown[];
 } {
   const asked: unknown[] = [];
-  const judge: LookUpJudge = (status, body) =>
-    status !== 200 || !Array.isArray(body) ? "unknown" : body.length > 0 ? "happened" : "absent";
   const match = (request: {
     readonly method: string;
     readonly path: string;
@@ -51,7 +55,6 @@ function catalogueWith(lookUp: "by reference" | "none" | "unknown operation"): {
     asked.push({ method: request.method, path: request.path, body: request.body, query: request.query });
     if (lookUp === "unknown operation")
       return { ok: false, error: { kind: "unknown-operation", method: "", path: "" } };
-    const find = (reference: string) => ({ call: { ...LOOK_UP, query: [["reference", reference]] }, judge });
     return { ok: true, value: { outcome: { lookUp: lookUp === "none" ? null : find } } };
   };
   // Only `match` and the look-up of what it finds take part here.

@@ -14,6 +14,7 @@ import {
   newTenant,
   propose,
   rowsOf,
+  type Row,
   runAlarm,
   START,
   verdict,
@@ -38,7 +39,7 @@ const jobOf = (tenant: string, requestId: string): LookUpJob => ({
 const queued = async (tenant: string): Promise<readonly LookUpJob[]> =>
   runInDurableObject(stubOf(tenant), (_, { storage }) =>
     storage.sql
-      .exec("SELECT job FROM jobs ORDER BY queued_at, request_id")
+      .exec<Row>("SELECT job FROM jobs ORDER BY queued_at, request_id")
       .toArray()
       .map((row): LookUpJob => JSON.parse(String(row["job"]))),
   );

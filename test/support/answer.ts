@@ -10,13 +10,13 @@ export type Answered = {
 
 /** Reads a response to its end. */
 export async function readAnswered(response: Response): Promise<Answered> {
-  const text = await response.text();
-  return { status: response.status, headers: response.headers, text, body: parse(text) };
+  const received = await response.text();
+  return { status: response.status, headers: response.headers, text: received, body: parse(received) };
 }
 
-function parse(text: string): JsonValue | undefined {
+function parse(received: string): JsonValue | undefined {
   try {
-    return JSON.parse(text);
+    return JSON.parse(received);
   } catch {
     return undefined;
   }
@@ -34,7 +34,7 @@ export function member(answered: Answered, ...path: readonly (string | number)[]
 }
 
 /** A text member of the body. */
-export function textAt(answered: Answered, ...path: readonly (string | number)[]): string {
+export function text(answered: Answered, ...path: readonly (string | number)[]): string {
   const value = member(answered, ...path);
   if (typeof value !== "string") throw new Error(`${path.join("/")} is no text in ${answered.text}`);
   return value;

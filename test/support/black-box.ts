@@ -4,7 +4,7 @@ import exampleCatalogue from "../../policies/catalogues/example.yaml?raw";
 import examplePrices from "../../policies/prices/example.yaml?raw";
 import acmePeople from "../../policies/tenants/acme.people.yaml?raw";
 import acmePolicy from "../../policies/tenants/acme.yaml?raw";
-import { readAnswered, textAt, type Answered } from "./answer.ts";
+import { readAnswered, text, type Answered } from "./answer.ts";
 import { checkBooks } from "./invariants.ts";
 import { upstreamToken, type Suite } from "./suites.ts";
 import { testEnv } from "./test-env.ts";
@@ -126,14 +126,14 @@ async function openBox(suite: Suite, index: number, documents: Documents): Promi
   expect(answered.status, answered.text).toBe(201);
   const founder = (name: Founder): readonly [CastName, Promise<Caller>] => [
     name,
-    Promise.resolve(caller(textAt(answered, name, "key"), textAt(answered, name, "key_id"))),
+    Promise.resolve(caller(text(answered, name, "key"), text(answered, name, "key_id"))),
   ];
   const known = new Map<CastName, Promise<Caller>>([founder("operator"), founder("security"), founder("finance")]);
 
   const mint = async (claims: object, by: CastName = "operator"): Promise<Caller> => {
     const minted = await (await as(by)).post("/_gate/v1/credentials", { expires_in_days: 30, demo: true, ...claims });
     expect(minted.status, minted.text).toBe(201);
-    return caller(textAt(minted, "key"), textAt(minted, "key_id"));
+    return caller(text(minted, "key"), text(minted, "key_id"));
   };
   const as = (name: CastName): Promise<Caller> => {
     const claims = Object.entries(CAST).find(([one]) => one === name)?.[1] ?? {};

@@ -1,4 +1,4 @@
-import { member, textAt, type Answered } from "./answer.ts";
+import { member, text, type Answered } from "./answer.ts";
 import type { BlackBox, Caller, CastName, RequestHeaders } from "./black-box.ts";
 
 /** A submit body: 4 elastic H100 for one hour, 10 USD, tier 2 under acme's policy. */
@@ -24,7 +24,7 @@ export const SUBMIT = "/v1/workloads";
 
 /** Obtains a receipt: the dry run of exactly this submit. */
 export async function receiptFor(agent: Caller, body: unknown, headers: RequestHeaders = REASON): Promise<string> {
-  return textAt(await agent.post(SUBMIT, body, { ...headers, "gate-dry-run": "?1" }), "receipt");
+  return text(await agent.post(SUBMIT, body, { ...headers, "gate-dry-run": "?1" }), "receipt");
 }
 
 /** Submits the two-step way of tier 2: dry run, then execution with its receipt. */
@@ -34,7 +34,7 @@ export async function submit(agent: Caller, body: unknown, headers: RequestHeade
 }
 
 /** Id of the proposal that a refusal opened or joined. */
-export const proposalOf = (answered: Answered): string => textAt(answered, "approval", "id");
+export const proposalOf = (answered: Answered): string => text(answered, "approval", "id");
 
 /** Approves or denies as these people, in order; each must be recorded. */
 export async function decide(
