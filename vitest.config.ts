@@ -32,6 +32,8 @@ export default defineConfig({
         ],
         test: {
           name: "workerd",
+          // Half of what these tests do is wait: for alarms, deadlines, another object.
+          maxWorkers: 2,
           include: ["test/**/*.worker.test.ts"],
           exclude: ["test/live/**"],
           globalSetup: ["./test/support/upstream-setup.ts"],

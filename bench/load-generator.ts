@@ -73,6 +73,7 @@ function readAnswer(bytes: Buffer): Answer | null {
   const head = bytes.toString("latin1", 0, headEnd);
   const body = bytes.toString("utf8", headEnd + HEAD_END.length);
   const length = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1];
-  const whole = length === undefined ? body.endsWith(LAST_CHUNK) : bytes.length - headEnd - HEAD_END.length >= Number(length);
+  const whole =
+    length === undefined ? body.endsWith(LAST_CHUNK) : bytes.length - headEnd - HEAD_END.length >= Number(length);
   return whole ? { status: Number(head.slice(9, 12)), body } : null;
 }

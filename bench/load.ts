@@ -22,7 +22,11 @@ export type LoadOutcome = {
 };
 
 /** The generator's process. Rejects when it ends, or when a connection breaks off. */
-export type Load = { readonly run: (job: LoadJob) => Promise<LoadOutcome>; readonly stop: () => void; readonly pid: number };
+export type Load = {
+  readonly run: (job: LoadJob) => Promise<LoadOutcome>;
+  readonly stop: () => void;
+  readonly pid: number;
+};
 
 export function startLoad(): Load {
   const child = fork(join(import.meta.dirname, "load-generator.ts"), { serialization: "advanced" });

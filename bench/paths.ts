@@ -79,7 +79,9 @@ async function shoot(
     const outcome = await load.run({ ...job, requests: requests.slice(from, from + count), count });
     if (status !== null && outcome.statuses[status] !== count) {
       const odd = outcome.bodies.find((body) => body.includes('"slug"')) ?? "";
-      throw new Error(`${scenario.name}: expected ${status} only, got ${JSON.stringify(outcome.statuses)} ${odd.slice(0, 500)}`);
+      throw new Error(
+        `${scenario.name}: expected ${status} only, got ${JSON.stringify(outcome.statuses)} ${odd.slice(0, 500)}`,
+      );
     }
     return outcome;
   };
@@ -113,6 +115,9 @@ async function drained(stand: Stand, deadline: boolean): Promise<void> {
 
 /** Audit rows in D1. */
 export async function auditRows(stand: Stand): Promise<number> {
-  const [row] = await queryD1(stand.d1.port, "SELECT coalesce(sum(n), 0) AS n FROM (SELECT max(sequence) AS n FROM audit GROUP BY tenant, log)");
+  const [row] = await queryD1(
+    stand.d1.port,
+    "SELECT coalesce(sum(n), 0) AS n FROM (SELECT max(sequence) AS n FROM audit GROUP BY tenant, log)",
+  );
   return row !== undefined && "n" in row ? Number(row.n) : 0;
 }

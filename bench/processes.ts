@@ -39,7 +39,8 @@ export function start(command: string, args: readonly string[], core: Core, cwd:
 export async function untilListening(port: number, log: string): Promise<void> {
   const deadline = Date.now() + LISTEN_DEADLINE_MS;
   while (!(await accepts(port))) {
-    if (Date.now() > deadline) throw new Error(`nothing listens on ${port}:\n${readFileSync(log, "utf8").slice(-2_000)}`);
+    if (Date.now() > deadline)
+      throw new Error(`nothing listens on ${port}:\n${readFileSync(log, "utf8").slice(-2_000)}`);
     await sleep(POLL_MS);
   }
 }
@@ -63,7 +64,3 @@ export function cpuMsOf(pid: number): number {
   }
   return nanoseconds / 1e6;
 }
-
-/** Resident memory of a process in MiB. */
-export const residentMiBOf = (pid: number): number =>
-  Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? Number.NaN) / 1024;

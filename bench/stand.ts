@@ -36,14 +36,19 @@ const BINDINGS = { LEDGER: "TenantLedger", REQUEST_LOG: "RequestLog", QUOTA: "Qu
 export function buildBundle(folder: string): string {
   const outdir = join(folder, "bundle");
   const args = [join(ROOT, "node_modules/wrangler/bin/wrangler.js"), "deploy", "--dry-run", "--outdir", outdir];
-  const env = { ...process.env, WRANGLER_SEND_METRICS: "false", WRANGLER_WRITE_LOGS: "false", WRANGLER_HIDE_BANNER: "true" };
+  const env = {
+    ...process.env,
+    WRANGLER_SEND_METRICS: "false",
+    WRANGLER_WRITE_LOGS: "false",
+    WRANGLER_HIDE_BANNER: "true",
+  };
   const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: ROOT, env, encoding: "utf8" });
   if (status !== 0) throw new Error(`the bundle could not be built:\n${stdout}${stderr}`);
   return join(outdir, "index.js");
 }
 
-/** Starts everything. `counting` puts the counting Worker around the gate, which then measures nothing but counts. */
-export async function startStand(folder: string, bundle: string, firstPort: number, counting = false): Promise<Stand> {
+/** Starts everything. `firstPort` 0 takes free ports. */
+export async function startStand(folder: string, bundle: string, firstPort: number): Promise<Stand> {
   const ports = firstPort === 0 ? await freePorts(4) : [0, 1, 2, 3].map((offset) => firstPort + offset);
   const [gatePort = 0, passPort = 0, d1Port = 0, upstreamPort = 0] = ports;
   mkdirSync(folder, { recursive: true });
@@ -63,7 +68,7 @@ export async function startStand(folder: string, bundle: string, firstPort: numb
     UPSTREAMS: JSON.stringify({ example: origin }),
     UPSTREAM_DEADLINE_MS: String(UPSTREAM_DEADLINE_MS),
   };
-  const gate = await startWorker(folder, gateWorker(gatePort, bundle, vars, counting), d1Port);
+  const gate = await startWorker(folder, gateWorker(gatePort, bundle, vars), d1Port);
   const pass = await startWorker(folder, passWorker(passPort, origin), null);
   const all = [gate, pass, d1, upstream];
   const { BOOTSTRAP_SECRET: bootstrapSecret } = secrets;
@@ -74,7 +79,7 @@ export async function startStand(folder: string, bundle: string, firstPort: numb
 type Sources = Readonly<Record<string, string>>;
 type Description = { readonly service: Omit<WorkerService, "modules">; readonly sources: Sources };
 
-const gateWorker = (port: number, bundle: string, vars: Readonly<Record<string, string>>, counting: boolean): Description => ({
+const gateWorker = (port: number, bundle: string, vars: Readonly<Record<string, string>>): Description => ({
   service: {
     name: "gate",
     port,
@@ -85,11 +90,7 @@ const gateWorker = (port: number, bundle: string, vars: Readonly<Record<string, 
       d1Binding("DB", "d1"),
     ],
   },
-  // The counting Worker imports the gate by its source's name, which here leads to the bundle.
-  sources: {
-    ...(counting ? { "bench/workers/counting.worker.ts": join(ROOT, "bench/workers/counting.worker.ts") } : {}),
-    "src/index.ts": bundle,
-  },
+  sources: { "src/index.ts": bundle },
 });
 
 const passWorker = (port: number, origin: string): Description => ({
@@ -113,15 +114,24 @@ async function startWorker(folder: string, { service, sources }: Description, d1
   });
   writeFileSync(join(own, "config.capnp"), workerdConfig({ ...service, modules }, d1Port));
   const log = join(folder, `${service.name}.log`);
-  const inspect = process.env["INSPECT"] !== undefined && service.name === "gate" ? ["--inspector-addr", process.env["INSPECT"]] : [];
-  const server = start(WORKERD, ["serve", ...inspect, "config.capnp"], service.name === "d1" ? "others" : "measured", own, log);
+  const inspect =
+    process.env["INSPECT"] !== undefined && service.name === "gate" ? ["--inspector-addr", process.env["INSPECT"]] : [];
+  const server = start(
+    WORKERD,
+    ["serve", ...inspect, "config.capnp"],
+    service.name === "d1" ? "others" : "measured",
+    own,
+    log,
+  );
   await untilListening(service.port, log);
   return { ...server, port: service.port };
 }
 
 async function migrate(port: number): Promise<void> {
   const folder = join(ROOT, "migrations");
-  for (const name of readdirSync(folder).filter((file) => file.endsWith(".sql")).toSorted()) {
+  for (const name of readdirSync(folder)
+    .filter((file) => file.endsWith(".sql"))
+    .toSorted()) {
     await queryD1(port, readFileSync(join(folder, name), "utf8"));
   }
 }

@@ -4,7 +4,10 @@ import { createServer } from "node:http";
  * The upstream of every variant, a process of its own: answers at once what the example control plane would answer, so
  * that what differs between variants is the variant. Run as `node bench/upstream.ts <port>`.
  */
-const READ = JSON.stringify({ workloads: [{ id: "wl-1", name: "trainer", state: "running", gpus: 1 }], next_cursor: null });
+const READ = JSON.stringify({
+  workloads: [{ id: "wl-1", name: "trainer", state: "running", gpus: 1 }],
+  next_cursor: null,
+});
 const PLANNED = JSON.stringify({ valid: true });
 
 let made = 0;

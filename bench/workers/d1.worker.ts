@@ -33,7 +33,9 @@ export class Database extends DurableObject<D1Env> {
     counted.rowsWritten += cursor.rowsWritten;
     return {
       success: true,
-      results: rowsAndColumns ? { columns, rows } : rows.map((row) => Object.fromEntries(columns.map((c, i) => [c, row[i]]))),
+      results: rowsAndColumns
+        ? { columns, rows }
+        : rows.map((row) => Object.fromEntries(columns.map((c, i) => [c, row[i]]))),
       meta: {
         served_by: "bench",
         duration: 0,

@@ -72,7 +72,8 @@ async function run(request: Request, gate: Gate, requestId: string, now: number)
   const minted = mintFounders(gate, body.value, now);
   if (!minted.ok) return err({ kind: "malformed-request", reason: `body: ${minted.error}` });
   const ledger = ledgerOf(gate.env.LEDGER, tenant);
-  if ((await ledger.snapshot()) !== null) return err({ kind: "already-decided", state: "bootstrapped", decided_by: [] });
+  if ((await ledger.snapshot()) !== null)
+    return err({ kind: "already-decided", state: "bootstrapped", decided_by: [] });
   // Documents and credential first, the ledger last: a crash in between leaves a tenant that still denies everything, and
   // the same call may be made again.
   await writeDocuments(gate.env.DB, checked.value.rows, now);
@@ -96,7 +97,11 @@ async function run(request: Request, gate: Gate, requestId: string, now: number)
 
 type Founder = { readonly role: Role; readonly key: string; readonly record: ApiKeyRecord };
 
-function mintFounders(gate: Gate, body: z.infer<typeof bootstrapBody>, now: number): Result<readonly Founder[], string> {
+function mintFounders(
+  gate: Gate,
+  body: z.infer<typeof bootstrapBody>,
+  now: number,
+): Result<readonly Founder[], string> {
   const subjects = FOUNDING_ROLES.map((role) => body[role].subject);
   if (new Set(subjects.map((subject) => subject.toLowerCase())).size < subjects.length) {
     return err("operator, security and finance must be three people");

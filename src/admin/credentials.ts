@@ -46,7 +46,10 @@ async function create(call: AdminCall): Promise<AdminAnswer> {
   if (forbidden !== null) return refuse({ kind: "not-eligible", reason: forbidden });
   // A demonstration key may decide in the name of the person it names: only a demonstration hands them out.
   if (wanted.demo && !call.principal.demo)
-    return refuse({ kind: "not-eligible", reason: "Only a demonstration credential creates demonstration credentials." });
+    return refuse({
+      kind: "not-eligible",
+      reason: "Only a demonstration credential creates demonstration credentials.",
+    });
   const now = call.trail.receivedAt;
   const minted = mintApiKey(
     {
@@ -97,7 +100,8 @@ const MAY_GRANT: Readonly<Record<Role, readonly Role[]>> = {
  * finance colleague. Credentials without a role (agents, approvers) are the operator's to mint.
  */
 function roleProblem(call: AdminCall, roles: readonly Role[]): string | null {
-  if (roles.length === 0) return call.principal.roles.includes("operator") ? null : "Only an operator mints credentials without a role.";
+  if (roles.length === 0)
+    return call.principal.roles.includes("operator") ? null : "Only an operator mints credentials without a role.";
   const grantable = new Set(call.principal.roles.flatMap((role) => MAY_GRANT[role]));
   const foreign = roles.filter((role) => !grantable.has(role));
   return foreign.length === 0 ? null : `Only a holder of ${foreign.join(", ")} hands that role out.`;

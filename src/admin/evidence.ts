@@ -38,10 +38,7 @@ async function store(call: AdminCall): Promise<AdminAnswer> {
   const text = call.gate.redactor.longText(body.value.evidence);
   const { tenant, subject } = call.principal;
   const digest = await storeEvidence(call.gate.env.DB, tenant, text, subject, call.trail.receivedAt);
-  return json(
-    { ref: digest, bytes: bytesOf(text), use: `Gate-Evidence-Ref: ${digest}` },
-    201,
-  );
+  return json({ ref: digest, bytes: bytesOf(text), use: `Gate-Evidence-Ref: ${digest}` }, 201);
 }
 
 /** People of the tenant read what agents upload; `digest` is without its `sha256:`, which no path may contain. */

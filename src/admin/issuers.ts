@@ -16,7 +16,11 @@ import { checkBootstrapSecret } from "./bootstrap.ts";
  * Registers an issuer of access tokens for a tenant. Whoever signs tokens speaks for people, so this is not a tenant's
  * operator's to do: it needs the deployment's bootstrap secret. Registering the same issuer again replaces it.
  */
-export async function registerIssuer(request: Request, gate: Gate, waitUntil: (work: Promise<unknown>) => void): Promise<Response> {
+export async function registerIssuer(
+  request: Request,
+  gate: Gate,
+  waitUntil: (work: Promise<unknown>) => void,
+): Promise<Response> {
   const trail = openTrail(request, Date.now());
   const outcome = await run(request, gate, trail.requestId, trail.receivedAt);
   if (outcome.ok) return Response.json(outcome.value, { status: 201, headers: { "cache-control": "no-store" } });
@@ -42,4 +46,10 @@ async function run(request: Request, gate: Gate, requestId: string, now: number)
 }
 
 /** Whoever holds the deployment's bootstrap secret: no person of the tenant. */
-const DEPLOYMENT = { subject: "deployment", class: "deployment", credentialId: "bootstrap-secret", demo: false, roles: [] };
+const DEPLOYMENT = {
+  subject: "deployment",
+  class: "deployment",
+  credentialId: "bootstrap-secret",
+  demo: false,
+  roles: [],
+};

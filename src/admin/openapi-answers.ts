@@ -181,7 +181,10 @@ export const ANSWER = {
     "Bootstrapped",
     z.object({ tenant: text, operator: issuedKey, security: issuedKey, finance: issuedKey, warnings }),
   ),
-  issuerRegistered: named("IssuerRegistered", z.object({ registered: z.boolean(), tenant: text, id: text, issuer: text })),
+  issuerRegistered: named(
+    "IssuerRegistered",
+    z.object({ registered: z.boolean(), tenant: text, id: text, issuer: text }),
+  ),
   whoami: named(
     "WhoAmI",
     z.object({

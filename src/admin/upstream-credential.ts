@@ -29,7 +29,12 @@ async function replace(call: AdminCall): Promise<AdminAnswer> {
   if (!usable.ok) return malformed(`body: ${usable.error}`);
   const sealed = await seal(body.value, gate.keys.sealing, sealingContext(principal.tenant));
   await writeUpstreamCredential(gate.env.DB, principal.tenant, sealed, gate.keys.pepper, trail.receivedAt);
-  await call.ledger.recordAct(call.actor, trail.requestId, "upstream-credential-replaced", context.catalogue.controlPlane);
+  await call.ledger.recordAct(
+    call.actor,
+    trail.requestId,
+    "upstream-credential-replaced",
+    context.catalogue.controlPlane,
+  );
   gate.tenants.forget(principal.tenant);
   return json({ replaced: true, control_plane: context.catalogue.controlPlane });
 }

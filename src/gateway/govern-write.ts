@@ -43,7 +43,9 @@ export type Write = {
 export async function governWrite(write: Write, context: TenantContext): Promise<Ended | "stale"> {
   const { gate, trail, operation } = write;
   const judged = await judge(trail, operation, context);
-  const refusal = judged.ok ? (earlyRefusal(write, judged.value, context) ?? upstreamDown(write, context)) : judged.error;
+  const refusal = judged.ok
+    ? (earlyRefusal(write, judged.value, context) ?? upstreamDown(write, context))
+    : judged.error;
   const judgement = judged.ok ? judged.value : null;
   const frozen = freezeRefusal(context.snapshot.freezes, write.principal.subject, operation.action);
   // Scope and prohibition come before replay and freeze, and nothing that the ledger knows changes them.

@@ -151,7 +151,10 @@ async function serveOrGovern(write: Write, context: TenantContext): Promise<Ende
 async function serveRead(write: Write, operation: MatchedOperation, context: TenantContext): Promise<Ended> {
   const { gate, trail, passed, waitUntil } = write;
   if (!context.upstream.breaker.allows(trail.receivedAt)) {
-    return { kind: "refused", refusal: { kind: "unavailable", dependency: "upstream", cause: "circuit breaker is open" } };
+    return {
+      kind: "refused",
+      refusal: { kind: "unavailable", dependency: "upstream", cause: "circuit breaker is open" },
+    };
   }
   const entryId = `${trail.requestId}/request`;
   const entry = { ...entryOf(trail, gate.redactor, "request", Date.now()), decision: "allow" as const };

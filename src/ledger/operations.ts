@@ -1,9 +1,8 @@
 import { appendEntry, type Place } from "../audit/journal.ts";
 import type { AuditEntry } from "../audit/record.ts";
 import type { JsonObject } from "../platform/json.ts";
-import type { UpstreamCall } from "../catalogue/types.ts";
 import type { LookUpJob } from "../outbox/port.ts";
-import type { Digest, EpochMs } from "../vocabulary.ts";
+import type { EpochMs } from "../vocabulary.ts";
 import { findReservation, moveReservation, resolveReservation } from "./budget.ts";
 import type { Conclusion } from "./contract.ts";
 import { done, plan } from "./due.ts";

@@ -14,7 +14,12 @@ const RECEIPT_RETENTION_MS = 24 * 3_600_000;
  */
 export function prune(sql: SqlStorage, now: EpochMs): void {
   sql.exec("DELETE FROM receipts WHERE expires_at < ?", now - RECEIPT_RETENTION_MS);
-  sql.exec("DELETE FROM idempotency WHERE created_at < ?", now - KEY_RETENTION_MS);
+  // A key whose operation has no outcome yet is never forgotten: the same request would be dispatched a second time.
+  sql.exec(
+    `DELETE FROM idempotency WHERE created_at < ? AND NOT EXISTS (SELECT 1 FROM operations
+       WHERE operations.request_id = idempotency.request_id AND operations.state IN ('dispatching','unknown'))`,
+    now - KEY_RETENTION_MS,
+  );
   sql.exec(
     "UPDATE operations SET response = NULL WHERE response IS NOT NULL AND completed_at < ?",
     now - KEY_RETENTION_MS,

@@ -24,4 +24,5 @@ export function filledPlaces(groups: readonly ApproverGroup[], subjects: readonl
 }
 
 /** How many places the groups ask for together. */
-export const placesOf = (groups: readonly ApproverGroup[]): number => groups.reduce((sum, group) => sum + group.needed, 0);
+export const placesOf = (groups: readonly ApproverGroup[]): number =>
+  groups.reduce((sum, group) => sum + group.needed, 0);

@@ -112,6 +112,24 @@ describe("an idempotency key", () => {
   });
 });
 
+describe("an idempotency key whose outcome is unknown", () => {
+  it("is never forgotten: the same request is not dispatched a second time", async () => {
+    const { tenant, ledger } = await newTenant();
+    const request = write({ handles: { idempotencyKey: "k" } });
+    await ledger.admit(request);
+    await ledger.conclude(ended(request.requestId, "unknown"));
+    for (let day = 1; day <= 4; day++) {
+      vi.setSystemTime(START + day * 24 * 60 * MINUTE);
+      await runAlarm(tenant);
+    }
+    expect(await ledger.admit(again(request))).toMatchObject({ kind: "replay", outcome: { state: "unknown" } });
+    await ledger.reconcile({ requestId: request.requestId, verdict: "happened", resource: null });
+    vi.setSystemTime(START + 5 * 24 * 60 * MINUTE);
+    await runAlarm(tenant);
+    expect(verdict(await ledger.admit(again(request)))).toBe("admitted");
+  });
+});
+
 describe("without a key", () => {
   it("a spent receipt replays to its principal for ten minutes from completion, then says that it is spent", async () => {
     const { tenant, ledger } = await newTenant();

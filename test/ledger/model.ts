@@ -277,8 +277,8 @@ export class Model {
     }
     if (this.now < this.#pruneAt) return;
     this.#pruneAt = this.now + HOUR;
-    for (const [handle, { since }] of this.#remembered)
-      if (since < this.now - 48 * HOUR) this.#remembered.delete(handle);
+    for (const [handle, { since, operation }] of this.#remembered)
+      if (since < this.now - 48 * HOUR && !isOpen(operation)) this.#remembered.delete(handle);
     for (const [id, { expiresAt }] of this.receipts) if (expiresAt < this.now - 24 * HOUR) this.receipts.delete(id);
   }
 

@@ -70,7 +70,8 @@ describe("approvers", () => {
 
   it("tiers 0 to 2 need none, and tier 5 can have none", () => {
     const { approvers } = compiling(policy("approval:", '  tier_4_approvers: ["@alice", "@bob"]')).policy;
-    for (const tier of [0, 1, 2] as const) expect(approvers(tier)).toMatchObject({ needed: 0, people: [], unresolved: [] });
+    for (const tier of [0, 1, 2] as const)
+      expect(approvers(tier)).toMatchObject({ needed: 0, people: [], unresolved: [] });
     expect(approvers(5).people.length).toBeLessThan(approvers(5).needed);
   });
 });
@@ -141,7 +142,9 @@ describe("approval by role", () => {
 
   it("a policy cannot ask for fewer than two distinct people at tier 4", () => {
     const text = required("{ role: ml-lead, n: 1 }");
-    expect(refusing(text, staff).map((problem) => problem.message)).toEqual([expect.stringMatching(/at least 2 distinct people, the groups ask for 1/)]);
+    expect(refusing(text, staff).map((problem) => problem.message)).toEqual([
+      expect.stringMatching(/at least 2 distinct people, the groups ask for 1/),
+    ]);
   });
 
   it("a role that too few people hold is named where it stands", () => {

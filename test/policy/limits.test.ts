@@ -14,7 +14,7 @@ describe("caps are exact", () => {
     ["0.3", 300_000],
     ["0.000001", 1],
     ["1.000001", 1_000_001],
-    ["4503599627.370497", 4_503_599_627_370_497],
+    ["999999999.999999", 999_999_999_999_999],
     ["10.50 # a comment", 10_500_000],
   ])("%s USD", (written, micros) => {
     expect(compiling(daily(written)).policy.budget.dailyCapMicros).toBe(micros);
@@ -27,13 +27,13 @@ describe("caps are exact", () => {
 
   it("for every amount of whole micro-USD", () => {
     fc.assert(
-      fc.property(fc.nat({ max: Number.MAX_SAFE_INTEGER }), (micros) => {
+      fc.property(fc.nat({ max: 999_999_999_999_999 }), (micros) => {
         expect(compiling(daily(formatUsd(micros))).policy.budget.dailyCapMicros).toBe(micros);
       }),
     );
   });
 
-  it.each(["-1", "0.0000001", "500.1000000000000000001", "9007199255", "1e3", '"500"', "null", "yes", ".5"])(
+  it.each(["-1", "0.0000001", "500.1000000000000000001", "1000000000", "1e3", '"500"', "null", "yes", ".5"])(
     "%s is refused at its place",
     (written) => {
       expect(refusing(daily(written))).toMatchObject([{ line: 4, column: 20, path: "/budget/daily_limit_usd" }]);

@@ -6,7 +6,12 @@ const people = (...text: readonly string[]): string => ["people:", ...text.map((
 
 describe("a people document", () => {
   it("finds a person by handle and by subject, and nobody else", () => {
-    const alice = { handle: "@alice", subject: "person:alice", roles: [], slack: { team: "T0ACME001", user: "U0ACMEALICE" } };
+    const alice = {
+      handle: "@alice",
+      subject: "person:alice",
+      roles: [],
+      slack: { team: "T0ACME001", user: "U0ACMEALICE" },
+    };
     expect(ACME_PEOPLE.byHandle("@alice")).toEqual(alice);
     expect(ACME_PEOPLE.bySubject("person:alice")).toEqual(alice);
     for (const stranger of ["@mallory", "alice", "@Alice", "@alice ", "", "toString", "__proto__"]) {
