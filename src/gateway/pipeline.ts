@@ -10,7 +10,7 @@ import { isWrite, type Tier } from "../vocabulary.ts";
 import { send } from "../upstream/send.ts";
 import type { Ended } from "./ended.ts";
 import type { Gate } from "./gate.ts";
-import { governWrite, type Write } from "./govern-write.ts";
+import { governWrite } from "./govern-write.ts";
 import { identify } from "./identify.ts";
 import { gateKeep, judge } from "./judge.ts";
 import { quotaRefusal } from "./quota-refusal.ts";
@@ -19,6 +19,7 @@ import { requestDigest } from "./request-digest.ts";
 import { passThrough, problemResponse } from "./respond.ts";
 import type { TenantContext } from "./tenant-context.ts";
 import { entryOf, openTrail, refusalEntry, type Trail } from "./trail.ts";
+import type { Write } from "./write.ts";
 
 type WaitUntil = (work: Promise<unknown>) => void;
 

@@ -1,4 +1,5 @@
 import { Temporal } from "temporal-polyfill";
+import { dropOldest } from "../platform/drop-oldest.ts";
 import type { EpochMs } from "../vocabulary.ts";
 
 /** One day or month of a tenant's budget. The id is part of every key, so nothing is ever reset. */
@@ -25,22 +26,23 @@ function startOf(date: Temporal.PlainDate, timezone: string): EpochMs {
   return date.toZonedDateTime(timezone).epochMilliseconds;
 }
 
+/** Zones kept: a tenant has one, and two while it changes; `UTC` serves what concerns no window. */
+const ZONES_MAX = 4;
+
+type Kept = { readonly from: EpochMs; readonly until: EpochMs; readonly windows: BudgetWindows };
+
 /**
- * `windowsAt` with the last answer kept: zone arithmetic costs more than the rest of an admission, and the answer
- * changes once a day. A clock that steps back asks again.
+ * `windowsAt` with the last answer of each zone kept: zone arithmetic costs more than the rest of an admission, and the
+ * answer changes once a day. A clock that steps back asks again.
  */
 export function windowClock(): (now: EpochMs, timezone: string) => BudgetWindows {
-  let last: {
-    readonly zone: string;
-    readonly from: EpochMs;
-    readonly until: EpochMs;
-    readonly windows: BudgetWindows;
-  } | null = null;
+  const kept = new Map<string, Kept>();
   return (now, timezone) => {
-    if (last === null || last.zone !== timezone || now < last.from || now >= last.until) {
-      const windows = windowsAt(now, timezone);
-      last = { zone: timezone, from: now, until: Math.min(windows.daily.endsAt, windows.monthly.endsAt), windows };
-    }
-    return last.windows;
+    const last = kept.get(timezone);
+    if (last !== undefined && now >= last.from && now < last.until) return last.windows;
+    const windows = windowsAt(now, timezone);
+    kept.set(timezone, { from: now, until: Math.min(windows.daily.endsAt, windows.monthly.endsAt), windows });
+    dropOldest(kept, ZONES_MAX);
+    return windows;
   };
 }
