@@ -9,7 +9,7 @@ import { canonicalJson } from "../platform/canonical-json.ts";
 import { digestOf } from "../platform/digest.ts";
 import type { JsonObject } from "../platform/json.ts";
 import type { Principal } from "../identity/principal.ts";
-import type { Nearest, Refusal } from "../refusal.ts";
+import type { Refusal } from "../refusal.ts";
 import type { Digest, Tier } from "../vocabulary.ts";
 import type { Gate } from "./gate.ts";
 import { confirmable } from "./identify.ts";
@@ -64,7 +64,6 @@ export function admissionRequest(
     readonly judgement: Judgement | null;
     readonly refusal: Refusal | null;
     readonly tokens: Tokens;
-    readonly nearest: Nearest | null;
   },
 ): AdmissionRequest {
   const { judgement, refusal } = decided;
@@ -86,9 +85,9 @@ export function admissionRequest(
     requestDigest: digest,
     sent: operation.outcome.lookUp === null ? null : operation.call,
     resource: judgement?.facts.resource ?? null,
+    observed: { affected: null, version: null },
     cost: judgement?.cost ?? { kind: "none" },
     budget: { timezone: context.policy.timezone, ...context.policy.budget },
-    nearest: decided.nearest,
     context: {
       // Redacted before anything is bound or stored: equal text stays equal, a pasted secret goes no further.
       reason: gate.redactor.text(headers?.reason ?? null),

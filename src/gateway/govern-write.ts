@@ -34,13 +34,11 @@ export async function governWrite(write: Write, context: TenantContext): Promise
   if ((refusal !== null || frozen !== null) && !mayRepeat(trail, judgement, context))
     return { kind: "refused", refusal: frozen ?? refusal ?? NEVER };
   const tokens = await verifyTokens(write);
-  const nearest = null;
   const request = admissionRequest(gate, trail, write.principal, operation, context, write.digest, {
     judgement,
     // Also a freeze that was lifted meanwhile: this request went without its inline dry run.
     refusal: frozen ?? refusal,
     tokens,
-    nearest,
   });
   if (trail.gate?.dryRun === true) {
     return judgement === null

@@ -76,7 +76,7 @@ export function admit(scope: AdmissionScope, request: AdmissionRequest): Admissi
   }
   const own = ownHold(sql, request);
   const short = shortages(sql, windows, request.budget, ceilingOf(request), own);
-  if (short.length > 0) return refuse(budgetExceeded(short, request.nearest));
+  if (short.length > 0) return refuse(budgetExceeded(short));
 
   let spending: Spending = { kind: "nothing" };
   let context: RequestContext = request.context;
@@ -215,7 +215,7 @@ export function planRequest(scope: AdmissionScope, request: AdmissionRequest, is
   const own = ownHold(sql, request);
   const ceiling = ceilingOf(request);
   const short = shortages(sql, windows, request.budget, ceiling, own);
-  if (short.length > 0) return { kind: "refused", refusal: budgetExceeded(short, request.nearest), budget: before };
+  if (short.length > 0) return { kind: "refused", refusal: budgetExceeded(short), budget: before };
   const eligible =
     request.requirement.kind === "approval"
       ? eligibleApprovers(request.requirement.approvers, request.requester).length

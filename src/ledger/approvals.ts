@@ -37,6 +37,8 @@ export type ApprovalRequirement = Extract<Requirement, { kind: "approval" }>;
 /** What people saw and signed besides the request itself: every member is bound by the approval digest. */
 export type ApprovalTerms = RequestContext & {
   readonly resource: string | null;
+  readonly affected: Digest | null;
+  readonly resourceVersion: string | null;
   readonly ceilingMicros: Micros;
   readonly ruleDigest: Digest;
 };

@@ -1,6 +1,6 @@
 import { assert } from "../platform/assert.ts";
 import { usd } from "../platform/money.ts";
-import type { Nearest, Refusal, WindowShortage } from "../refusal.ts";
+import type { Refusal, WindowShortage } from "../refusal.ts";
 import type { EpochMs, Micros } from "../vocabulary.ts";
 import type { BudgetTerms, BudgetView, BudgetWindowView } from "./contract.ts";
 import type { BudgetWindow, BudgetWindows } from "./budget-windows.ts";
@@ -97,10 +97,10 @@ export function shortages(
 }
 
 /** The refusal for windows without room. */
-export const budgetExceeded = (windows: readonly WindowShortage[], nearest: Nearest | null): Refusal => ({
+export const budgetExceeded = (windows: readonly WindowShortage[]): Refusal => ({
   kind: "budget-exceeded",
   windows,
-  nearest,
+  nearest: null,
 });
 
 function shortage(

@@ -3,7 +3,7 @@ import type { UpstreamCall } from "../catalogue/types.ts";
 import type { JsonObject } from "../platform/json.ts";
 import type { PrincipalClass } from "../identity/principal.ts";
 import type { ApproverGroup, ContextField } from "../policy/types.ts";
-import type { Refusal, Nearest } from "../refusal.ts";
+import type { Refusal } from "../refusal.ts";
 import type { Digest, EpochMs, Micros, Tier } from "../vocabulary.ts";
 
 /**
@@ -83,6 +83,14 @@ export type Requirement =
 
 export type Approver = { readonly handle: string; readonly subject: string };
 
+/** What the control plane said about the resource when the request was judged; each binds an approval. */
+export type Observed = {
+  /** Digest of what the change would affect (the running workloads of an allocation); null where nothing was looked up. */
+  readonly affected: Digest | null;
+  /** The resource's version as the control plane states it; null where it has none. */
+  readonly version: string | null;
+};
+
 export type RequestContext = {
   readonly reason: string | null;
   readonly evidence: string | null;
@@ -106,9 +114,9 @@ export type AdmissionRequest = {
   readonly sent: UpstreamCall | null;
   /** The one resource that the request changes, null for creations: one change in flight per resource. */
   readonly resource: string | null;
+  readonly observed: Observed;
   readonly cost: AdmissionCost;
   readonly budget: BudgetTerms;
-  readonly nearest: Nearest | null;
   readonly context: RequestContext;
   readonly handles: {
     readonly idempotencyKey: string | null;

@@ -200,7 +200,7 @@ export function completeDraft(
   const missing = request.required.filter((field) => present[field] === null);
   if (missing.length > 0) return refused({ kind: "reason-required", missing });
   const short = shortages(sql, scope.windows, request.budget, approval.ceilingMicros, null);
-  if (short.length > 0) return refused(budgetExceeded(short, null));
+  if (short.length > 0) return refused(budgetExceeded(short));
   const expiresAt = now + approval.timeoutMs;
   const entry: AuditEntry = {
     ...storedEntry(sql, approval),

@@ -140,6 +140,8 @@ function termsOf(
     backOut: context.backOut ?? approved?.backOut ?? null,
     incident: context.incident ?? approved?.incident ?? null,
     resource: request.resource,
+    affected: request.observed.affected,
+    resourceVersion: request.observed.version,
     ceilingMicros: request.cost.kind === "priced" ? request.cost.ceilingMicros : 0,
     ruleDigest: requirement.ruleDigest,
   };
@@ -151,6 +153,8 @@ function termsOf(
     ["backOut", "back_out"],
     ["incident", "incident"],
     ["resource", "resource"],
+    ["affected", "affected"],
+    ["resourceVersion", "resource_version"],
     ["ceilingMicros", "cost"],
     ["ruleDigest", "rule"],
   ];
@@ -191,7 +195,7 @@ export function openProposal(
   const { terms } = termsOf(request, requirement, null);
   if (!draft) {
     const short = shortages(sql, windows, request.budget, terms.ceilingMicros, null);
-    if (short.length > 0) return budgetExceeded(short, request.nearest);
+    if (short.length > 0) return budgetExceeded(short);
   }
   const id = newId("apr");
   const expiresAt = now + (draft ? Math.min(DRAFT_LIFETIME_MS, requirement.timeoutMs) : requirement.timeoutMs);
