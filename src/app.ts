@@ -3,6 +3,7 @@ import { approvalRoutes } from "./admin/approvals.ts";
 import { auditRoutes } from "./admin/audit.ts";
 import { bootstrap } from "./admin/bootstrap.ts";
 import { answerAdmin, type AdminRoute } from "./admin/call.ts";
+import { channelRoutes } from "./admin/channels.ts";
 import { credentialRoutes } from "./admin/credentials.ts";
 import { evidenceRoutes } from "./admin/evidence.ts";
 import { registerIssuer } from "./admin/issuers.ts";
@@ -32,6 +33,7 @@ export const ADMIN_ROUTES: readonly AdminRoute[] = [
   ...credentialRoutes,
   ...policyRoutes,
   ...upstreamCredentialRoutes,
+  ...channelRoutes,
 ];
 
 type Bindings = { Bindings: Env; Variables: { gate: Gate } };

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Env } from "./env.ts";
+import { slackBaseUrl } from "./slack/base-url.ts";
 import { err, ok, type Result } from "./platform/result.ts";
 
 /** 32 random bytes in base64url: the least that any secret of the gate may be. */
@@ -41,6 +42,18 @@ const schema = z.object({
   BOOTSTRAP_SECRET: secret.optional(),
   UPSTASH_REDIS_REST_URL: z.url().optional(),
   UPSTASH_REDIS_REST_TOKEN: z.string().min(1).optional(),
+  PUBLIC_URL: z.url().optional(),
+  SLACK_SIGNING_SECRETS: z
+    .string()
+    .transform((text) => text.split(","))
+    .pipe(z.array(z.string().regex(/^[A-Za-z0-9]{16,128}$/, "is a Slack signing secret, or two")).max(2))
+    .default([]),
+  SLACK_API_URL: z.url().optional(),
+  WEBHOOK_ORIGINS: z
+    .string()
+    .transform((text) => text.split(",").filter((origin) => origin !== ""))
+    .pipe(z.array(z.url()).max(20))
+    .default([]),
   ...timings,
 });
 
@@ -55,6 +68,14 @@ export type Config = Readonly<{
   redactionKey: string;
   bootstrapSecret: string | null;
   upstash: { readonly url: string; readonly token: string } | null;
+  /** The gate's own origin as people reach it, without trailing slash; null: links to it are left out. */
+  publicUrl: string | null;
+  /** The Slack app's signing secret, and during a rotation its successor. Empty: no interaction is accepted. */
+  slackSigningSecrets: readonly string[];
+  /** Slack's own address, or a stand-in where the deployment is not live. */
+  slackApiUrl: string;
+  /** Origins that tenants may have webhooks at: a tenant cannot make the gate talk to any other. */
+  webhookOrigins: readonly string[];
   upstreamDeadlineMs: number;
   reconcileGraceMs: number;
 }>;
@@ -75,7 +96,13 @@ export function readConfig(env: Env): Result<Config, readonly string[]> {
   if ((data.UPSTASH_REDIS_REST_URL === undefined) !== (data.UPSTASH_REDIS_REST_TOKEN === undefined)) {
     problems.push("UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN must be set together");
   }
-  if (problems.length > 0) return err(problems);
+  for (const origin of [...data.WEBHOOK_ORIGINS, ...(data.PUBLIC_URL === undefined ? [] : [data.PUBLIC_URL])]) {
+    const problem = originProblem(origin, data.ENVIRONMENT);
+    if (problem !== null) problems.push(`${origin === data.PUBLIC_URL ? "PUBLIC_URL" : "WEBHOOK_ORIGINS"}: ${problem}`);
+  }
+  const slackApiUrl = slackBaseUrl(data.SLACK_API_URL, data.ENVIRONMENT);
+  if (!slackApiUrl.ok) problems.push(`SLACK_API_URL: ${slackApiUrl.error}`);
+  if (problems.length > 0 || !slackApiUrl.ok) return err(problems);
   return ok({
     environment: data.ENVIRONMENT,
     upstreams: data.UPSTREAMS,
@@ -90,6 +117,10 @@ export function readConfig(env: Env): Result<Config, readonly string[]> {
       data.UPSTASH_REDIS_REST_URL === undefined || data.UPSTASH_REDIS_REST_TOKEN === undefined
         ? null
         : { url: data.UPSTASH_REDIS_REST_URL, token: data.UPSTASH_REDIS_REST_TOKEN },
+    publicUrl: data.PUBLIC_URL?.replace(/\/$/, "") ?? null,
+    slackSigningSecrets: data.SLACK_SIGNING_SECRETS,
+    slackApiUrl: slackApiUrl.value,
+    webhookOrigins: data.WEBHOOK_ORIGINS.map((origin) => origin.replace(/\/$/, "")),
     upstreamDeadlineMs: data.UPSTREAM_DEADLINE_MS,
     reconcileGraceMs: data.RECONCILE_GRACE_MS,
   });

@@ -72,6 +72,11 @@ export type WindowShortage = {
   /** The window's id in the tenant's time zone: `2026-11-20` or `2026-11`. */
   readonly window: string;
   readonly period: "daily" | "monthly";
+  /**
+   * What the cap is one of: the whole window, or the share of it that proposals of one principal (of all together) may hold
+   * while they wait. Settled money counts in the window only.
+   */
+  readonly scope: "window" | "pending-of-principal" | "pending-of-tenant";
   readonly cap_usd: number;
   readonly settled_usd: number;
   readonly held_usd: number;

@@ -1,12 +1,13 @@
 import { z } from "zod";
 import { mintApprovalToken } from "../approval/approval-token.ts";
+import { decideProposal } from "../approval/decide-proposal.ts";
+import { proposalView, tierOf } from "../approval/proposal-view.ts";
 import { INCIDENT } from "../gateway/gate-headers.ts";
 import { areShownLines, isShownLine } from "../gateway/shown-text.ts";
-import { eligibleApprovers } from "../ledger/approvals.ts";
 import type { ApprovalWithDecisions, Decider } from "../ledger/decisions.ts";
 import type { JsonObject } from "../platform/json.ts";
 import { usd } from "../platform/money.ts";
-import type { Digest, Tier } from "../vocabulary.ts";
+import type { Digest } from "../vocabulary.ts";
 import { queryInteger, queryValue, readBody, unknownQuery } from "./body.ts";
 import { json, malformed, refuse, type AdminAnswer, type AdminCall, type AdminRoute } from "./call.ts";
 
@@ -32,8 +33,9 @@ const lines = (max: number): z.ZodOptional<z.ZodString> =>
   z.string().min(1).max(max).refine(areShownLines, UNSHOWABLE).optional();
 
 const decisionBody = z.strictObject({
-  decision: z.enum(["approve", "deny"]),
+  decision: z.enum(["approve", "deny", "break-glass"]),
   comment: lines(1_024),
+  confirm: z.string().min(1).max(256).optional(),
 });
 
 /** The same rules as the headers have: approvers read this text, and must see what is there. */
@@ -84,29 +86,30 @@ async function show(call: AdminCall): Promise<AdminAnswer> {
 async function decide(call: AdminCall): Promise<AdminAnswer> {
   const body = readBody(call.strict, decisionBody);
   if (!body.ok) return refuse(body.error);
-  const found = await call.ledger.approval(call.param("id"));
-  if (found === null) return refuse({ kind: "not-found" });
-  const { principal } = call;
+  const { principal, trail } = call;
   // An operator mints API keys; a key it minted must never speak for the person named in it. Demonstration keys, which a
   // live deployment neither mints nor accepts, stand in for people's own sign-in locally and are flagged in the record.
   const ownSignIn = principal.credentialId.startsWith("jwt:") || principal.demo;
-  const rule = call.context.policy.approvers(asTier(found.approval.tier));
-  const outcome = await call.ledger.decide(call.context.snapshot.authority, {
-    requestId: call.trail.requestId,
-    approvalId: found.approval.id,
-    decider: {
+  const outcome = await decideProposal(
+    call,
+    {
       subject: principal.subject,
-      class: ownSignIn ? principal.class : "service",
+      class: principal.class,
       credentialId: principal.credentialId,
       demo: principal.demo,
+      channel: "api",
+      authenticatedAt: principal.authenticatedAt,
+      fault: ownSignIn ? null : "An API key does not speak for a person: decide with your own sign-in.",
     },
-    decision: body.value.decision,
-    comment: call.gate.redactor.text(body.value.comment ?? null),
-    approvers: rule.people,
-    groups: rule.groups,
-  });
-  if (outcome.kind === "stale")
-    return refuse({ kind: "unavailable", dependency: "policy", cause: "the policy changed meanwhile" });
+    {
+      requestId: trail.requestId,
+      approvalId: call.param("id"),
+      decision: body.value.decision,
+      comment: body.value.comment ?? null,
+      confirm: body.value.confirm ?? null,
+    },
+    trail.receivedAt,
+  );
   return outcome.kind === "refused" ? refuse(outcome.refusal) : json(view(call, outcome));
 }
 
@@ -126,7 +129,6 @@ async function complete(call: AdminCall): Promise<AdminAnswer> {
   if (found === null || !maySee(call, found)) return refuse({ kind: "not-found" });
   const { policy, snapshot } = call.context;
   const { redactor } = call.gate;
-  const action = found.approval.shown["action"];
   const outcome = await call.ledger.completeDraft(snapshot.authority, {
     requestId: call.trail.requestId,
     approvalId: found.approval.id,
@@ -138,9 +140,9 @@ async function complete(call: AdminCall): Promise<AdminAnswer> {
       backOut: redactor.text(body.value.back_out ?? null),
       incident: redactor.text(body.value.incident ?? null),
     },
-    required: policy.requires(asTier(found.approval.tier)),
+    required: policy.requires(tierOf(found.approval.tier)),
     budget: { timezone: policy.timezone, ...policy.budget },
-    action: typeof action === "string" ? action : "",
+    bounds: policy.proposalBounds,
   });
   if (outcome.kind === "stale")
     return refuse({ kind: "unavailable", dependency: "policy", cause: "the policy changed meanwhile" });
@@ -163,47 +165,48 @@ function maySee(call: AdminCall, { approval }: ApprovalWithDecisions): boolean {
   if (principal.subject === approval.principal || principal.subject === approval.owner) return true;
   if (principal.class !== "person") return false;
   if (principal.roles.includes("security") || principal.roles.includes("operator")) return true;
-  return call.context.policy.approvers(asTier(approval.tier)).people.some((p) => p.subject === principal.subject);
+  return call.context.policy.approvers(tierOf(approval.tier)).people.some((p) => p.subject === principal.subject);
 }
 
-function view(call: AdminCall, { approval, decisions }: ApprovalWithDecisions): JsonObject {
-  const { policy, people } = call.context;
-  const eligible = eligibleApprovers(policy.approvers(asTier(approval.tier)).people, {
-    subject: approval.principal,
-    owner: approval.owner,
-    issuer: approval.issuer,
-  });
-  const { terms } = approval;
+/** The proposal as JSON: what the gate rendered when it was opened, and how it stands now. */
+function view({ context, gate }: AdminCall, found: ApprovalWithDecisions): JsonObject {
+  const { policy, people, tenant } = context;
+  const shown = proposalView(found, { tenant, policy, people, publicUrl: gate.config.publicUrl });
   return {
-    ...approval.shown,
-    id: approval.id,
-    state: approval.state,
-    tier: approval.tier,
-    cost: { ceiling_usd: usd(approval.ceilingMicros), ceiling_micros: approval.ceilingMicros },
-    reason: terms.reason,
-    evidence: terms.evidence ?? terms.evidenceRef,
-    back_out: terms.backOut,
-    incident: terms.incident,
-    requester: approval.principal,
-    owner: approval.owner,
-    needed: approval.needed,
-    given: decisions.filter((d) => d.decision === "approve").length,
-    eligible: eligible.length,
-    approvers: eligible.map((a) => a.handle),
-    decisions: decisions.map((d) => ({
+    ...found.approval.shown,
+    id: shown.id,
+    state: shown.state,
+    tier: shown.tier,
+    cost: { ceiling_usd: usd(shown.ceilingMicros), ceiling_micros: shown.ceilingMicros },
+    affected: shown.affected === null ? null : { count: shown.affected.count, items: [...shown.affected.items] },
+    blast_radius: shown.blastRadius,
+    reversible: shown.reversible,
+    reason: shown.reason,
+    evidence: shown.evidence,
+    back_out: shown.backOut,
+    incident: shown.incident,
+    requester: shown.requester,
+    owner: shown.owner,
+    needed: shown.needed,
+    given: shown.given,
+    eligible: shown.approvers.length,
+    approvers: [...shown.approvers],
+    decisions: shown.decisions.map((d) => ({
       subject: d.subject,
-      handle: people.bySubject(d.subject)?.handle ?? null,
+      handle: d.handle,
       decision: d.decision,
       comment: d.comment,
       demo: d.demo,
-      decided_at: new Date(d.decidedAt).toISOString(),
+      decided_at: d.decidedAt,
     })),
-    opened_at: new Date(approval.openedAt).toISOString(),
-    expires_at: new Date(approval.expiresAt).toISOString(),
-    request_digest: approval.requestDigest,
-    approval_digest: approval.approvalDigest,
-    consumed_by: approval.consumedBy,
-    url: `/_gate/v1/approvals/${approval.id}`,
+    opened_at: shown.openedAt,
+    expires_at: shown.expiresAt,
+    request_digest: shown.requestDigest,
+    approval_digest: shown.approvalDigest,
+    confirm: shown.confirm,
+    consumed_by: found.approval.consumedBy,
+    url: `/_gate/v1/approvals/${shown.id}`,
+    page_url: shown.url,
   };
 }
 
@@ -221,7 +224,7 @@ async function withToken(call: AdminCall, found: ApprovalWithDecisions): Promise
       approvalId: approval.id,
       requestDigest: asDigest(approval.requestDigest),
       approvalDigest: asDigest(approval.approvalDigest),
-      approvers: decisions.filter((d) => d.decision === "approve").map((d) => d.subject),
+      approvers: decisions.filter((d) => d.decision !== "deny").map((d) => d.subject),
       issuedAt: wholeSecond(approval.decidedAt ?? approval.openedAt),
       expiresAt: wholeSecond(approval.expiresAt),
     },
@@ -233,6 +236,3 @@ async function withToken(call: AdminCall, found: ApprovalWithDecisions): Promise
 const wholeSecond = (ms: number): number => Math.floor(ms / 1_000) * 1_000;
 
 const asDigest = (text: string): Digest => `sha256:${text.slice("sha256:".length)}`;
-
-/** The ledger stores tiers as it got them: 2 to 4. */
-const asTier = (tier: number): Tier => (tier === 4 ? 4 : tier === 3 ? 3 : 2);

@@ -1,5 +1,10 @@
+import { z } from "zod";
+import { eligibleApprovers } from "../ledger/approvals.ts";
+import type { ApprovalWithDecisions } from "../ledger/decisions.ts";
 import type { JsonObject } from "../platform/json.ts";
-import type { Facts, Micros } from "../vocabulary.ts";
+import type { CompiledPeople } from "../policy/people.ts";
+import type { CompiledPolicy } from "../policy/types.ts";
+import type { Facts, Micros, Tier } from "../vocabulary.ts";
 
 /**
  * A proposal as people see it on every channel (API, CLI, page, Slack, webhook): rendered by the gate from the bound
@@ -42,6 +47,8 @@ export type ProposalView = {
     readonly subject: string;
     readonly decision: "approve" | "deny" | "break-glass";
     readonly comment: string | null;
+    /** Whether it was made with a key that `npm start` seeded. */
+    readonly demo: boolean;
     /** ISO 8601, UTC. */
     readonly decidedAt: string;
   }[];
@@ -51,6 +58,102 @@ export type ProposalView = {
   readonly approvalDigest: string;
   /** Text that the approver has to type, where the policy asks for it; null where a click is enough. */
   readonly confirm: string | null;
-  /** Where a person can see and decide it, an absolute URL. */
+  /** Where a person can see and decide it; absolute where the deployment says how people reach it. */
   readonly url: string;
 };
+
+/** What the gate rendered when the proposal was opened (gateway/admission-request.ts). */
+const shownSchema = z.object({
+  rule: z.string().nullish(),
+  resource: z.string().nullish(),
+  facts: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.array(z.string())])).default({}),
+  request: z
+    .object({
+      method: z.string(),
+      path: z.string(),
+      query: z.record(z.string(), z.json()).default({}),
+      body: z.record(z.string(), z.json()).nullish(),
+    })
+    .default({ method: "", path: "", query: {}, body: null }),
+  affected: z.object({ count: z.int(), items: z.array(z.string()) }).nullish(),
+  blast_radius: z.string().nullish(),
+  reversible: z.boolean().nullish(),
+});
+
+/** What the view of a proposal depends on besides the proposal: the policy and people in force now. */
+export type Viewing = {
+  readonly tenant: string;
+  readonly policy: CompiledPolicy;
+  readonly people: CompiledPeople;
+  /** The gate's own origin, null where the deployment does not say. */
+  readonly publicUrl: string | null;
+};
+
+/** A proposal as it stands now, for every channel. */
+export function proposalView(
+  { approval, decisions }: ApprovalWithDecisions,
+  { tenant, policy, people, publicUrl }: Viewing,
+): ProposalView {
+  const shown = shownSchema.parse(approval.shown);
+  const tier = tierOf(approval.tier);
+  const resource = shown.resource ?? null;
+  const blastRadius = shown.blast_radius ?? null;
+  const eligible = eligibleApprovers(policy.approvers(tier).people, {
+    subject: approval.principal,
+    owner: approval.owner,
+    issuer: approval.issuer,
+  });
+  return {
+    id: approval.id,
+    tenant,
+    state: approval.state,
+    action: approval.action,
+    tier,
+    rule: shown.rule ?? null,
+    resource,
+    facts: shown.facts,
+    request: { ...shown.request, body: shown.request.body ?? null },
+    ceilingMicros: approval.ceilingMicros,
+    blastRadius,
+    reversible: shown.reversible ?? null,
+    affected: shown.affected ?? null,
+    reason: approval.terms.reason,
+    evidence: approval.terms.evidence ?? approval.terms.evidenceRef,
+    backOut: approval.terms.backOut,
+    incident: approval.terms.incident,
+    requester: approval.principal,
+    owner: approval.owner,
+    needed: approval.needed,
+    given: decisions.filter((d) => d.decision === "approve").length,
+    approvers: eligible.map((a) => a.handle),
+    decisions: decisions.map((d) => ({
+      handle: people.bySubject(d.subject)?.handle ?? null,
+      subject: d.subject,
+      decision: d.decision,
+      comment: d.comment,
+      demo: d.demo,
+      decidedAt: new Date(d.decidedAt).toISOString(),
+    })),
+    openedAt: new Date(approval.openedAt).toISOString(),
+    expiresAt: new Date(approval.expiresAt).toISOString(),
+    requestDigest: approval.requestDigest,
+    approvalDigest: approval.approvalDigest,
+    confirm: policy.confirms(tier, blastRadius) ? (resource ?? approval.action) : null,
+    url: `${publicUrl ?? ""}/_gate/approvals/${approval.id}`,
+  };
+}
+
+/** The ledger stores tiers as it got them: 2 to 4. */
+export const tierOf = (tier: number): Tier => (tier === 4 ? 4 : tier === 3 ? 3 : 2);
+
+/**
+ * What a person who is asked (in Slack, on the page, in a terminal) has to type before an approval counts; null where a click
+ * is enough. Tier 4 always asks; below it the policy does.
+ */
+export const confirmTextOf = ({
+  confirm,
+  tier,
+  resource,
+  action,
+}: Pick<ProposalView, "confirm" | "tier" | "resource" | "action">): string | null =>
+  confirm ?? (tier >= 4 ? (resource ?? action) : null);

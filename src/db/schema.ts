@@ -86,3 +86,24 @@ export const issuers = sqliteTable("issuers", {
   createdAt: text("created_at").notNull(),
   mac: text("mac").notNull(),
 });
+
+/**
+ * How a tenant's people are reached: its Slack workspace, its webhook, its OpenID provider. `sealed` holds tokens and secrets
+ * under SEALING_KEY; `mac` as above.
+ */
+export const channels = sqliteTable(
+  "channels",
+  {
+    tenant: text("tenant").notNull(),
+    name: text("name", { enum: ["slack", "webhook", "sign-in"] }).notNull(),
+    /** What a message that comes in names its channel by: the Slack workspace. Empty where nothing comes in. */
+    address: text("address").notNull(),
+    sealed: text("sealed").notNull(),
+    createdAt: text("created_at").notNull(),
+    mac: text("mac").notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.tenant, table.name] }),
+    index("channels_by_address").on(table.name, table.address),
+  ],
+);

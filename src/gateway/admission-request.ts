@@ -14,6 +14,7 @@ import type { Digest, Tier } from "../vocabulary.ts";
 import type { Gate } from "./gate.ts";
 import { confirmable } from "./identify.ts";
 import type { Judgement } from "./judge.ts";
+import { shownReach, type Observation } from "./observe.ts";
 import type { TenantContext } from "./tenant-context.ts";
 import { entryOf, type Trail } from "./trail.ts";
 
@@ -32,7 +33,10 @@ export function requirementOf(judgement: Judgement, context: TenantContext, acti
     approvers: approvers.people,
     groups: approvers.groups,
     missingContext: judgement.missingContext,
+    breakGlass: policy.breakGlass,
     timeoutMs: policy.approvalTimeoutMs,
+    bounds: policy.proposalBounds,
+    execute: policy.execute,
     ruleDigest: ruleDigestOf(
       context,
       action,
@@ -63,7 +67,9 @@ export function admissionRequest(
   decided: {
     readonly judgement: Judgement | null;
     readonly refusal: Refusal | null;
+    readonly observation: Observation;
     readonly tokens: Tokens;
+    readonly kept: Pick<AdmissionRequest, "sent" | "stored">;
   },
 ): AdmissionRequest {
   const { judgement, refusal } = decided;
@@ -83,9 +89,9 @@ export function admissionRequest(
     action: operation.action,
     tier: judgement?.tier ?? operation.minimumTier,
     requestDigest: digest,
-    sent: operation.outcome.lookUp === null ? null : operation.call,
+    ...decided.kept,
     resource: judgement?.facts.resource ?? null,
-    observed: { affected: null, version: null },
+    observed: decided.observation.observed,
     cost: judgement?.cost ?? { kind: "none" },
     budget: { timezone: context.policy.timezone, ...context.policy.budget },
     context: {
@@ -107,7 +113,13 @@ export function admissionRequest(
     refusal,
     entry: entryOf(trail, gate.redactor, "intent", trail.receivedAt),
     // Only what is put before people needs rendering.
-    shown: requirement.kind === "approval" ? shownRequest(gate, trail, operation, judgement) : {},
+    shown:
+      requirement.kind === "approval"
+        ? {
+            ...shownRequest(gate, trail, operation, judgement),
+            ...shownReach(context, operation.action, decided.observation),
+          }
+        : {},
   };
 }
 

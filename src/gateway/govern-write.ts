@@ -1,8 +1,9 @@
 import { verifyApprovalToken } from "../approval/approval-token.ts";
 import { freezeRefusal } from "../ledger/authority.ts";
-import type { Conclusion, StoredOutcome } from "../ledger/contract.ts";
+import type { AdmissionRequest, Conclusion, StoredOutcome } from "../ledger/contract.ts";
 import { ledgerOf } from "../ledger/ledger-port.ts";
 import { operationUrl } from "../ledger/replay.ts";
+import { ok } from "../platform/result.ts";
 import type { Refusal } from "../refusal.ts";
 import { readAnswer } from "../upstream/read-answer.ts";
 import { send } from "../upstream/send.ts";
@@ -11,6 +12,8 @@ import { askLedger, neverSent, reportConclusion } from "./ask-ledger.ts";
 import { inlineDryRun, planWrite } from "./dry-run.ts";
 import type { Ended } from "./ended.ts";
 import { judge, type Judgement } from "./judge.ts";
+import { sealCall, sealProposed } from "./sealed-request.ts";
+import { observe, UNOBSERVED } from "./observe.ts";
 import { jsonResponse, showBudget, storedResponse } from "./respond.ts";
 import type { TenantContext } from "./tenant-context.ts";
 import type { Trail } from "./trail.ts";
@@ -23,11 +26,14 @@ import type { Write } from "./write.ts";
 export async function governWrite(write: Write, context: TenantContext): Promise<Ended | "stale"> {
   const { gate, trail, operation } = write;
   const judged = await judge(trail, operation, context);
-  const refusal = judged.ok
-    ? (earlyRefusal(write, judged.value, context) ?? upstreamDown(write, context))
-    : judged.error;
+  const early = judged.ok ? (earlyRefusal(write, judged.value, context) ?? upstreamDown(write, context)) : judged.error;
   const judgement = judged.ok ? judged.value : null;
   const frozen = freezeRefusal(context.snapshot.freezes, write.principal.subject, operation.action);
+  // What is refused already needs no look at what it would affect.
+  const asked = judgement !== null && early === null && frozen === null;
+  const observed = asked ? await observe(write, context, judgement) : ok(UNOBSERVED);
+  const observation = observed.ok ? observed.value : UNOBSERVED;
+  const refusal = observed.ok ? early : observed.error;
   // Scope and prohibition come before replay and freeze, and nothing that the ledger knows changes them.
   if (refusal?.kind === "out-of-scope" || refusal?.kind === "prohibited") return { kind: "refused", refusal };
   // Only a request that may have been answered before can be a replay: the rest need not ask.
@@ -38,12 +44,14 @@ export async function governWrite(write: Write, context: TenantContext): Promise
     judgement,
     // Also a freeze that was lifted meanwhile: this request went without its inline dry run.
     refusal: frozen ?? refusal,
+    observation,
     tokens,
+    kept: await sealKept(write, judgement, context),
   });
   if (trail.gate?.dryRun === true) {
     return judgement === null
       ? { kind: "refused", refusal: refusal ?? NEVER }
-      : planWrite(write, context, judgement, request);
+      : planWrite(write, context, judgement, request, observation);
   }
   if (refusal === null && frozen === null) {
     const inline = await inlineDryRun(write, context, request);
@@ -65,6 +73,24 @@ export async function governWrite(write: Write, context: TenantContext): Promise
   showBudget(trail, outcome.budget);
   if (outcome.kind === "replay") return replay(write, outcome.outcome);
   return dispatch(write, context);
+}
+
+/**
+ * What the ledger keeps of the request, sealed: for the look-up of its outcome, and (where the policy says so) for the gate
+ * to run it once people have approved. A dry run keeps nothing.
+ */
+async function sealKept(
+  { gate, trail, principal, operation }: Write,
+  judgement: Judgement | null,
+  { policy }: TenantContext,
+): Promise<Pick<AdmissionRequest, "sent" | "stored">> {
+  if (judgement === null || trail.gate?.dryRun === true) return { sent: null, stored: null };
+  const { sealing } = gate.keys;
+  const runs = judgement.tier >= 3 && policy.execute === "stored";
+  return {
+    sent: operation.outcome.lookUp === null ? null : await sealCall(operation.call, principal.tenant, sealing),
+    stored: runs ? await sealProposed(operation.call, principal, sealing) : null,
+  };
 }
 
 /** `refusal` is set wherever this is used; the union cannot say so. */

@@ -1,4 +1,3 @@
-import { NO_TENANT } from "../audit/recorder.ts";
 import type { ErrorDialect, MatchedOperation } from "../catalogue/types.ts";
 import { readEvidence } from "../db/evidence.ts";
 import { quotaHeaders } from "../quota/headers.ts";
@@ -15,10 +14,11 @@ import { identify } from "./identify.ts";
 import { gateKeep, judge } from "./judge.ts";
 import { quotaRefusal } from "./quota-refusal.ts";
 import { readRequest } from "./read-request.ts";
+import { recordEnding } from "./record-ending.ts";
 import { requestDigest } from "./request-digest.ts";
 import { passThrough, problemResponse } from "./respond.ts";
 import type { TenantContext } from "./tenant-context.ts";
-import { entryOf, openTrail, refusalEntry, type Trail } from "./trail.ts";
+import { entryOf, openTrail, type Trail } from "./trail.ts";
 import type { Write } from "./write.ts";
 
 type WaitUntil = (work: Promise<unknown>) => void;
@@ -33,7 +33,7 @@ export async function handleRequest(request: Request, gate: Gate, waitUntil: Wai
   let dialect: ErrorDialect = "problem";
 
   const finish = (ended: Ended): Response => {
-    record(gate, trail, ended, waitUntil);
+    recordEnding(gate, trail, ended, waitUntil);
     return "response" in ended ? ended.response : problemResponse(trail, ended.refusal, dialect, Date.now());
   };
   const refuse = (refusal: Refusal): Response => finish({ kind: "refused", refusal });
@@ -190,39 +190,4 @@ async function serveRead(write: Write, operation: MatchedOperation, context: Ten
       ? { kind: "upstream-timeout" }
       : { kind: "upstream-failed", reason: "The control plane gave no usable answer." };
   return { kind: "served", response: problemResponse(trail, refusal, context.catalogue.errorDialect, Date.now()) };
-}
-
-/** One record per ending. Refusals are batched off the response's path; what the ledger or a read has recorded is not repeated. */
-function record(gate: Gate, trail: Trail, ended: Ended, waitUntil: WaitUntil): void {
-  const tenant = trail.principal?.tenant ?? NO_TENANT;
-  const now = Date.now();
-  const entryId = `${trail.requestId}/request`;
-  const entry = entryOf(trail, gate.redactor, "request", now);
-  const append = (recorded: typeof entry): void =>
-    waitUntil(gate.recorder.append(tenant, entryId, recorded, false, waitUntil));
-  switch (ended.kind) {
-    case "refused":
-      return gate.recorder.refusal(tenant, entryId, refusalEntry(trail, gate.redactor, ended.refusal, now), waitUntil);
-    case "answered":
-      return append({
-        ...entry,
-        decision: "refuse",
-        reason_code: ended.code,
-        outcome: "refused",
-        upstream_status: ended.upstreamStatus,
-      });
-    case "planned":
-      return append({
-        ...entry,
-        kind: "plan",
-        decision: "plan",
-        outcome: "planned",
-        upstream_status: ended.upstreamStatus,
-      });
-    case "replayed":
-      return append({ ...entry, decision: "allow", reason_code: "replayed", detail: ended.of, outcome: "replayed" });
-    case "dispatched":
-    case "served":
-      return undefined;
-  }
 }

@@ -1,10 +1,11 @@
 import { blankEntry, type AuditEntry, type AuditKind } from "../audit/record.ts";
 import type { Redactor } from "../audit/redact.ts";
-import type { MatchedOperation } from "../catalogue/types.ts";
+import type { MatchedOperation, UpstreamCall } from "../catalogue/types.ts";
 import type { Principal } from "../identity/principal.ts";
 import { newId } from "../platform/ids.ts";
 import type { Refusal } from "../refusal.ts";
 import type { GateHeaders } from "../strict-request.ts";
+import { NO_GATE_HEADERS } from "./gate-headers.ts";
 import type { Digest, EpochMs, Facts, Micros, Tier } from "../vocabulary.ts";
 
 /** Longest path that a record keeps: the reader has bounded it, and unknown paths are an attacker's text. */
@@ -34,11 +35,21 @@ export type Trail = {
 };
 
 /** A trail at the start of a request. `path` is the received one, for the record only. */
-export const openTrail = (request: Request, now: EpochMs): Trail => ({
-  requestId: newId("req"),
+export const openTrail = (request: Request, now: EpochMs): Trail =>
+  blankTrail(newId("req"), request.method.slice(0, 16), pathOf(request.url), now);
+
+/** A trail of a request that the gate itself sends, for the principal who proposed it. */
+export const storedTrail = (requestId: string, call: UpstreamCall, principal: Principal, now: EpochMs): Trail => ({
+  ...blankTrail(requestId, call.method, call.path.slice(0, PATH_LIMIT), now),
+  principal,
+  gate: NO_GATE_HEADERS,
+});
+
+const blankTrail = (requestId: string, method: string, path: string, now: EpochMs): Trail => ({
+  requestId,
   receivedAt: now,
-  method: request.method.slice(0, 16),
-  path: pathOf(request.url),
+  method,
+  path,
   principal: null,
   operation: null,
   tier: null,

@@ -46,8 +46,14 @@ export function principalOfToken(
     },
     roles: [],
     expiresAt,
+    authenticatedAt: authTimeOf(claims),
     demo: false,
   });
+}
+
+/** RFC 9068, section 2.2.1: when the person signed in, in whole seconds. One in another form says nothing. */
+function authTimeOf({ auth_time: authTime }: JsonObject): EpochMs | null {
+  return typeof authTime === "number" && Number.isSafeInteger(authTime) && authTime > 0 ? authTime * 1_000 : null;
 }
 
 function ownerOf(claims: JsonObject, { owner }: IssuerRegistration, subject: string): string | null {

@@ -22,6 +22,8 @@ export type Principal = {
   readonly scopes: Scopes;
   readonly roles: readonly Role[];
   readonly expiresAt: EpochMs;
+  /** When the person last signed in (`auth_time` of an OpenID provider); null where the credential does not say. */
+  readonly authenticatedAt: EpochMs | null;
   /** Seeded by `npm start` and nothing else: flagged in every record. */
   readonly demo: boolean;
 };

@@ -9,22 +9,25 @@ import { macOf, type SecretKey } from "./secret-key.ts";
 
 /** 96 bits, the nonce length for which GCM is specified without a detour (NIST SP 800-38D, section 8.2). */
 const IV_BYTES = 12;
-/** A kubeconfig with its certificates is about 8 KiB; 32 KiB of it, as base64url, and the tag. */
-const MAX_SEALED_CHARS = 44_000;
+/**
+ * The largest is a kept request: a body of 64 KiB, twice that as a JSON string of escapes, a third more as base64url; the
+ * rest is path, query and tag.
+ */
+const MAX_SEALED_CHARS = 200_000;
 const SHAPE = /^v1\.([A-Za-z0-9_-]{16})\.([A-Za-z0-9_-]+)$/;
 const DOMAIN = "portcullis/sealed/v1";
 
 /**
- * Encrypts an upstream credential: `v1.<iv>.<ciphertext and tag>`, AES-256-GCM with a fresh random IV. `context` (tenant
- * and control plane) is authenticated with it, so that one tenant's credential opens for no other.
+ * Encrypts what must not lie readable in a store (credentials, kept requests): `v1.<iv>.<ciphertext and tag>`, AES-256-GCM
+ * with a fresh random IV. `context` (what it is and whose) is authenticated with it, so that one tenant's opens for no other.
  *
- * Random IVs allow 2^32 sealings under one key before a repetition becomes likelier than 2^-32; a deployment makes
- * one per tenant and rotation.
+ * Random IVs allow 2^32 sealings under one key before a repetition becomes likelier than 2^-32: one kept request per write
+ * makes that 136 years of one write per second.
  */
 export async function seal(plaintext: JsonObject, key: SecretKey, context: string): Promise<string> {
   const iv = crypto.getRandomValues(new Uint8Array(IV_BYTES));
   const text = Buffer.from(canonicalJson(plaintext), "utf8");
-  const sealed = await crypto.subtle.encrypt(parameters(iv, context), await cipherKey(key, "encrypt"), text);
+  const sealed = await crypto.subtle.encrypt(parameters(iv, context), await cipherKey(key), text);
   return `v1.${toBase64url(iv)}.${toBase64url(new Uint8Array(sealed))}`;
 }
 
@@ -50,7 +53,7 @@ async function decrypted(
   context: string,
 ): Promise<Uint8Array | null> {
   try {
-    return new Uint8Array(await crypto.subtle.decrypt(parameters(iv, context), await cipherKey(key, "decrypt"), bytes));
+    return new Uint8Array(await crypto.subtle.decrypt(parameters(iv, context), await cipherKey(key), bytes));
   } catch {
     // WebCrypto reports a failed tag by throwing. It is an expected outcome here.
     return null;
@@ -64,6 +67,14 @@ const parameters = (iv: Uint8Array<ArrayBuffer>, context: string) => ({
   tagLength: 128,
 });
 
-/** Derived, not used as it is: SEALING_KEY may be longer than 32 bytes, and serves nothing else under this name. */
-const cipherKey = (key: SecretKey, usage: "encrypt" | "decrypt"): Promise<CryptoKey> =>
-  crypto.subtle.importKey("raw", Buffer.from(macOf(key, DOMAIN, "aes-256-gcm")), "AES-GCM", false, [usage]);
+const cipherKeys = new WeakMap<SecretKey, Promise<CryptoKey>>();
+
+/** Derived, not used as it is: SEALING_KEY may be longer than 32 bytes, and serves nothing else under this name. Kept: writes seal. */
+function cipherKey(key: SecretKey): Promise<CryptoKey> {
+  const known = cipherKeys.get(key);
+  if (known !== undefined) return known;
+  const raw = Buffer.from(macOf(key, DOMAIN, "aes-256-gcm"));
+  const made = crypto.subtle.importKey("raw", raw, "AES-GCM", false, ["encrypt", "decrypt"]);
+  cipherKeys.set(key, made);
+  return made;
+}

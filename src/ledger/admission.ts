@@ -30,6 +30,7 @@ import {
   type RequestContext,
 } from "./contract.ts";
 import { plan } from "./due.ts";
+import { note } from "./notices.ts";
 import { findGrant, openProposal } from "./proposals.ts";
 import { consumeReceipt, issueReceipt, receiptRefusal } from "./receipts.ts";
 import { findReplay, operationUrl, rememberHandles } from "./replay.ts";
@@ -140,6 +141,7 @@ function commitAdmission(
     consumeApproval(sql, spending.approval.id, request.requestId);
     // The proposal's hold ends and the execution's begins in the windows of this moment: never both, never neither.
     resolveReservation(sql, spending.approval.id, "released", 0, `moved to ${request.requestId}`, now);
+    note(sql, "consumed", spending.approval.id, request.requestId, now);
   }
   reserve(
     sql,
@@ -174,7 +176,7 @@ function commitAdmission(
     request.requestId,
     request.requester.subject,
     request.requestDigest,
-    request.sent === null ? null : JSON.stringify(request.sent),
+    request.sent,
     request.authority.catalogue,
     request.resource,
     request.cost.kind === "priced" ? request.cost.durationMs : null,

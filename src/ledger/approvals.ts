@@ -52,6 +52,7 @@ export type Approval = {
   readonly requestDigest: string;
   readonly approvalDigest: string;
   readonly tier: number;
+  readonly action: string;
   readonly needed: number;
   readonly terms: ApprovalTerms;
   readonly shown: JsonObject;
@@ -66,7 +67,7 @@ export type Approval = {
 
 export type Decision = {
   readonly subject: string;
-  readonly decision: "approve" | "deny";
+  readonly decision: "approve" | "deny" | "break-glass";
   readonly comment: string | null;
   readonly demo: boolean;
   readonly decidedAt: EpochMs;
@@ -119,6 +120,33 @@ export function listApprovals(sql: SqlStorage, state: string | null, limit: numb
   return rows.toArray().map(fromRow);
 }
 
+/** The request that the gate keeps for an approved proposal, sealed; null where it keeps none. */
+export function storedRequest(sql: SqlStorage, id: string): string | null {
+  const row = sql.exec("SELECT stored FROM approvals WHERE id = ? AND state = 'approved'", id).toArray()[0];
+  return row === undefined ? null : textOrNull(row, "stored");
+}
+
+/** When this principal's last proposals of this action ended in this way, latest first. */
+export function lastEnded(
+  sql: SqlStorage,
+  principal: string,
+  action: string,
+  state: "denied" | "withdrawn",
+  limit: number,
+): readonly EpochMs[] {
+  return sql
+    .exec(
+      `SELECT decided_at FROM approvals WHERE principal = ? AND action = ? AND state = ? AND decided_at IS NOT NULL
+       ORDER BY decided_at DESC LIMIT ?`,
+      principal,
+      action,
+      state,
+      limit,
+    )
+    .toArray()
+    .map((row) => integerOf(row, "decided_at"));
+}
+
 /** Open drafts and proposals of a principal but `except`: how many, and when the first of them ends. */
 export function openApprovals(
   sql: SqlStorage,
@@ -144,7 +172,7 @@ export function decisionsOf(sql: SqlStorage, approvalId: string): readonly Decis
     .toArray()
     .map((row) => ({
       subject: textOf(row, "subject"),
-      decision: row["decision"] === "deny" ? "deny" : "approve",
+      decision: row["decision"] === "deny" ? "deny" : row["decision"] === "break-glass" ? "break-glass" : "approve",
       comment: textOrNull(row, "comment"),
       demo: row["demo"] === 1,
       decidedAt: integerOf(row, "decided_at"),
@@ -166,8 +194,8 @@ export function insertApproval(
 ): void {
   sql.exec(
     `INSERT INTO approvals (id, state, principal, owner, issuer, request_digest, approval_digest, tier, needed, terms, shown, entry,
-       ceiling_micros, timeout_ms, opened_at, expires_at)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       action, stored, ceiling_micros, timeout_ms, opened_at, expires_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     approval.id,
     approval.state,
     request.requester.subject,
@@ -180,6 +208,8 @@ export function insertApproval(
     JSON.stringify(approval.terms),
     JSON.stringify(request.shown),
     JSON.stringify(request.entry),
+    request.action,
+    request.stored,
     approval.terms.ceilingMicros,
     requirement.timeoutMs,
     approval.openedAt,
@@ -187,9 +217,12 @@ export function insertApproval(
   );
 }
 
-/** Moves an approval to another state. Terminal states never move: the caller checked the state in this transaction. */
+/**
+ * Ends an approval. Terminal states never move: the caller checked the state in this transaction. What was kept for its
+ * execution goes.
+ */
 export function setApprovalState(sql: SqlStorage, id: string, state: ApprovalState, now: EpochMs): void {
-  sql.exec("UPDATE approvals SET state = ?, decided_at = ? WHERE id = ?", state, now, id);
+  sql.exec("UPDATE approvals SET state = ?, decided_at = ?, stored = NULL WHERE id = ?", state, now, id);
 }
 
 /** Turns a pending approval into a grant: single use, with an id of its own and its own end. */
@@ -206,7 +239,7 @@ export function grantApproval(sql: SqlStorage, id: string, jti: string, expiresA
 /** Spends a grant. The caller checked in this transaction that it is approved and unspent. */
 export function consumeApproval(sql: SqlStorage, id: string, requestId: string): void {
   sql.exec(
-    "UPDATE approvals SET state = 'consumed', consumed_by = ? WHERE id = ? AND state = 'approved'",
+    "UPDATE approvals SET state = 'consumed', consumed_by = ?, stored = NULL WHERE id = ? AND state = 'approved'",
     requestId,
     id,
   );
@@ -244,6 +277,7 @@ function fromRow(row: SqlRow): Approval {
     requestDigest: text("request_digest"),
     approvalDigest: text("approval_digest"),
     tier: integerOf(row, "tier"),
+    action: text("action"),
     needed: integerOf(row, "needed"),
     // Both columns hold what this module serialised itself.
     terms: JSON.parse(text("terms")),

@@ -18,7 +18,7 @@ export type Reservation = {
   readonly settledMicros: Micros | null;
 };
 
-type Sums = { readonly heldMicros: Micros; readonly settledMicros: Micros };
+export type Sums = { readonly heldMicros: Micros; readonly settledMicros: Micros };
 
 const NOTHING: Sums = { heldMicros: 0, settledMicros: 0 };
 
@@ -103,17 +103,20 @@ export const budgetExceeded = (windows: readonly WindowShortage[]): Refusal => (
   nearest: null,
 });
 
-function shortage(
+/** One shortage with numbers that add up: `settled + held + requested - cap = short`. */
+export function shortage(
   period: "daily" | "monthly",
   window: BudgetWindow,
   cap: Micros,
   sums: Sums,
   requested: Micros,
   short: Micros,
+  scope: WindowShortage["scope"] = "window",
 ): WindowShortage {
   return {
     window: window.id,
     period,
+    scope,
     cap_usd: usd(cap),
     settled_usd: usd(sums.settledMicros),
     held_usd: usd(sums.heldMicros),

@@ -1,5 +1,4 @@
 import type { AuditEntry } from "../audit/record.ts";
-import type { UpstreamCall } from "../catalogue/types.ts";
 import type { JsonObject } from "../platform/json.ts";
 import type { PrincipalClass } from "../identity/principal.ts";
 import type { ApproverGroup, ContextField } from "../policy/types.ts";
@@ -76,10 +75,25 @@ export type Requirement =
       readonly approvers: readonly Approver[];
       readonly groups: readonly ApproverGroup[];
       readonly missingContext: readonly ContextField[];
+      /** People who may, with a reason, stand in for approvers who cannot be reached. */
+      readonly breakGlass: readonly string[];
       readonly timeoutMs: number;
+      readonly bounds: ProposalBounds;
+      /** Whether the gate itself runs the request when the last approval comes in. */
+      readonly execute: "resend" | "stored";
       /** Digest of everything that decides this action besides the request itself. */
       readonly ruleDigest: Digest;
     };
+
+/** How much of the tenant's attention and money open proposals may take. */
+export type ProposalBounds = {
+  /** Share of each window that pending holds of one principal, and of all together, may take before a further one waits. */
+  readonly principalPercent: number;
+  readonly tenantPercent: number;
+  /** How long the same principal cannot propose the same action after a denial, and after taking several proposals back. */
+  readonly deniedCoolDownMs: number;
+  readonly withdrawnCoolDownMs: number;
+};
 
 export type Approver = { readonly handle: string; readonly subject: string };
 
@@ -110,8 +124,13 @@ export type AdmissionRequest = {
   readonly action: string;
   readonly tier: Tier;
   readonly requestDigest: Digest;
-  /** The request as it will be sent, kept until its outcome is known: a look-up is made from it. Null: upstream has none. */
-  readonly sent: UpstreamCall | null;
+  /**
+   * The request as it will be sent, sealed, kept until its outcome is known: a look-up is made from it. Null: upstream has
+   * none.
+   */
+  readonly sent: string | null;
+  /** Request and requester, sealed, for the gate to run once approved; null where the requester sends it again. */
+  readonly stored: string | null;
   /** The one resource that the request changes, null for creations: one change in flight per resource. */
   readonly resource: string | null;
   readonly observed: Observed;

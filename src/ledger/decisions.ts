@@ -14,14 +14,17 @@ import {
   eligibleApprovers,
   grantApproval,
   GRANT_LIFETIME_MS,
+  storedRequest,
   type Approval,
   type ApprovalTerms,
   type Decision,
 } from "./approvals.ts";
 import { budgetExceeded, reserve, shortages } from "./budget.ts";
-import type { Approver, BudgetTerms, RequestContext } from "./contract.ts";
+import type { Approver, BudgetTerms, ProposalBounds, RequestContext } from "./contract.ts";
 import { plan } from "./due.ts";
-import { endApproval } from "./proposals.ts";
+import { note } from "./notices.ts";
+import { pendingShortages } from "./pending-bounds.ts";
+import { announce, endApproval } from "./proposals.ts";
 import { textOf } from "../platform/sql-row.ts";
 
 /** The person who decides, as authenticated: nobody can decide in another's name. */
@@ -35,9 +38,14 @@ export type Decider = {
 export type DecisionRequest = {
   readonly requestId: string;
   readonly approvalId: string;
-  readonly decider: Decider;
-  readonly decision: "approve" | "deny";
+  readonly decider: Decider & {
+    /** Why the credential does not speak for the person here, null where it does. */
+    readonly fault: string | null;
+  };
+  readonly decision: "approve" | "deny" | "break-glass";
   readonly comment: string | null;
+  /** People who may stand in for approvers under the policy in force now. */
+  readonly breakGlass: readonly string[];
   /** Who may decide this proposal's tier under the policy in force now. */
   readonly approvers: readonly Approver[];
   readonly groups: readonly ApproverGroup[];
@@ -76,6 +84,10 @@ export function decide(scope: AdmissionScope, request: DecisionRequest): Decisio
   if (!repeated) recordDecision(scope, approval, request);
   if (request.decision === "deny") {
     endApproval(sql, scope.place, approval, "denied", ledgerEntry(approval, request, now), now);
+  } else if (request.decision === "break-glass") {
+    // Replaces the missing approvers and nothing else: budget, freeze and policy are judged again at execution.
+    const approving = decisionsOf(sql, approval.id).filter((d) => d.decision === "approve");
+    grant(scope, approval, request, [...new Set([...approving.map((d) => d.subject), request.decider.subject])]);
   } else {
     // Also when repeated: an approval counts again once the policy lists its giver again.
     grantIfComplete(scope, approval, request);
@@ -101,11 +113,12 @@ function recordDecision(scope: AdmissionScope, approval: Approval, request: Deci
     scope.now,
   );
   journalDecision(scope, approval, request, request.decision, request.comment);
+  note(scope.sql, "decided", approval.id, request.requestId, scope.now);
 }
 
 /** Grants when enough people who are eligible *now* have approved; earlier approvals of people since removed do not count. */
 function grantIfComplete(scope: AdmissionScope, approval: Approval, request: DecisionRequest): void {
-  const { sql, now } = scope;
+  const { sql } = scope;
   const eligible = new Set(eligibleApprovers(request.approvers, requesterOf(approval)).map((a) => a.subject));
   const approving = decisionsOf(sql, approval.id).filter((d) => d.decision === "approve" && eligible.has(d.subject));
   const filled = filledPlaces(
@@ -113,6 +126,22 @@ function grantIfComplete(scope: AdmissionScope, approval: Approval, request: Dec
     approving.map((d) => d.subject),
   );
   if (filled < approval.needed || filled < placesOf(request.groups)) return;
+  grant(
+    scope,
+    approval,
+    request,
+    approving.map((d) => d.subject),
+  );
+}
+
+/** Makes a grant of a proposal: single use, for half an hour at most. */
+function grant(
+  scope: AdmissionScope,
+  approval: Approval,
+  request: DecisionRequest,
+  approvers: readonly string[],
+): void {
+  const { sql, now } = scope;
   const expiresAt = now + Math.min(GRANT_LIFETIME_MS, approval.timeoutMs);
   grantApproval(sql, approval.id, newId("grt"), expiresAt, now);
   plan(sql, "approval-expiry", approval.id, expiresAt);
@@ -120,9 +149,11 @@ function grantIfComplete(scope: AdmissionScope, approval: Approval, request: Dec
     sql,
     scope.place,
     `${approval.id}/approved`,
-    { ...ledgerEntry(approval, request, now), reason_code: "approved", approvers: approving.map((d) => d.subject) },
+    { ...ledgerEntry(approval, request, now), reason_code: "approved", approvers },
     now,
   );
+  note(sql, "approved", approval.id, null, now);
+  if (storedRequest(sql, approval.id) !== null) note(sql, "execute", approval.id, null, now);
 }
 
 const requesterOf = (approval: Approval): { subject: string; owner: string; issuer: string } => ({
@@ -133,11 +164,17 @@ const requesterOf = (approval: Approval): { subject: string; owner: string; issu
 
 function ineligible(approval: Approval, request: DecisionRequest): string | null {
   const { subject, class: deciderClass } = request.decider;
+  if (request.decider.fault !== null) return request.decider.fault;
   if (deciderClass !== "person") return "Only people decide; this credential is not a person's.";
   if (subject === approval.principal) return "The requester cannot decide its own request.";
   if (subject === approval.owner) return "The owner of the requesting credential cannot decide its requests.";
   if (subject === approval.issuer) return "The issuer of the requesting credential cannot decide its requests.";
-  if (!request.approvers.some((a) => a.subject === subject)) return "This person is not an approver of this tier.";
+  if (request.decision === "break-glass") {
+    if (!request.breakGlass.includes(subject)) return "This person does not hold the role break-glass.";
+    if (request.comment === null) return "Breaking the glass needs a comment that says why.";
+  } else if (!request.approvers.some((a) => a.subject === subject)) {
+    return "This person is not an approver of this tier.";
+  }
   return approval.state === "draft" ? "The draft still lacks context; it cannot be decided yet." : null;
 }
 
@@ -180,7 +217,7 @@ export function completeDraft(
     readonly context: RequestContext;
     readonly required: readonly ContextField[];
     readonly budget: BudgetTerms;
-    readonly action: string;
+    readonly bounds: ProposalBounds;
   },
 ): DecisionOutcome {
   const { sql, now } = scope;
@@ -199,7 +236,11 @@ export function completeDraft(
   const present = { reason: terms.reason, evidence: terms.evidence ?? terms.evidenceRef, back_out: terms.backOut };
   const missing = request.required.filter((field) => present[field] === null);
   if (missing.length > 0) return refused({ kind: "reason-required", missing });
-  const short = shortages(sql, scope.windows, request.budget, approval.ceilingMicros, null);
+  const { ceilingMicros, principal, action } = approval;
+  const short = [
+    ...shortages(sql, scope.windows, request.budget, ceilingMicros, null),
+    ...pendingShortages(sql, scope.windows, request.budget, request.bounds, principal, ceilingMicros),
+  ];
   if (short.length > 0) return refused(budgetExceeded(short));
   const expiresAt = now + approval.timeoutMs;
   const entry: AuditEntry = {
@@ -218,14 +259,9 @@ export function completeDraft(
     expiresAt,
     approval.id,
   );
-  reserve(
-    sql,
-    { id: approval.id, state: "held", principal: approval.principal, action: request.action },
-    scope.windows,
-    approval.ceilingMicros,
-    now,
-  );
+  reserve(sql, { id: approval.id, state: "held", principal, action }, scope.windows, ceilingMicros, now);
   plan(sql, "approval-expiry", approval.id, expiresAt);
+  announce(sql, approval.id, approval.timeoutMs, now);
   appendEntry(
     sql,
     scope.place,
@@ -254,6 +290,13 @@ export function expireApproval(scope: Pick<AdmissionScope, "sql" | "place" | "no
   endApproval(scope.sql, scope.place, approval, "expired", storedEntry(scope.sql, approval), scope.now);
 }
 
+/** Reminds of a proposal that is still open, once. */
+export function remind(scope: Pick<AdmissionScope, "sql" | "now">, approvalId: string): void {
+  const approval = approvalById(scope.sql, approvalId);
+  if (approval?.state === "pending" && approval.expiresAt > scope.now)
+    note(scope.sql, "reminder", approvalId, null, scope.now);
+}
+
 const isRequesterOrOwner = (approval: Approval, subject: string): boolean =>
   subject === approval.principal || subject === approval.owner;
 
@@ -278,14 +321,13 @@ function storedEntry(sql: SqlStorage, approval: Approval): AuditEntry {
 }
 
 function ledgerEntry(approval: Approval, request: DecisionRequest, now: EpochMs): AuditEntry {
-  const action = approval.shown["action"];
   return {
     ...blankEntry("decision", request.requestId, now),
     principal: request.decider.subject,
     principal_class: request.decider.class,
     credential_id: request.decider.credentialId,
     demo: request.decider.demo,
-    action: typeof action === "string" ? action : null,
+    action: approval.action,
     tier: TIERS.find((tier) => tier === approval.tier) ?? null,
     request_digest: `sha256:${approval.requestDigest.slice("sha256:".length)}`,
     approval_id: approval.id,

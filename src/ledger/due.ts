@@ -4,9 +4,18 @@ import { textOf, integerOf } from "../platform/sql-row.ts";
 /**
  * What the ledger has to do later. `dispatch-deadline`: a dispatch without conclusion becomes unknown. `reconcile`: ask
  * the outbox to look an unknown outcome up. `ceiling`: a committed hold whose run time is over settles at its ceiling.
- * `approval-expiry`: an open proposal or unused grant ends. `prune`: old idempotency keys and receipts go.
+ * `approval-expiry`: an open proposal or unused grant ends. `approval-reminder`: its
+ * approvers are reminded. `notices`: what people are to be told goes to the outbox. `prune`: old idempotency keys and receipts go.
  */
-export const JOBS = ["dispatch-deadline", "reconcile", "ceiling", "approval-expiry", "prune"] as const;
+export const JOBS = [
+  "dispatch-deadline",
+  "reconcile",
+  "ceiling",
+  "approval-expiry",
+  "approval-reminder",
+  "notices",
+  "prune",
+] as const;
 export type Job = (typeof JOBS)[number];
 const KNOWN = `('${JOBS.join("','")}')`;
 export type DueRow = { readonly at: EpochMs; readonly job: Job; readonly ref: string };

@@ -12,6 +12,7 @@ import type {
   Freeze,
   LedgerSnapshot,
   PlanOutcome,
+  ProposalBounds,
   RequestContext,
 } from "./contract.ts";
 import type { PolicyVersion } from "./versions.ts";
@@ -69,6 +70,8 @@ export interface LedgerPort {
   operation(requestId: string): Promise<OperationView | null>;
   approvals(state: string | null, limit: number): Promise<readonly ApprovalWithDecisions[]>;
   approval(id: string): Promise<ApprovalWithDecisions | null>;
+  /** The sealed request of an approved proposal that the gate runs itself, null where there is none (any more). */
+  storedRequest(id: string): Promise<string | null>;
   decide(authority: Authority, request: DecisionRequest): Promise<DecisionOutcome | Stale>;
   withdraw(request: { requestId: string; approvalId: string; by: Decider }): Promise<DecisionOutcome>;
   completeDraft(
@@ -80,7 +83,7 @@ export interface LedgerPort {
       context: RequestContext;
       required: readonly ContextField[];
       budget: BudgetTerms;
-      action: string;
+      bounds: ProposalBounds;
     },
   ): Promise<DecisionOutcome | Stale>;
   bootstrap(request: {

@@ -6,6 +6,7 @@ import type { EpochMs } from "../vocabulary.ts";
 import { findReservation, moveReservation, resolveReservation } from "./budget.ts";
 import type { Conclusion } from "./contract.ts";
 import { done, plan } from "./due.ts";
+import { note } from "./notices.ts";
 import { textOf, integerOf, textOrNull, integerOrNull } from "../platform/sql-row.ts";
 
 /** Waits between look-ups of an unknown outcome: double from one grace period to an hour. */
@@ -82,6 +83,8 @@ export function conclude(sql: SqlStorage, place: Place, conclusion: Conclusion, 
   // Only an operation that named its resource at admission keeps it busy.
   else if (operation.resource !== null)
     sql.exec("DELETE FROM busy_resources WHERE request_id = ?", conclusion.requestId);
+  if (operation.entry.approval_id !== null)
+    note(sql, "executed", operation.entry.approval_id, conclusion.requestId, now, conclusion.outcome);
   appendEntry(
     sql,
     place,
@@ -182,8 +185,7 @@ export function unknownOperation(sql: SqlStorage, requestId: string): Pick<LookU
     .toArray()[0];
   const sent = row === undefined ? null : textOrNull(row, "sent");
   if (row === undefined || sent === null) return null;
-  // Serialised by admission.ts itself.
-  return { catalogue: `sha256:${textOf(row, "catalogue").slice("sha256:".length)}`, sent: JSON.parse(sent) };
+  return { catalogue: `sha256:${textOf(row, "catalogue").slice("sha256:".length)}`, sent };
 }
 
 /** Plans the next look-up, backing off; called before the look-up, so that a lost one is not the last. */

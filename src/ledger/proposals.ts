@@ -13,6 +13,7 @@ import {
   DRAFT_LIFETIME_MS,
   eligibleApprovers,
   insertApproval,
+  lastEnded,
   latestApproval,
   OPEN_APPROVALS_MAX,
   openApprovals,
@@ -25,8 +26,10 @@ import {
 } from "./approvals.ts";
 import { budgetExceeded, findReservation, reserve, resolveReservation, shortages } from "./budget.ts";
 import type { BudgetWindows } from "./budget-windows.ts";
-import type { AdmissionRequest, RequestContext } from "./contract.ts";
+import type { AdmissionRequest, ProposalBounds, RequestContext } from "./contract.ts";
 import { plan } from "./due.ts";
+import { note } from "./notices.ts";
+import { pendingShortages } from "./pending-bounds.ts";
 
 /** What the approval requirement says about a request: a grant to consume, or why it cannot run yet. */
 export type GrantSearch =
@@ -112,15 +115,23 @@ function checkGrant(
   const approvers = decisionsOf(sql, approval.id)
     .filter((d) => d.decision === "approve" && eligible.has(d.subject))
     .map((d) => d.subject);
+  const stoodIn = decisionsOf(sql, approval.id)
+    .filter((d) => d.decision === "break-glass" && requirement.breakGlass.includes(d.subject))
+    .map((d) => d.subject);
   const filled = filledPlaces(requirement.groups, approvers);
-  if (approval.tier !== request.tier || filled < requirement.needed) {
+  if (approval.tier !== request.tier || (filled < requirement.needed && stoodIn.length === 0)) {
     return refused({
       kind: "approval-invalid",
       reason: `${filled} of the approvals still count, ${requirement.needed} are needed.`,
     });
   }
   const { reason, evidence, evidenceRef, backOut, incident } = approval.terms;
-  return { kind: "granted", approval, approvers, context: { reason, evidence, evidenceRef, backOut, incident } };
+  return {
+    kind: "granted",
+    approval,
+    approvers: [...new Set([...approvers, ...stoodIn])],
+    context: { reason, evidence, evidenceRef, backOut, incident },
+  };
 }
 
 /**
@@ -181,20 +192,24 @@ export function openProposal(
     eligible.map((a) => a.subject),
   );
   if (fillable < requirement.needed) return tooFewApprovers(request, requirement, fillable);
-  const open = openApprovals(sql, request.requester.subject, supersedes?.id ?? null, now);
-  if (open.count >= OPEN_APPROVALS_MAX) {
-    return {
-      kind: "rate-limited",
-      limit: `${OPEN_APPROVALS_MAX} open proposals of one principal`,
-      retry_after_s: Math.max(1, Math.ceil(((open.firstEndsAt ?? now) - now) / 1_000)),
-    };
-  }
+  const crowded = tooManyOpen(sql, request, supersedes, now) ?? coolingDown(sql, request, requirement.bounds, now);
+  if (crowded !== null) return crowded;
   if (supersedes !== null)
     endApproval(sql, place, supersedes, supersedes.expiresAt <= now ? "expired" : "invalidated", request.entry, now);
   const draft = requirement.missingContext.length > 0;
   const { terms } = termsOf(request, requirement, null);
   if (!draft) {
-    const short = shortages(sql, windows, request.budget, terms.ceilingMicros, null);
+    const short = [
+      ...shortages(sql, windows, request.budget, terms.ceilingMicros, null),
+      ...pendingShortages(
+        sql,
+        windows,
+        request.budget,
+        requirement.bounds,
+        request.requester.subject,
+        terms.ceilingMicros,
+      ),
+    ];
     if (short.length > 0) return budgetExceeded(short);
   }
   const id = newId("apr");
@@ -216,6 +231,7 @@ export function openProposal(
     );
   }
   plan(sql, "approval-expiry", id, expiresAt);
+  if (!draft) announce(sql, id, requirement.timeoutMs, now);
   appendEntry(
     sql,
     place,
@@ -234,6 +250,62 @@ export function openProposal(
   assert(approval !== null, "a proposal that was just inserted exists");
   return { kind: "approval-required", approval: summaryOf(approval, 0, eligible, requirement.missingContext) };
 }
+
+/** Share of a proposal's time after which its approvers are reminded. */
+const REMINDER_AFTER = 2 / 3;
+
+/** A proposal is before people now: they are told, and told again before its time is over. */
+export function announce(sql: SqlStorage, id: string, timeoutMs: number, now: EpochMs): void {
+  note(sql, "opened", id, null, now);
+  plan(sql, "approval-reminder", id, now + Math.floor(timeoutMs * REMINDER_AFTER));
+}
+
+/** Taking one back to correct it is fine; each one had people look at it. */
+const WITHDRAWALS_MAX = 3;
+
+function tooManyOpen(
+  sql: SqlStorage,
+  request: AdmissionRequest,
+  supersedes: Approval | null,
+  now: EpochMs,
+): Refusal | null {
+  const open = openApprovals(sql, request.requester.subject, supersedes?.id ?? null, now);
+  if (open.count < OPEN_APPROVALS_MAX) return null;
+  return wait(`${OPEN_APPROVALS_MAX} open proposals of one principal`, (open.firstEndsAt ?? now) - now);
+}
+
+/**
+ * After a no, and after several proposals were taken back, people are left alone for a while with this principal's asks for
+ * the same action, whatever their digest.
+ */
+function coolingDown(
+  sql: SqlStorage,
+  { requester, action }: AdmissionRequest,
+  { deniedCoolDownMs, withdrawnCoolDownMs }: ProposalBounds,
+  now: EpochMs,
+): Refusal | null {
+  const [denied] = lastEnded(sql, requester.subject, action, "denied", 1);
+  if (denied !== undefined && now < denied + deniedCoolDownMs)
+    return wait(
+      `proposals for ${action} after one was denied`,
+      Math.min(deniedCoolDownMs, denied + deniedCoolDownMs - now),
+    );
+  const withdrawn = lastEnded(sql, requester.subject, action, "withdrawn", WITHDRAWALS_MAX);
+  const first = withdrawn.at(-1);
+  if (withdrawn.length === WITHDRAWALS_MAX && first !== undefined && now < first + withdrawnCoolDownMs) {
+    return wait(
+      `proposals for ${action} after ${WITHDRAWALS_MAX} were taken back`,
+      Math.min(withdrawnCoolDownMs, first + withdrawnCoolDownMs - now),
+    );
+  }
+  return null;
+}
+
+const wait = (limit: string, leftMs: number): Refusal => ({
+  kind: "rate-limited",
+  limit,
+  retry_after_s: Math.max(1, Math.ceil(leftMs / 1_000)),
+});
 
 const tooFewApprovers = (request: AdmissionRequest, requirement: ApprovalRequirement, eligible: number): Refusal => ({
   kind: "approval-required",
@@ -261,6 +333,8 @@ export function endApproval(
   now: EpochMs,
 ): void {
   if (approval.state !== "draft" && approval.state !== "pending" && approval.state !== "approved") return;
+  // A draft was never announced: nobody is told that it is gone.
+  if (approval.state !== "draft") note(sql, state, approval.id, null, now);
   setApprovalState(sql, approval.id, state, now);
   if (findReservation(sql, approval.id) !== null)
     resolveReservation(sql, approval.id, "released", 0, `proposal ${state}`, now);

@@ -34,6 +34,7 @@ export const LEDGER_SCHEMA: readonly string[] = [
     ceiling_micros INTEGER NOT NULL CHECK (ceiling_micros >= 0), settled_micros INTEGER, basis TEXT,
     created_at INTEGER NOT NULL, resolved_at INTEGER
   ) WITHOUT ROWID;
+  CREATE INDEX reservations_held ON reservations (daily_window, principal) WHERE state = 'held';
   CREATE TABLE operations (
     request_id TEXT PRIMARY KEY, principal TEXT NOT NULL, request_digest TEXT NOT NULL, sent TEXT,
     catalogue TEXT NOT NULL, resource TEXT, state TEXT NOT NULL CHECK (state IN ('dispatching','succeeded','failed','unknown','not-sent')),
@@ -52,13 +53,18 @@ export const LEDGER_SCHEMA: readonly string[] = [
     state TEXT NOT NULL CHECK (state IN ('draft','pending','approved','denied','expired','withdrawn','invalidated','consumed')),
     principal TEXT NOT NULL, owner TEXT NOT NULL, issuer TEXT NOT NULL, request_digest TEXT NOT NULL, approval_digest TEXT NOT NULL,
     tier INTEGER NOT NULL, needed INTEGER NOT NULL, terms TEXT NOT NULL, shown TEXT NOT NULL, entry TEXT NOT NULL,
+    action TEXT NOT NULL, stored TEXT,
     ceiling_micros INTEGER NOT NULL, timeout_ms INTEGER NOT NULL, opened_at INTEGER NOT NULL, expires_at INTEGER NOT NULL,
     grant_jti TEXT UNIQUE, decided_at INTEGER, consumed_by TEXT
   );
   CREATE INDEX approvals_by_request ON approvals (principal, request_digest, opened_at);
   CREATE INDEX approvals_by_state ON approvals (state, opened_at);
+  CREATE INDEX approvals_by_action ON approvals (principal, action, decided_at);
+  CREATE TABLE notices (
+    id TEXT PRIMARY KEY, kind TEXT NOT NULL, approval_id TEXT NOT NULL, request_id TEXT, at INTEGER NOT NULL
+  ) WITHOUT ROWID;
   CREATE TABLE decisions (
-    approval_id TEXT NOT NULL, subject TEXT NOT NULL, decision TEXT NOT NULL CHECK (decision IN ('approve','deny')),
+    approval_id TEXT NOT NULL, subject TEXT NOT NULL, decision TEXT NOT NULL CHECK (decision IN ('approve','deny','break-glass')),
     comment TEXT, credential_id TEXT NOT NULL, demo INTEGER NOT NULL, decided_at INTEGER NOT NULL,
     PRIMARY KEY (approval_id, subject)
   ) WITHOUT ROWID;

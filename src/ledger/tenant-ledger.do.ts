@@ -10,7 +10,7 @@ import { migrate } from "../platform/sqlite-migrations.ts";
 import type { EpochMs } from "../vocabulary.ts";
 import { outboxOf } from "../outbox/port.ts";
 import { admit, planRequest, type AdmissionScope } from "./admission.ts";
-import { approvalById, decisionsOf, listApprovals } from "./approvals.ts";
+import { approvalById, decisionsOf, listApprovals, storedRequest } from "./approvals.ts";
 import {
   activeVersion,
   addCredential,
@@ -36,6 +36,7 @@ import {
   completeDraft,
   decide,
   expireApproval,
+  remind,
   withdraw,
   type ApprovalWithDecisions,
   type DecisionOutcome,
@@ -43,6 +44,7 @@ import {
 import { done, dueAt, nextDue, plan, postpone, type DueRow } from "./due.ts";
 import { liftFreeze, setFreeze } from "./freezes.ts";
 import type { Actor, CredentialRow, LedgerPort, OperationView, Refused, Stale } from "./ledger-port.ts";
+import { confirmHandOver, takeNotices } from "./notices.ts";
 import {
   conclude,
   dispatchDeadline,
@@ -152,6 +154,10 @@ export class TenantLedger extends DurableObject<Env> implements LedgerPort {
     const { sql } = this.ctx.storage;
     const approval = approvalById(sql, id);
     return approval === null ? null : { approval, decisions: decisionsOf(sql, id) };
+  }
+
+  async storedRequest(id: string): Promise<string | null> {
+    return storedRequest(this.ctx.storage.sql, id);
   }
 
   async decide(authority: Authority, request: Parameters<LedgerPort["decide"]>[1]): Promise<DecisionOutcome | Stale> {
@@ -307,12 +313,14 @@ export class TenantLedger extends DurableObject<Env> implements LedgerPort {
 
   async #run(row: DueRow): Promise<void> {
     const { graceMs } = this.#timings;
+    if (row.job === "notices") return this.#handOver(row);
     const lookUp = this.#transact((scope) => {
       const { sql, place, now } = scope;
       done(sql, row);
       if (row.job === "dispatch-deadline") dispatchDeadline(sql, place, row.ref, this.#timings, now);
       if (row.job === "ceiling") settleAtCeiling(sql, place, row.ref, now);
       if (row.job === "approval-expiry") expireApproval(scope, row.ref);
+      if (row.job === "approval-reminder") remind(scope, row.ref);
       if (row.job === "prune") {
         prune(sql, now);
         plan(sql, "prune", "all", now + PRUNE_EVERY_MS);
@@ -325,6 +333,17 @@ export class TenantLedger extends DurableObject<Env> implements LedgerPort {
     });
     // Handing over to the outbox only queues; a lost hand-over is made good by the look-up planned above.
     if (lookUp !== null) await outboxOf(this.env.OUTBOX, lookUp.tenant).lookUp(lookUp);
+  }
+
+  /** Notices go to the outbox: rows leave when it has them, and until then a later job stands by. */
+  async #handOver(row: DueRow): Promise<void> {
+    const { tenant, notices } = this.#transact(({ sql, place, now }) => {
+      done(sql, row);
+      return { tenant: place.tenant, notices: takeNotices(sql, now) };
+    });
+    if (notices.length === 0) return;
+    await outboxOf(this.env.OUTBOX, tenant).accept(tenant, notices);
+    this.#transact(({ sql, now }) => confirmHandOver(sql, notices, now));
   }
 
   async #project(): Promise<void> {

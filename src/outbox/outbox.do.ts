@@ -1,77 +1,114 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Env } from "../env.ts";
-import { openGate } from "../gateway/gate.ts";
-import { ledgerOf } from "../ledger/ledger-port.ts";
+import type { HandOver } from "../ledger/notices.ts";
+import type { Delivery, PostingStore } from "../notify/delivery.ts";
 import { describeError } from "../platform/describe-error.ts";
-import { newId } from "../platform/ids.ts";
+import type { JsonObject } from "../platform/json.ts";
 import { log } from "../platform/log.ts";
 import { migrate } from "../platform/sqlite-migrations.ts";
-import { lookUpOutcome } from "./look-up.ts";
-import type { LookUpJob, OutboxPort } from "./port.ts";
 import { textOf } from "../platform/sql-row.ts";
+import {
+  acceptAll,
+  backOffMs,
+  enqueue,
+  enqueueNotice,
+  nextJobAt,
+  OUTBOX_SCHEMA,
+  putOff,
+  strikeOff,
+  takeDue,
+  type QueuedJob,
+} from "./jobs.ts";
+import type { LookUpJob, OutboxPort } from "./port.ts";
+import { CHANNELS, giveUp, runJob } from "./run-job.ts";
 
-const SCHEMA: readonly string[] = [
-  `CREATE TABLE jobs (request_id TEXT PRIMARY KEY, queued_at INTEGER NOT NULL, job TEXT NOT NULL);`,
-];
-
-/** Look-ups per alarm: with a deadline each, an alarm stays below its fifteen minutes even when upstream hangs. */
+/** Jobs per alarm: with a deadline each, an alarm stays below its fifteen minutes even when everything outside hangs. */
 const JOBS_PER_ALARM = 20;
 
 /**
  * A tenant's outbox: whatever must talk to the outside without a request waiting for it. An object of its own, so that a
- * hanging control plane delays neither admissions nor the projection of the audit journal.
- *
- * A job is struck off before its look-up runs: the ledger plans the next one by itself, so a crash in between costs one
- * look-up, never a reservation.
+ * hanging control plane, Slack or webhook delays neither admissions nor the projection of the audit journal. Lanes (look-ups,
+ * executions, each channel) run side by side, so that none waits for another's other side; within a lane one after the other.
  */
 export class Outbox extends DurableObject<Env> implements OutboxPort {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
-    void ctx.blockConcurrencyWhile(async () => migrate(ctx.storage, SCHEMA));
+    void ctx.blockConcurrencyWhile(async () => migrate(ctx.storage, OUTBOX_SCHEMA));
   }
 
   async lookUp(job: LookUpJob): Promise<void> {
     const { storage } = this.ctx;
     storage.transactionSync(() => {
-      storage.sql.exec(
-        "INSERT OR REPLACE INTO jobs (request_id, queued_at, job) VALUES (?, ?, ?)",
-        job.requestId,
-        Date.now(),
-        JSON.stringify(job),
-      );
+      enqueue(storage.sql, `look-up/${job.requestId}`, "look-up", { kind: "look-up", ...job }, Date.now());
       void storage.setAlarm(Date.now());
     });
   }
 
-  /** Runs queued look-ups. Catches everything: an alarm that throws six times is never called again. */
-  override async alarm(): Promise<void> {
+  async accept(tenant: string, handedOver: readonly HandOver[]): Promise<void> {
     const { storage } = this.ctx;
-    const rows = storage.sql
-      .exec("SELECT request_id, job FROM jobs ORDER BY queued_at LIMIT ?", JOBS_PER_ALARM)
-      .toArray();
-    for (const row of rows) {
-      const requestId = textOf(row, "request_id");
-      storage.sql.exec("DELETE FROM jobs WHERE request_id = ?", requestId);
-      try {
-        const job: LookUpJob = JSON.parse(textOf(row, "job"));
-        await this.#run(job);
-      } catch (error) {
-        log("error", "look-up", { requestId, cause: describeError(error) });
-      }
-    }
-    if (rows.length === JOBS_PER_ALARM) await storage.setAlarm(Date.now());
+    storage.transactionSync(() => {
+      acceptAll(storage.sql, tenant, handedOver, CHANNELS, Date.now());
+      void storage.setAlarm(Date.now());
+    });
   }
 
-  async #run(job: LookUpJob): Promise<void> {
-    const gate = await openGate(this.env);
-    if (!gate.ok) return log("error", "look-up", { requestId: job.requestId, cause: gate.error.join("; ") });
-    const background = (work: Promise<unknown>): void => this.ctx.waitUntil(work);
-    const context = await gate.value.tenants.get(job.tenant, Date.now(), background);
-    const catalogue = await gate.value.documents.catalogue(job.catalogue);
-    if (!context.ok || !catalogue.ok)
-      return log("warn", "look-up", { requestId: job.requestId, cause: "tenant or catalogue unavailable" });
-    const verdict = await lookUpOutcome(job, catalogue.value, context.value.upstream, newId("lku"));
-    log("info", "look-up", { tenant: job.tenant, requestId: job.requestId, verdict });
-    await ledgerOf(this.env.LEDGER, job.tenant).reconcile({ requestId: job.requestId, verdict, resource: null });
+  async posting(approvalId: string): Promise<JsonObject | null> {
+    return this.#postings.get(approvalId);
   }
+
+  /** Runs due jobs. Catches everything: an alarm that throws six times is never called again. */
+  override async alarm(): Promise<void> {
+    const { storage } = this.ctx;
+    const due = storage.transactionSync(() => takeDue(storage.sql, Date.now(), JOBS_PER_ALARM));
+    const lanes = Map.groupBy(due, ({ lane }) => lane);
+    await Promise.all([...lanes.values()].map((jobs) => this.#runLane(jobs)));
+    const next = nextJobAt(storage.sql);
+    if (next !== null) await storage.setAlarm(Math.max(next, Date.now()));
+  }
+
+  async #runLane(jobs: readonly QueuedJob[]): Promise<void> {
+    for (const job of jobs) this.#conclude(job, await this.#try(job));
+  }
+
+  async #try({ id, job }: QueuedJob): Promise<Delivery> {
+    const background = (work: Promise<unknown>): void => this.ctx.waitUntil(work);
+    try {
+      const outcome = await runJob(job, this.env, this.#postings, background);
+      if (outcome.notice !== null && job.kind === "execute")
+        enqueueNotice(this.ctx.storage.sql, job.tenant, outcome.notice, CHANNELS, Date.now());
+      return outcome.delivery;
+    } catch (error) {
+      log("error", "outbox-job", { id, cause: describeError(error) });
+      return { kind: "retry", afterMs: null, reason: "unexpected" };
+    }
+  }
+
+  #conclude({ id, job, attempts }: QueuedJob, delivery: Delivery): void {
+    const { sql } = this.ctx.storage;
+    const wait = delivery.kind === "retry" ? backOffMs(attempts) : null;
+    // The ledger plans the next look-up by itself, so one that failed is not repeated here.
+    if (delivery.kind === "retry" && wait !== null && job.kind !== "look-up")
+      return putOff(sql, id, Date.now() + Math.max(wait, delivery.afterMs ?? 0));
+    strikeOff(sql, id);
+    if (delivery.kind === "done" || job.kind === "look-up") return;
+    log("error", "outbox-gave-up", { id, attempts, cause: delivery.reason });
+    this.ctx.waitUntil(giveUp(job, this.env, delivery.reason));
+  }
+
+  readonly #postings: PostingStore = {
+    get: (approvalId) => {
+      const row = this.ctx.storage.sql
+        .exec("SELECT posting FROM postings WHERE approval_id = ?", approvalId)
+        .toArray()[0];
+      // Serialised below.
+      return row === undefined ? null : JSON.parse(textOf(row, "posting"));
+    },
+    put: (approvalId, posting) => {
+      this.ctx.storage.sql.exec(
+        "INSERT OR REPLACE INTO postings (approval_id, posting) VALUES (?, ?)",
+        approvalId,
+        JSON.stringify(posting),
+      );
+    },
+  };
 }

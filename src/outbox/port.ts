@@ -1,4 +1,5 @@
-import type { UpstreamCall } from "../catalogue/types.ts";
+import type { HandOver } from "../ledger/notices.ts";
+import type { JsonObject } from "../platform/json.ts";
 import type { Digest } from "../vocabulary.ts";
 
 /** One unknown outcome to look up at the control plane. */
@@ -7,14 +8,18 @@ export type LookUpJob = {
   readonly requestId: string;
   /** The catalogue under which the request was judged and sent. */
   readonly catalogue: Digest;
-  /** The request as it was sent. */
-  readonly sent: UpstreamCall;
+  /** The request as it was sent, sealed. */
+  readonly sent: string;
 };
 
 /** What a tenant's outbox can be asked: everything that talks to the outside without a request waiting for it. */
 export interface OutboxPort {
   /** Queues a look-up and returns at once; the finding goes back to the ledger. Queueing the same one twice is harmless. */
   lookUp(job: LookUpJob): Promise<void>;
+  /** Queues what people are to be told and what the gate is to run. Durable when it returns; the same ids again are harmless. */
+  accept(tenant: string, handedOver: readonly HandOver[]): Promise<void>;
+  /** What a channel remembers of its message for a proposal, null where it has posted none. */
+  posting(approvalId: string): Promise<JsonObject | null>;
 }
 
 /** The outbox of one tenant. */

@@ -174,3 +174,36 @@ export function readChannels(document: Document, report: Report): CompiledPolicy
 /** How long a proposal stays open. */
 export const readApprovalTimeoutMs = (document: Document): number =>
   (document.value.approval?.timeout_minutes ?? DEFAULT_TIMEOUT_MINUTES) * MS_PER_MINUTE;
+
+/** Defaults of architecture.md: a quarter of each window for one principal, half for all together. */
+const PRINCIPAL_PERCENT = 25;
+const TENANT_PERCENT = 50;
+
+/** A minute after a no, and no more than three proposals taken back within ten. The very request that was denied waits longer. */
+const DENIED_COOL_DOWN_S = 60;
+const WITHDRAWN_COOL_DOWN_S = 600;
+
+/** How much of the tenant's money and attention open proposals may take. */
+export function readProposalBounds(document: Document): CompiledPolicy["proposalBounds"] {
+  const { pending_share_percent: share, cool_down_seconds: coolDown } = document.value.approval ?? {};
+  return {
+    principalPercent: share?.principal ?? PRINCIPAL_PERCENT,
+    tenantPercent: share?.tenant ?? TENANT_PERCENT,
+    deniedCoolDownMs: (coolDown?.denied ?? DENIED_COOL_DOWN_S) * 1_000,
+    withdrawnCoolDownMs: (coolDown?.withdrawn ?? WITHDRAWN_COOL_DOWN_S) * 1_000,
+  };
+}
+
+/** Which approvals ask to type the name of what will change. */
+export function readConfirms(document: Document): CompiledPolicy["confirms"] {
+  const confirm = document.value.approval?.confirm;
+  const tiers: ReadonlySet<number> = new Set(confirm?.tiers);
+  const radii: ReadonlySet<string> = new Set(confirm?.blast_radius);
+  return (tier, blastRadius) => tiers.has(tier) || (blastRadius !== null && radii.has(blastRadius));
+}
+
+/** The role that may stand in for approvers who cannot be reached. */
+const BREAK_GLASS_ROLE = "break-glass";
+
+export const readBreakGlass = (people: CompiledPeople): readonly string[] =>
+  people.byRole(BREAK_GLASS_ROLE).map((person) => person.subject);

@@ -4,7 +4,15 @@ import type { DocumentProblem } from "../platform/document.ts";
 import { err, ok } from "../platform/result.ts";
 import type { Result } from "../platform/result.ts";
 import { parseYamlDocument } from "../platform/yaml-document.ts";
-import { readApprovalTimeoutMs, readApprovers, readChannels, readRequires } from "./approval-rules.ts";
+import {
+  readApprovalTimeoutMs,
+  readApprovers,
+  readBreakGlass,
+  readChannels,
+  readConfirms,
+  readProposalBounds,
+  readRequires,
+} from "./approval-rules.ts";
 import { compileEvaluator } from "./evaluate.ts";
 import { readBudget, readRateLimits, readTimezone } from "./limits.ts";
 import { lintPolicy } from "./lint.ts";
@@ -61,6 +69,10 @@ export function compilePolicy(
     // Inline dry runs leave no receipt to spend, so the request itself has to be what a repeat is known by.
     idempotency: document.value.idempotency ?? (dryRun === "inline" ? "derived" : "optional"),
     approvalTimeoutMs,
+    execute: document.value.approval?.execute ?? "resend",
+    proposalBounds: readProposalBounds(document),
+    confirms: readConfirms(document),
+    breakGlass: readBreakGlass(people),
     channels,
     names: (action) => named.has(action),
     prohibits: (action) => prohibited.get(action) ?? null,

@@ -15,6 +15,8 @@ export type CompiledPeople = {
   readonly byRole: (role: string) => readonly Person[];
   /** The person with this subject, null where unknown. */
   readonly bySubject: (subject: string) => Person | null;
+  /** The person with this Slack identity: workspace and member id, nothing that can be edited. Null where unknown. */
+  readonly bySlack: (team: string, user: string) => Person | null;
 };
 
 export type Person = {
@@ -33,6 +35,7 @@ export function compilePeople(text: string): Result<CompiledPeople, readonly Doc
   if (!parsed.ok) return parsed;
   const byHandle = new Map<string, Person>();
   const bySubject = new Map<string, Person>();
+  const bySlack = new Map<string, Person>();
   const owners = new Map<string, string>();
   const problems: DocumentProblem[] = [];
   const claim = (identity: string, handle: string, path: JsonPath): void => {
@@ -47,6 +50,7 @@ export function compilePeople(text: string): Result<CompiledPeople, readonly Doc
     if (slack !== undefined) claim(`slack ${slack.team} ${slack.user}`, handle, ["people", handle, "slack"]);
     byHandle.set(handle, person);
     bySubject.set(subject, person);
+    if (slack !== undefined) bySlack.set(`${slack.team} ${slack.user}`, person);
   }
   if (problems.length > 0) return err(problems);
   return ok({
@@ -54,5 +58,6 @@ export function compilePeople(text: string): Result<CompiledPeople, readonly Doc
     byHandle: (handle) => byHandle.get(handle) ?? null,
     byRole: (role) => [...byHandle.values()].filter((person) => person.roles.includes(role)),
     bySubject: (subject) => bySubject.get(subject) ?? null,
+    bySlack: (team, user) => bySlack.get(`${team} ${user}`) ?? null,
   });
 }

@@ -39,6 +39,13 @@ const group = z.union([
   z.strictObject({ people: z.array(z.string().regex(HANDLE)).min(1), n: z.int().min(1).max(9) }),
 ]);
 const approverList = z.union([handles.unwrap(), z.strictObject({ required: z.array(group).min(1).max(9) })]).optional();
+const percent = z.int().min(1).max(100).optional();
+/** At most a day, as for proposals. */
+const coolDown = z
+  .int()
+  .min(0)
+  .max(24 * 3_600)
+  .optional();
 const context = z.array(z.enum(["reason", "evidence", "back_out"])).optional();
 
 /**
@@ -73,6 +80,16 @@ export const POLICY_DOCUMENT = z.strictObject({
       tier_4_approvers: handles,
       timeout_minutes: z.int().min(1).max(MAX_TIMEOUT_MINUTES).optional(),
       escalation_channel: text.optional(),
+      /** `stored`: the gate runs the approved request itself; `resend` (default): the requester sends it again. */
+      execute: z.enum(["resend", "stored"]).optional(),
+      /** Tiers and blast radii whose approval asks to type the name of what will change, on every channel. */
+      confirm: z
+        .strictObject({ tiers: z.array(z.literal([3, 4])).optional(), blast_radius: z.array(text).optional() })
+        .optional(),
+      /** Share of each window that waiting proposals may hold: of one principal, and of all together. */
+      pending_share_percent: z.strictObject({ principal: percent, tenant: percent }).optional(),
+      /** How long a principal cannot propose the same action after a denial, and after taking several back. */
+      cool_down_seconds: z.strictObject({ denied: coolDown, withdrawn: coolDown }).optional(),
     })
     .optional(),
 });

@@ -18,6 +18,17 @@ export type CompiledPolicy = {
   readonly dryRun: "receipt" | "inline";
   readonly idempotency: "optional" | "required" | "derived";
   readonly approvalTimeoutMs: number;
+  readonly execute: "resend" | "stored";
+  readonly proposalBounds: {
+    readonly principalPercent: number;
+    readonly tenantPercent: number;
+    readonly deniedCoolDownMs: number;
+    readonly withdrawnCoolDownMs: number;
+  };
+  /** Whether approving a proposal of this tier and blast radius asks to type the name of what will change. */
+  readonly confirms: (tier: Tier, blastRadius: string | null) => boolean;
+  /** Subjects of the people who hold the role `break-glass`. */
+  readonly breakGlass: readonly string[];
   /** Where proposals are announced, as written. Membership of a channel confers nothing. */
   readonly channels: {
     readonly tier3: string | null;

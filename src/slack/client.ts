@@ -5,7 +5,7 @@ import type { SlackMessage } from "./blocks.ts";
 import type { SlackStanding } from "./standing.ts";
 import { standingOf } from "./standing.ts";
 import type { SlackCallFailure } from "./web-api.ts";
-import { attempted, SLACK_API, SlackWebApi } from "./web-api.ts";
+import { attempted, SlackWebApi } from "./web-api.ts";
 
 /** A person waits three seconds for a modal; everything else is sent by the outbox, which can wait. */
 export const SLACK_TIMEOUT_MS = 2_500;
@@ -41,20 +41,6 @@ export type SlackClient = {
   /** Whether a person is a full, active member of the workspace (scope `users:read`). */
   readonly standing: (userId: string, teamId: string) => Answered<SlackStanding>;
 };
-
-/**
- * The base address for the client: Slack's own, or another one (a stand-in) where the deployment is not live. The token goes
- * there, so a live gate accepts no other address, and no address with credentials, query or fragment is accepted at all.
- */
-export function slackBaseUrl(override: string | undefined, environment: string): Result<string, string> {
-  if (override === undefined) return ok(SLACK_API);
-  if (environment === "live") return err("a live gate talks to slack.com only");
-  if (!URL.canParse(override)) return err("is not an absolute URL");
-  const { protocol, username, password, search, hash, href } = new URL(override);
-  if (protocol !== "http:" && protocol !== "https:") return err("must be http or https");
-  if (username !== "" || password !== "" || search !== "" || hash !== "") return err("must be an origin and a path");
-  return ok(href.endsWith("/") ? href : `${href}/`);
-}
 
 /** A client for one workspace. */
 export function slackClient({ token, baseUrl, timeoutMs = SLACK_TIMEOUT_MS }: SlackSettings): SlackClient {

@@ -1,5 +1,5 @@
 import type { AnyMessageBlock, Button } from "slack-web-api-client";
-import type { ProposalView } from "../approval/proposal-view.ts";
+import { confirmTextOf, type ProposalView } from "../approval/proposal-view.ts";
 import { unreachable } from "../platform/assert.ts";
 import { ACTION_IDS, actionValue, DECIDE_BLOCK, shortDigest } from "./action-value.ts";
 import type { Row, SlackMessage } from "./blocks.ts";
@@ -172,13 +172,6 @@ export function pageButton(view: ProposalView): readonly Button[] {
   const value = actionValue(view.id, view.approvalDigest);
   return url === null ? [] : [button("Open the proposal", ACTION_IDS.openPage, { url, value })];
 }
-
-/**
- * What an approver has to type, null where a click is enough. Tier 4 always asks; below it the policy does (elevated blast
- * radius) by setting `confirm`. The room that decides compares what was typed with this same text.
- */
-export const confirmTextOf = ({ confirm, tier, resource, action }: ProposalView): string | null =>
-  confirm ?? (tier >= 4 ? (resource ?? action) : null);
 
 const said = (text: string | null, { max, lines }: { readonly max: number; readonly lines: number }): string =>
   text === null || text === "" ? "(none given)" : quotation(text, max, lines);

@@ -1,12 +1,11 @@
 import type { ModalView } from "slack-web-api-client";
-import type { ProposalView } from "../approval/proposal-view.ts";
+import { confirmTextOf, type ProposalView } from "../approval/proposal-view.ts";
 import { assert } from "../platform/assert.ts";
 import type { Origin } from "./action-value.ts";
 import { actionValue, COMMENT_FIELD, CONFIRM_VIEW, confirmMetadata, TYPED_FIELD } from "./action-value.ts";
 import { plain } from "./blocks.ts";
 import { inertLine } from "./inert-text.ts";
 import { SLACK_LIMITS } from "./limits.ts";
-import { confirmTextOf } from "./message.ts";
 import type { Occasion } from "./wording.ts";
 import { cost, expiry, headline, name, progress } from "./wording.ts";
 

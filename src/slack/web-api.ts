@@ -3,9 +3,6 @@ import { SlackAPIClient } from "slack-web-api-client";
 import type { Result } from "../platform/result.ts";
 import { err, ok } from "../platform/result.ts";
 
-/** Where Slack's Web API lives; ends in a slash. */
-export const SLACK_API = "https://slack.com/api/";
-
 /** An answer repeats the message that was sent (11,000 characters of blocks); `users.info` is 4 KiB. */
 const MAX_ANSWER_BYTES = 256 * 1024;
 /** Slack rarely asks for more than a minute; a longer wait is the outbox's own decision. */

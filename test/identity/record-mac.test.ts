@@ -5,27 +5,27 @@ import { agentClaims, newSecret } from "./fixtures.ts";
 
 const pepper = newSecret();
 const row: JsonObject = { ...agentClaims, scopes: { ...agentClaims.scopes } };
-const mac = sealRecord("credential", row, pepper);
+const mac = sealRecord("channel", row, pepper);
 
 describe("edit rights on the database mint nothing", () => {
   test("an unchanged row is its own, whatever the order of its columns", () => {
-    expect(checkRecord("credential", row, mac, pepper)).toBe(true);
-    expect(checkRecord("credential", Object.fromEntries(Object.entries(row).toReversed()), mac, pepper)).toBe(true);
+    expect(checkRecord("channel", row, mac, pepper)).toBe(true);
+    expect(checkRecord("channel", Object.fromEntries(Object.entries(row).toReversed()), mac, pepper)).toBe(true);
   });
 
   test.each(Object.keys(row))("a changed %s is detected, and so is its absence", (name) => {
-    expect(checkRecord("credential", { ...row, [name]: "changed" }, mac, pepper)).toBe(false);
+    expect(checkRecord("channel", { ...row, [name]: "changed" }, mac, pepper)).toBe(false);
     const { [name]: _, ...without } = row;
-    expect(checkRecord("credential", without, mac, pepper)).toBe(false);
+    expect(checkRecord("channel", without, mac, pepper)).toBe(false);
   });
 
   test("an added column is detected", () => {
-    expect(checkRecord("credential", { ...row, note: null }, mac, pepper)).toBe(false);
+    expect(checkRecord("channel", { ...row, note: null }, mac, pepper)).toBe(false);
   });
 
   test("a widened scope deep inside is detected", () => {
     const wider = { ...row, scopes: { actions: ["*"], maxTier: 4 } };
-    expect(checkRecord("credential", wider, mac, pepper)).toBe(false);
+    expect(checkRecord("channel", wider, mac, pepper)).toBe(false);
   });
 
   test("a row of one table is nothing in another", () => {
@@ -34,13 +34,13 @@ describe("edit rights on the database mint nothing", () => {
   });
 
   test("another pepper's row is refused", () => {
-    expect(checkRecord("credential", row, mac, newSecret())).toBe(false);
+    expect(checkRecord("channel", row, mac, newSecret())).toBe(false);
   });
 
   test.each(["", "x", `${mac}=`, `${mac} `, mac.slice(0, -1), mac.toUpperCase(), `${mac}AAAA`])(
     "the MAC text %j is refused",
     (text) => {
-      expect(checkRecord("credential", row, text, pepper)).toBe(false);
+      expect(checkRecord("channel", row, text, pepper)).toBe(false);
     },
   );
 });

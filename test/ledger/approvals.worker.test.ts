@@ -30,6 +30,7 @@ import {
   windows,
   WITH_INTERESTED,
   write,
+  UNBOUNDED,
 } from "./fixture.ts";
 
 const CAPS = { daily: BUDGET.dailyCapMicros, monthly: BUDGET.monthlyCapMicros };
@@ -449,7 +450,7 @@ describe("a draft", () => {
         context: { ...CONTEXT, ...over },
         required: REQUIRED,
         budget: BUDGET,
-        action: "workloads.submit",
+        bounds: UNBOUNDED,
       }),
     );
 

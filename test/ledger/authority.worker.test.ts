@@ -25,6 +25,7 @@ import {
   verdict,
   versionTerms,
   write,
+  UNBOUNDED,
 } from "./fixture.ts";
 
 const CAPS = { daily: BUDGET.dailyCapMicros, monthly: BUDGET.monthlyCapMicros };
@@ -79,6 +80,7 @@ describe("a tenant's ledger", () => {
           decision: "approve",
           comment: null,
           approvers: [],
+          breakGlass: [],
           groups: [],
         }),
       ),
@@ -114,7 +116,9 @@ describe("a tenant's ledger", () => {
         decision: "approve",
         comment: null,
       } as const;
-      expect(verdict(await ledger.decide(authority, { ...decision, approvers: [], groups: [] }))).toBe("stale");
+      expect(verdict(await ledger.decide(authority, { ...decision, approvers: [], groups: [], breakGlass: [] }))).toBe(
+        "stale",
+      );
       expect(
         verdict(
           await ledger.completeDraft(authority, {
@@ -124,7 +128,7 @@ describe("a tenant's ledger", () => {
             context: write().context,
             required: [],
             budget: BUDGET,
-            action: "workloads.submit",
+            bounds: UNBOUNDED,
           }),
         ),
       ).toBe("stale");

@@ -1,6 +1,5 @@
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { blankEntry } from "../../src/audit/record.ts";
-import type { UpstreamCall } from "../../src/catalogue/types.ts";
 import { ledgerTimings } from "../../src/config.ts";
 import {
   LEDGER_RPC_VERSION,
@@ -11,10 +10,11 @@ import {
   type Authority,
   type BudgetTerms,
   type Conclusion,
+  type ProposalBounds,
   type RequestContext,
   type Requirement,
 } from "../../src/ledger/contract.ts";
-import type { Decider, DecisionOutcome } from "../../src/ledger/decisions.ts";
+import type { DecisionOutcome, DecisionRequest } from "../../src/ledger/decisions.ts";
 import { ledgerOf, type Actor, type LedgerPort } from "../../src/ledger/ledger-port.ts";
 import { digestOf } from "../../src/platform/digest.ts";
 import { newId } from "../../src/platform/ids.ts";
@@ -73,11 +73,12 @@ const people = (...names: readonly string[]): readonly Approver[] =>
 export const APPROVERS = people("alice", "bob", "carol");
 export const WITH_INTERESTED = people("alice", "bob", "dana", "olga");
 
-export const person = (name: string): Decider => ({
+export const person = (name: string): DecisionRequest["decider"] => ({
   subject: `person:${name}`,
   class: "person",
   credentialId: `key_${name}`,
   demo: false,
+  fault: null,
 });
 
 export const NO_CONTEXT: RequestContext = {
@@ -95,13 +96,15 @@ export const CONTEXT: RequestContext = {
   backOut: "resubmit",
 };
 
-export const CALL: UpstreamCall = {
-  method: "POST",
-  path: "/v1/workloads",
-  query: [],
-  headers: {},
-  contentType: "application/json",
-  body: '{"name":"train"}',
+/** A kept request: to the ledger a sealed text like any other. */
+export const SEALED = "v1.sealed.request";
+
+/** Bounds that bound nothing: tests of the bounds state their own. */
+export const UNBOUNDED: ProposalBounds = {
+  principalPercent: 100,
+  tenantPercent: 100,
+  deniedCoolDownMs: 0,
+  withdrawnCoolDownMs: 0,
 };
 
 export const priced = (ceilingMicros: number, durationMs: number | null = null): AdmissionCost => ({
@@ -126,7 +129,10 @@ export const needing = (
   approvers: APPROVERS,
   groups: anyOf(needed, over.approvers ?? APPROVERS),
   missingContext: [],
+  breakGlass: [],
   timeoutMs: 30 * MINUTE,
+  bounds: UNBOUNDED,
+  execute: "resend",
   ruleDigest: digest("rule"),
   ...over,
 });
@@ -153,6 +159,7 @@ export function write(over: Over = {}): AdmissionRequest {
     requester: agent("trainer"),
     tier: requirement.kind === "approval" ? 4 : 2,
     sent: null,
+    stored: null,
     resource: null,
     observed: { affected: null, version: null },
     cost: priced(USD),
@@ -251,7 +258,7 @@ export async function propose(ledger: LedgerPort, request: AdmissionRequest): Pr
 export async function decideAs(
   ledger: LedgerPort,
   approvalId: string,
-  decider: Decider,
+  decider: DecisionRequest["decider"],
   decision: "approve" | "deny",
   approvers: readonly Approver[] = APPROVERS,
   groups: readonly ApproverGroup[] | null = null,
@@ -263,6 +270,7 @@ export async function decideAs(
     decider,
     decision,
     comment: null,
+    breakGlass: [],
     approvers,
     groups: groups ?? anyOf(needed, approvers),
   });

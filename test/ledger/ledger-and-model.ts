@@ -9,7 +9,8 @@ import {
   agent,
   APPROVERS,
   AUTHORITY,
-  CALL,
+  SEALED,
+  UNBOUNDED,
   CONTEXT,
   decideAs,
   digest,
@@ -51,7 +52,7 @@ function requestFor(
     requestDigest: digest(`${agentName} wants ${index}`),
     cost: priced(wish.micros, wish.runsMs),
     resource: wish.resource,
-    sent: index % 2 === 0 ? CALL : null,
+    sent: index % 2 === 0 ? SEALED : null,
     budget: BUDGET,
     context: bare ? NO_CONTEXT : other ? { ...CONTEXT, reason: "another" } : CONTEXT,
     requirement:
@@ -205,7 +206,7 @@ export class Pair {
           context: CONTEXT,
           required: ["reason", "evidence", "back_out"],
           budget: BUDGET,
-          action: "workloads.submit",
+          bounds: UNBOUNDED,
         }),
       );
       expected = this.#model.complete(approval, CONTEXT.reason ?? "");

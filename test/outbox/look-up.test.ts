@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { CompiledCatalogue, LookUpJudge, UpstreamCall } from "../../src/catalogue/types.ts";
 import { lookUpOutcome } from "../../src/outbox/look-up.ts";
-import type { LookUpJob } from "../../src/outbox/port.ts";
 import { createBreaker } from "../../src/upstream/breaker.ts";
 import type { Upstream } from "../../src/upstream/send.ts";
 
@@ -23,7 +22,7 @@ const LOOK_UP: UpstreamCall = {
   body: null,
 };
 
-const JOB: LookUpJob = { tenant: "acme", requestId: "req_1", catalogue: "sha256:1", sent: SENT };
+const JOB = { requestId: "req_1", call: SENT };
 
 const UPSTREAM: Upstream = {
   name: "example",

@@ -5,7 +5,7 @@ import { outboxOf, type LookUpJob } from "../../src/outbox/port.ts";
 import { checkInvariants } from "../ledger/check-invariants.ts";
 import {
   BUDGET,
-  CALL,
+  SEALED,
   digest,
   ended,
   GRACE_MS,
@@ -33,15 +33,18 @@ const jobOf = (tenant: string, requestId: string): LookUpJob => ({
   tenant,
   requestId,
   catalogue: digest("catalogue"),
-  sent: CALL,
+  sent: SEALED,
 });
 
 const queued = async (tenant: string): Promise<readonly LookUpJob[]> =>
-  runInDurableObject(stubOf(tenant), (_, { storage }) =>
+  runInDurableObject(stubOf(tenant), (_instance, { storage }) =>
     storage.sql
-      .exec<Row>("SELECT job FROM jobs ORDER BY queued_at, request_id")
+      .exec<Row>("SELECT job FROM jobs ORDER BY due_at, id")
       .toArray()
-      .map((row): LookUpJob => JSON.parse(String(row["job"]))),
+      .map((row): LookUpJob => {
+        const { kind: _, ...job } = JSON.parse(String(row["job"]));
+        return job;
+      }),
   );
 
 const alarmOf = (tenant: string): Promise<number | null> =>
@@ -61,7 +64,7 @@ const hangingD1 = (): D1Database => {
 /** A tenant with one operation whose outcome is unknown. */
 async function withUnknown() {
   const { tenant, ledger } = await newTenant();
-  const request = write({ sent: CALL, resource: "job-1" });
+  const request = write({ sent: SEALED, resource: "job-1" });
   await ledger.admit(request);
   await ledger.conclude(ended(request.requestId, "unknown"));
   return { tenant, ledger, id: request.requestId };
@@ -109,7 +112,7 @@ describe("the outbox", () => {
     const outbox = outboxOf(testEnv.OUTBOX, tenant);
     for (let index = 0; index < 45; index++) await outbox.lookUp(jobOf(tenant, `req_${index}`));
     await runInDurableObject(stubOf(tenant), (_, { storage }) => {
-      storage.sql.exec("INSERT INTO jobs (request_id, queued_at, job) VALUES ('req_broken', 0, 'not json')");
+      storage.sql.exec("INSERT INTO jobs (id, lane, due_at, job) VALUES ('broken', 'look-up', 0, 'not json')");
     });
     for (const left of [26, 6, 0]) {
       expect(await runDurableObjectAlarm(stubOf(tenant))).toBe(true);

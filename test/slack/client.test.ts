@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { SlackMessage } from "../../src/slack/blocks.ts";
 import type { SlackClient } from "../../src/slack/client.ts";
-import { slackBaseUrl, slackClient } from "../../src/slack/client.ts";
+import { slackBaseUrl } from "../../src/slack/base-url.ts";
+import { slackClient } from "../../src/slack/client.ts";
 import { proposalMessage } from "../../src/slack/message.ts";
 import { escalation, outcomeLine, refusalNotice, reminder } from "../../src/slack/notices.ts";
 import type { SlackFault, SlackStandin } from "../support/slack-standin.ts";

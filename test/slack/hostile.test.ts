@@ -4,7 +4,8 @@ import type { ProposalView } from "../../src/approval/proposal-view.ts";
 import type { JsonObject } from "../../src/platform/json.ts";
 import { inertLine, quotation } from "../../src/slack/inert-text.ts";
 import { MESSAGE_JSON_MAX } from "../../src/slack/limits.ts";
-import { confirmTextOf, proposalMessage } from "../../src/slack/message.ts";
+import { confirmTextOf } from "../../src/approval/proposal-view.ts";
+import { proposalMessage } from "../../src/slack/message.ts";
 import { confirmModal } from "../../src/slack/modal.ts";
 import { escalation, outcomeLine, refusalNotice, reminder } from "../../src/slack/notices.ts";
 import { blocksProblem, viewProblem } from "../support/slack-payload-rules.ts";
@@ -62,6 +63,7 @@ const decision = fc.record({
   subject: attack,
   decision: fc.constantFrom("approve" as const, "deny" as const, "break-glass" as const),
   comment: maybe,
+  demo: fc.boolean(),
   decidedAt: fc.oneof(attack, fc.constant("2026-11-20T14:05:00Z")),
 });
 
@@ -235,6 +237,7 @@ describe("APR-12 no text can push the buttons away", () => {
             subject: text,
             decision: "approve" as const,
             comment: text,
+            demo: false,
             decidedAt: text,
           })),
           reason: text,

@@ -132,7 +132,14 @@ describe("a click", () => {
 
   test("on the longest message that the gate can post is still read", async () => {
     const text = "漢".repeat(5_000);
-    const decision = { handle: text, subject: text, decision: "approve", comment: text, decidedAt: text } as const;
+    const decision = {
+      handle: text,
+      subject: text,
+      decision: "approve",
+      comment: text,
+      demo: false,
+      decidedAt: text,
+    } as const;
     const place = await post({
       ...CANCEL,
       action: text,

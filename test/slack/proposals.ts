@@ -61,5 +61,6 @@ export const decided = (
   subject: `person:${handle.slice(1)}`,
   decision,
   comment: null,
+  demo: false,
   decidedAt: "2026-11-20T14:05:00Z",
 });

@@ -1,0 +1,73 @@
+import { z } from "zod";
+import { readChannelRow, writeChannelRow } from "../db/channel-rows.ts";
+import type { Gate } from "../gateway/gate.ts";
+import { open, seal } from "../identity/sealed.ts";
+import type { SecretKey } from "../identity/secret-key.ts";
+import { err, ok, type Result } from "../platform/result.ts";
+
+/** A Slack workspace: the installed app, and the bot token by which the gate posts. */
+export const slackSettings = z.strictObject({
+  app_id: z.string().regex(/^A[A-Z0-9]{2,20}$/),
+  team_id: z.string().regex(/^[TE][A-Z0-9]{2,20}$/),
+  bot_token: z.string().regex(/^xoxb-[A-Za-z0-9-]{10,250}$/),
+});
+export type SlackSettings = z.infer<typeof slackSettings>;
+
+/** A webhook: an address at one of the deployment's WEBHOOK_ORIGINS, and a signing secret of Standard Webhooks. */
+export const webhookSettings = z.strictObject({
+  url: z.url().max(512),
+  /** `whsec_` and 24 to 64 random bytes in base64 (Standard Webhooks, section "Signature scheme"). */
+  secret: z.string().regex(/^whsec_[A-Za-z0-9+/]{32,88}={0,2}$/),
+});
+export type WebhookSettings = z.infer<typeof webhookSettings>;
+
+/** What a tenant's operator sets up. How people sign in is not among it: whoever says who people are speaks for them. */
+export const TENANT_CHANNELS = ["slack", "webhook"] as const;
+type TenantChannel = (typeof TENANT_CHANNELS)[number];
+
+type Store = { readonly d1: D1Database; readonly pepper: SecretKey; readonly sealing: SecretKey };
+
+const sealedFor = (tenant: string, name: TenantChannel): string => `channel/${name}/${tenant}`;
+
+/** Stores settings that their schema has accepted. */
+export async function saveChannel(
+  { d1, pepper, sealing }: Store,
+  tenant: string,
+  channel:
+    | { readonly name: "slack"; readonly settings: SlackSettings }
+    | { readonly name: "webhook"; readonly settings: WebhookSettings },
+  now: number,
+): Promise<void> {
+  const { name, settings } = channel;
+  const sealed = await seal(settings, sealing, sealedFor(tenant, name));
+  const address = "team_id" in settings ? settings.team_id : "";
+  await writeChannelRow(d1, { tenant, name, address, sealed }, pepper, now);
+}
+
+export const readSlack = (store: Store, tenant: string): Promise<Result<SlackSettings | null, string>> =>
+  readChannel(store, tenant, "slack", slackSettings);
+
+export const readWebhook = (store: Store, tenant: string): Promise<Result<WebhookSettings | null, string>> =>
+  readChannel(store, tenant, "webhook", webhookSettings);
+
+/** A tenant's settings of a channel, null where it has none. The error is for a store or a row that cannot be trusted. */
+async function readChannel<T>(
+  { d1, pepper, sealing }: Store,
+  tenant: string,
+  name: TenantChannel,
+  schema: z.ZodType<T>,
+): Promise<Result<T | null, string>> {
+  const row = await readChannelRow(d1, tenant, name, pepper);
+  if (!row.ok || row.value === null) return row.ok ? ok(null) : row;
+  const opened = await open(row.value, sealing, sealedFor(tenant, name));
+  if (!opened.ok) return opened;
+  const parsed = schema.safeParse(opened.value);
+  return parsed.success ? ok(parsed.data) : err(`the settings of ${name} have another form`);
+}
+
+/** What the functions above need of a gate. */
+export const channelStore = ({ env, keys }: Pick<Gate, "env" | "keys">): Store => ({
+  d1: env.DB,
+  pepper: keys.pepper,
+  sealing: keys.sealing,
+});

@@ -1,0 +1,37 @@
+import type { EpochMs } from "../vocabulary.ts";
+
+/**
+ * What people are told about a proposal. `decided`: one more decision; `approved` to `consumed`: its new state; `executed`:
+ * the outcome of the one execution is known (or known to be unknown); `execution-refused`: the gate tried to run the stored
+ * request and something said no.
+ */
+export const NOTICE_KINDS = [
+  "opened",
+  "reminder",
+  "decided",
+  "approved",
+  "denied",
+  "expired",
+  "withdrawn",
+  "invalidated",
+  "consumed",
+  "executed",
+  "execution-refused",
+] as const;
+export type NoticeKind = (typeof NOTICE_KINDS)[number];
+
+/**
+ * Something happened to a proposal and people should know. It says what and when, not how things stand: whoever delivers it
+ * asks the ledger for the proposal as it is then, so a late or repeated notice shows nothing stale.
+ */
+export type Notice = {
+  /** Equal for equal events: a notice that is handed over twice is delivered once. */
+  readonly id: string;
+  readonly kind: NoticeKind;
+  readonly approvalId: string;
+  /** The execution that it is about, for `consumed`, `executed` and `execution-refused`. */
+  readonly requestId: string | null;
+  /** The problem slug of an `execution-refused`. */
+  readonly detail: string | null;
+  readonly at: EpochMs;
+};

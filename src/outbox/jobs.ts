@@ -1,0 +1,118 @@
+import type { HandOver } from "../ledger/notices.ts";
+import type { Notice } from "../notify/notice.ts";
+import { integerOf, textOf } from "../platform/sql-row.ts";
+import type { EpochMs } from "../vocabulary.ts";
+import type { LookUpJob } from "./port.ts";
+
+export const OUTBOX_SCHEMA: readonly string[] = [
+  `
+  CREATE TABLE jobs (
+    id TEXT PRIMARY KEY, lane TEXT NOT NULL, due_at INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, job TEXT NOT NULL
+  ) WITHOUT ROWID;
+  CREATE INDEX jobs_by_due ON jobs (due_at);
+  CREATE TABLE accepted (id TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE TABLE postings (approval_id TEXT PRIMARY KEY, posting TEXT NOT NULL) WITHOUT ROWID;
+  `,
+];
+
+/** One thing to do outside. */
+export type Job =
+  | ({ readonly kind: "look-up" } & LookUpJob)
+  | { readonly kind: "notice"; readonly tenant: string; readonly channel: string; readonly notice: Notice }
+  | { readonly kind: "execute"; readonly tenant: string; readonly approvalId: string };
+
+export type QueuedJob = { readonly id: string; readonly lane: string; readonly attempts: number; readonly job: Job };
+
+/** Waits after a failed try. Together a little over two hours: longer than any proposal that people wait for by default. */
+const BACK_OFF_S = [5, 15, 60, 120, 300, 600, 1_200, 2_400, 3_600];
+
+/** How long the ids of hand-overs are remembered: the ledger repeats an unconfirmed one every half minute. */
+const ACCEPTED_RETENTION_MS = 24 * 3_600_000;
+
+/** The wait after this many failed tries, null when it is time to give up. */
+export const backOffMs = (attempts: number): number | null => {
+  const seconds = BACK_OFF_S[attempts - 1];
+  return seconds === undefined ? null : seconds * 1_000;
+};
+
+/** Queues a job; one with the same id is there already and stays as it is. Jobs of one lane run one after the other. */
+export function enqueue(sql: SqlStorage, id: string, lane: string, job: Job, now: EpochMs): void {
+  sql.exec(
+    "INSERT OR IGNORE INTO jobs (id, lane, due_at, job) VALUES (?, ?, ?, ?)",
+    id,
+    lane,
+    now,
+    JSON.stringify(job),
+  );
+}
+
+/** Takes over what the ledger hands over, once per id: one job per notice and channel, one per request to run. */
+export function acceptAll(
+  sql: SqlStorage,
+  tenant: string,
+  handedOver: readonly HandOver[],
+  channels: readonly string[],
+  now: EpochMs,
+): void {
+  sql.exec("DELETE FROM accepted WHERE at < ?", now - ACCEPTED_RETENTION_MS);
+  for (const { kind, ...rest } of handedOver) {
+    const isNew =
+      sql.exec("INSERT OR IGNORE INTO accepted (id, at) VALUES (?, ?) RETURNING 1", rest.id, now).toArray().length ===
+      1;
+    if (!isNew) continue;
+    if (kind === "execute") {
+      enqueue(sql, rest.id, "execute", { kind: "execute", tenant, approvalId: rest.approvalId }, now);
+    } else {
+      enqueueNotice(sql, tenant, { ...rest, kind, detail: null }, channels, now);
+    }
+  }
+}
+
+/** One job per channel. */
+export function enqueueNotice(
+  sql: SqlStorage,
+  tenant: string,
+  notice: Notice,
+  channels: readonly string[],
+  now: EpochMs,
+): void {
+  for (const channel of channels)
+    enqueue(sql, `${channel}/${notice.id}`, channel, { kind: "notice", tenant, channel, notice }, now);
+}
+
+/**
+ * Takes due jobs, earliest first. Each is put off by its next wait before it is tried: a crash during the try leaves a job
+ * that comes again, and one that crashes the object every time gives up like any other.
+ */
+export function takeDue(sql: SqlStorage, now: EpochMs, limit: number): readonly QueuedJob[] {
+  const rows = sql.exec("SELECT * FROM jobs WHERE due_at <= ? ORDER BY due_at, id LIMIT ?", now, limit).toArray();
+  return rows.flatMap((row) => {
+    const id = textOf(row, "id");
+    const attempts = integerOf(row, "attempts") + 1;
+    sql.exec("UPDATE jobs SET attempts = ?, due_at = ? WHERE id = ?", attempts, now + (backOffMs(attempts) ?? 0), id);
+    const job = readJob(textOf(row, "job"));
+    if (job !== null) return [{ id, lane: textOf(row, "lane"), attempts, job }];
+    strikeOff(sql, id);
+    return [];
+  });
+}
+
+/** Serialised by this module; a job that cannot be read is a bug's or a stranger's, and would stand in the way for ever. */
+function readJob(text: string): Job | null {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+export const strikeOff = (sql: SqlStorage, id: string): void => void sql.exec("DELETE FROM jobs WHERE id = ?", id);
+
+export const putOff = (sql: SqlStorage, id: string, until: EpochMs): void =>
+  void sql.exec("UPDATE jobs SET due_at = ? WHERE id = ?", until, id);
+
+/** When the next job is due, null when none waits. */
+export function nextJobAt(sql: SqlStorage): EpochMs | null {
+  const row = sql.exec("SELECT due_at FROM jobs ORDER BY due_at LIMIT 1").toArray()[0];
+  return row === undefined ? null : integerOf(row, "due_at");
+}
