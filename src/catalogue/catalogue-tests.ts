@@ -1,4 +1,4 @@
-import { z } from "zod";
+import type { z } from "zod";
 import { canonicalJson } from "../platform/canonical-json.ts";
 import type { DocumentProblem } from "../platform/document.ts";
 import type { JsonValue } from "../platform/json.ts";
@@ -6,62 +6,14 @@ import { formatUsd } from "../platform/money.ts";
 import { err, ok } from "../platform/result.ts";
 import type { Result } from "../platform/result.ts";
 import { parseYamlDocument } from "../platform/yaml-document.ts";
-import { METHODS } from "../strict-request.ts";
 import type { StrictRequest } from "../strict-request.ts";
 import { isWrite } from "../vocabulary.ts";
+import { catalogueTestsSchema } from "./catalogue-tests-schema.ts";
+import type { callSchema, Judged, TestCase } from "./catalogue-tests-schema.ts";
 import { compileCatalogue } from "./compile.ts";
-import { jsonSchema } from "./expression-schema.ts";
 import { compilePrices } from "./prices.ts";
 import type { CompiledPrices } from "./prices.ts";
-import type { CompiledCatalogue, MatchedOperation } from "./types.ts";
-
-const fact = z.union([z.number(), z.string(), z.boolean(), z.array(z.string())]);
-
-const requestSchema = z.strictObject({
-  method: z.enum(METHODS),
-  path: z.string(),
-  query: z.record(z.string(), z.string()).optional(),
-  headers: z.record(z.string(), z.string()).optional(),
-  content_type: z.string().optional(),
-  body: jsonSchema.optional(),
-});
-
-const callSchema = z.strictObject({
-  path: z.string().optional(),
-  query: z.record(z.string(), z.string()).optional(),
-  headers: z.record(z.string(), z.string()).optional(),
-  body: jsonSchema.optional(),
-});
-
-const judged = z.strictObject({
-  action: z.string(),
-  tier: z.literal([0, 1, 2, 3, 4, 5]),
-  facts: z.record(z.string(), fact).optional(),
-  missing: z.array(z.string()).optional(),
-  ceiling_usd: z.string().optional(),
-  duration_minutes: z.number().optional(),
-  /** The upstream call, and the same with the reference `ref` injected. Compared exactly where given. */
-  call: callSchema.optional(),
-  dispatch: callSchema.optional(),
-});
-
-const refused = z.strictObject({
-  refused: z.enum(["unknown-operation", "malformed-request", "unsupported-media-type", "unsized", "unpriced"]),
-  reason: z.string().optional(),
-});
-
-const caseSchema = z.strictObject({
-  name: z.string().min(1),
-  request: requestSchema,
-  look_ups: z.record(z.string(), jsonSchema).optional(),
-  expect: z.union([judged, refused]),
-});
-
-/** A table of real requests and near-misses that stands beside a catalogue. */
-export const catalogueTestsSchema = z.strictObject({ catalogue: z.string(), tests: z.array(caseSchema).min(1) });
-
-type TestCase = z.infer<typeof caseSchema>;
-type Judged = z.infer<typeof judged>;
+import type { CompiledCatalogue, LookedUp, MatchedOperation } from "./types.ts";
 
 export type CatalogueTestReport = {
   readonly catalogue: string;
@@ -114,7 +66,19 @@ function differencesOf(test: TestCase, catalogue: CompiledCatalogue, prices: Com
   }
   if ("refused" in outcome) return [`expected ${expect.action}, got refused ${outcome.refused}: ${outcome.reason}`];
   return (
-    ["action", "tier", "facts", "missing", "ceiling_usd", "duration_minutes", "call", "dispatch"] as const
+    [
+      "action",
+      "tier",
+      "facts",
+      "missing",
+      "ceiling_usd",
+      "duration_minutes",
+      "call",
+      "dispatch",
+      "asks",
+      "affected",
+      "version",
+    ] as const
   ).flatMap((member) => (expect[member] === undefined ? [] : compare(member, expect[member], outcome[member])));
 }
 
@@ -165,6 +129,8 @@ function judge(test: TestCase, catalogue: CompiledCatalogue, prices: CompiledPri
       return { refused: "unsized", reason: missing.map((one) => `${one.fact}: ${one.reason}`).join("; ") };
     return { refused: "unpriced", reason: cost.missing.join("; ") };
   }
+  const observed = observe(test, operation, lookedUp);
+  if (!observed.ok) return { refused: "unavailable", reason: observed.error };
   const duration =
     cost.kind === "priced" && cost.durationMs !== null ? { duration_minutes: cost.durationMs / 60_000 } : {};
   return {
@@ -178,7 +144,30 @@ function judge(test: TestCase, catalogue: CompiledCatalogue, prices: CompiledPri
     ...duration,
     call: shownCall(operation.call),
     dispatch: shownCall(operation.dispatch("ref")),
+    ...observed.value,
   };
+}
+
+/** What approvers would be shown, where the case says what the control plane answers or which version it expects. */
+function observe(
+  { answer, expect }: TestCase,
+  { observation }: MatchedOperation,
+  lookedUp: LookedUp,
+): Result<Pick<Judged, "asks" | "affected" | "version">, string> {
+  if (observation === null) return ok({});
+  const asks = observation.call === null ? {} : { asks: shownCall(observation.call) };
+  if (answer === undefined && !("version" in expect)) return ok(asks);
+  const read = observation.read(
+    answer === undefined ? null : { status: answer.status ?? 200, body: answer.body },
+    lookedUp,
+  );
+  if (!read.ok) return read;
+  const { affected, version } = read.value;
+  return ok({
+    ...asks,
+    ...(affected === null ? {} : { affected: [...affected] }),
+    ...(version === null ? {} : { version }),
+  });
 }
 
 const shownCall = (call: MatchedOperation["call"]): z.infer<typeof callSchema> => ({
@@ -191,7 +180,7 @@ const shownCall = (call: MatchedOperation["call"]): z.infer<typeof callSchema> =
 /** The canonical path grammar that the strict reader enforces before a catalogue sees a request. */
 const CANONICAL_PATH = /^(\/|(\/[A-Za-z0-9._~-]{0,127}[A-Za-z0-9_~-])+)$/;
 
-function strictRequest(request: z.infer<typeof requestSchema>): StrictRequest | null {
+function strictRequest(request: TestCase["request"]): StrictRequest | null {
   if (!CANONICAL_PATH.test(request.path)) return null;
   const headers = new Map(Object.entries(request.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value]));
   const { body } = request;

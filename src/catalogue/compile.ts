@@ -77,6 +77,10 @@ const tablesOf = (document: CatalogueDocument): RouteEnvironment["tables"] =>
   new Map(Object.entries(document.tables ?? {}).map(([name, rows]) => [name, new Map(Object.entries(rows))]));
 
 function compileActions(document: CatalogueDocument, report: Report): ReadonlyMap<string, Action> {
+  const radii = document.blast_radii ?? [];
+  for (const [index, radius] of radii.entries()) {
+    if (radii.indexOf(radius) < index) report(["blast_radii", index], `"${radius}" is listed twice`);
+  }
   return new Map(
     Object.entries(document.actions).map(([name, action]) => {
       const path = ["actions", name];
@@ -88,7 +92,10 @@ function compileActions(document: CatalogueDocument, report: Report): ReadonlyMa
       const floors = compileFloors(action, facts, path, report);
       const minimumTier: Tier = floors[0]?.tier ?? 5;
       const factNames = new Map([...facts].map(([fact, { type }]) => [fact, type]));
-      return [name, { spec: { action: name, floors, minimumTier, factNames }, facts }];
+      const { blast_radius: blastRadius = null, reversible = null } = action;
+      if (blastRadius !== null && !radii.includes(blastRadius))
+        report([...path, "blast_radius"], `the catalogue's blast_radii do not list "${blastRadius}"`);
+      return [name, { spec: { action: name, floors, minimumTier, factNames, blastRadius, reversible }, facts }];
     }),
   );
 }

@@ -2,6 +2,8 @@ import { z } from "zod";
 import { ACTION } from "../vocabulary.ts";
 import { bodySchema, queryValueSchema, textRuleShape } from "./body-schema.ts";
 import { conditionSchema, expressionSchema, jsonSchema, nameSchema, pointerSchema } from "./expression-schema.ts";
+import { affectedSchema } from "./observation-schema.ts";
+import { pathSchema as path, statusSchema as status } from "./schema-words.ts";
 
 /** Types a fact may have; a `?` says that a request may leave it out without becoming unsized. */
 export const FACT_TYPES = [
@@ -16,7 +18,6 @@ export const FACT_TYPES = [
 ] as const;
 
 const tier = z.literal([0, 1, 2, 3, 4, 5]);
-const status = z.int().min(100).max(599);
 const statuses = z.array(status).min(1).max(32);
 const header = z
   .string()
@@ -24,12 +25,6 @@ const header = z
   .regex(/^[a-z][a-z0-9-]*$/, { error: "a lower-case header name is required" });
 const headers = z.array(header).max(64);
 const action = z.string().max(64).regex(ACTION, { error: "an action name such as workloads.submit is required" });
-const path = z
-  .string()
-  .max(512)
-  .regex(/^(\/|(\/([A-Za-z0-9._~-]+|\{[a-z][a-z0-9_]*\}))+)$/, {
-    error: "a canonical path template is required: /segment/{name}, no %, no trailing slash",
-  });
 const limit = z.union([z.number(), z.string().max(128), z.boolean(), z.array(z.string().max(128)).min(1).max(64)]);
 const textTemplate = z
   .string()
@@ -37,12 +32,23 @@ const textTemplate = z
   .max(128)
   .regex(/^[^{}]*\{reference\}[^{}]*$/, { error: "must contain {reference} once" });
 
+/** A word for how far a mistake reaches: `workload`, `cluster`. */
+const radius = z
+  .string()
+  .max(32)
+  .regex(/^[a-z]+([_-][a-z]+)*$/, { error: "a lower-case word is required" });
+
 const floorRow = z.strictObject({ tier, when: z.record(nameSchema, limit).optional() });
 
 const actionSchema = z.strictObject({
   title: z.string().min(1).max(120),
   floor: z.union([tier, z.array(floorRow).min(1).max(8)]),
   facts: z.record(nameSchema, z.enum(FACT_TYPES)).optional(),
+  blast_radius: radius.optional().describe("How far a mistake reaches: one of `blast_radii`. Shown to approvers."),
+  reversible: z
+    .boolean()
+    .optional()
+    .describe("Whether another action of this control plane undoes it. Shown to approvers."),
 });
 
 const call = z.strictObject({
@@ -163,6 +169,12 @@ const route = z.strictObject({
     .optional(),
   body: bodySchema.optional(),
   look_ups: z.record(nameSchema, lookUp).optional(),
+  affected: affectedSchema.optional(),
+  version: expressionSchema
+    .optional()
+    .describe(
+      "Version of the resource, from the answer of `affected` ({response}) or from a look-up. Binds approvals.",
+    ),
   facts: z.record(nameSchema, expressionSchema).optional(),
   cost: cost.optional(),
   dry_run: dryRun.optional(),
@@ -201,6 +213,7 @@ export const catalogueSchema = z.strictObject({
   dry_run: dryRun.optional(),
   reference: reference.optional(),
   outcomes: z.record(nameSchema, outcome).optional(),
+  blast_radii: z.array(radius).min(1).max(16).optional().describe("How far mistakes can reach, smallest first."),
   actions: z.record(action, actionSchema),
   routes: z.array(route).min(1).max(500),
 });

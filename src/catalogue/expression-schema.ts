@@ -30,6 +30,7 @@ export type Expression =
   | { readonly quantity: QuantityGrammar; readonly of: Expression }
   | { readonly parse: "json" | "yaml"; readonly of: Expression; readonly value: Expression }
   | { readonly concat: readonly Expression[] }
+  | { readonly text: Expression }
   | { readonly upper: Expression }
   | { readonly lower: Expression }
   | { readonly if: Condition; readonly use: Expression; readonly else: Expression }
@@ -97,6 +98,7 @@ const expressionUnion: z.ZodType<Expression> = z.union([
   z.strictObject({ quantity: z.enum(QUANTITY_GRAMMARS), of: expression }),
   z.strictObject({ parse: z.enum(["json", "yaml"]), of: expression, value: expression }),
   z.strictObject({ concat: operands }),
+  z.strictObject({ text: expression }),
   z.strictObject({ upper: expression }),
   z.strictObject({ lower: expression }),
   z.strictObject({ if: condition, use: expression, else: expression }),

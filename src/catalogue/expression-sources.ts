@@ -38,7 +38,8 @@ export function sourceOf(expression: Exclude<Expression, string | number | boole
   if ("response" in expression) {
     const tokens = parsePointer(expression.response) ?? [];
     return (path, context) => {
-      if (!context.response) context.report(path, "there is no response here: only outcome rules can read one");
+      if (!context.response)
+        context.report(path, "there is no response here: only outcome rules and `affected` can read one");
       return {
         run: (scope) => present(valueAt(scope.response, tokens), `response${expression.response}`),
         type: "any",
@@ -48,7 +49,7 @@ export function sourceOf(expression: Exclude<Expression, string | number | boole
   if ("item" in expression) {
     const tokens = parsePointer(expression.item) ?? [];
     return (path, context) => {
-      if (!context.item) context.report(path, "`item` exists only inside `each` and `parse`");
+      if (!context.item) context.report(path, "`item` exists only inside `each`, `parse` and `affected`");
       return { run: (scope) => present(valueAt(scope.item, tokens), `item${expression.item}`), type: "any" };
     };
   }

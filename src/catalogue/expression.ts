@@ -10,6 +10,7 @@ import type { CompiledExpression, ExpressionContext, StaticType } from "./expres
 import { sourceOf } from "./expression-sources.ts";
 import type { Compile } from "./expression-sources.ts";
 import type { Combine, Expression } from "./expression-schema.ts";
+import { textOf, textual } from "./expression-text.ts";
 import { readQuantity, yieldsText } from "./quantities.ts";
 import type { QuantityGrammar } from "./quantities.ts";
 import { absent, unsized, valueOf } from "./scope.ts";
@@ -49,6 +50,7 @@ function computation(expression: Exclude<Expression, string | number | boolean>)
   if ("quantity" in expression) return quantityOf(expression.quantity, expression.of);
   if ("parse" in expression) return parsed(expression.parse, expression.of, expression.value);
   if ("concat" in expression) return textual("concat", expression.concat, (texts) => texts.join(""));
+  if ("text" in expression) return textOf(expression.text);
   if ("upper" in expression) return textual("upper", [expression.upper], ([text]) => (text ?? "").toUpperCase());
   if ("lower" in expression) return textual("lower", [expression.lower], ([text]) => (text ?? "").toLowerCase());
   if ("if" in expression) return choice(expression);
@@ -81,28 +83,13 @@ const numeric =
     return { run: how(compiled, operation), type: "number" };
   };
 
-const textual =
-  (key: string, operands: readonly Expression[], join: (texts: readonly string[]) => string): Compile =>
-  (path, context) => {
-    const at = (index: number): JsonPath => (key === "concat" ? [...path, key, index] : [...path, key]);
-    const compiled = operands.map((operand, index) => typed(operand, at(index), context, "string"));
-    return {
-      run: (scope) => {
-        const texts: string[] = [];
-        for (const run of compiled) {
-          const result = run(scope);
-          if (result.kind !== "value") return result;
-          if (typeof result.value !== "string") return unsized("not text");
-          texts.push(result.value);
-        }
-        return valueOf(join(texts));
-      },
-      type: "string",
-    };
-  };
-
 /** Compiles an operand that must have one type; a literal or computation of another type is reported. */
-function typed(operand: Expression, path: JsonPath, context: ExpressionContext, wanted: "number" | "string"): Evaluate {
+export function typed(
+  operand: Expression,
+  path: JsonPath,
+  context: ExpressionContext,
+  wanted: "number" | "string",
+): Evaluate {
   const { run, type } = compileExpression(operand, path, context);
   if (type !== wanted && type !== "any") context.report(path, `a ${wanted} is required here, this is ${type}`);
   return run;

@@ -77,7 +77,8 @@ function reader(expression: OutcomeDocument["resource"], path: JsonPath, context
 
 /** Longest id or version that is kept from a response. */
 const MAX_ID_CHARS = 256;
-const asId = (value: JsonValue | undefined): string | null => {
+/** The value as an id or version: short text, or a whole number in decimal; null where it is neither. */
+export const asId = (value: JsonValue | undefined): string | null => {
   if (typeof value === "number" && Number.isSafeInteger(value)) return String(value);
   return typeof value === "string" && value.length > 0 && value.length <= MAX_ID_CHARS ? value : null;
 };

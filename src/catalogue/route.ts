@@ -14,6 +14,7 @@ import type { ExpressionContext, Tables } from "./expression-context.ts";
 import { compileFacts } from "./facts.ts";
 import type { FactDeclaration } from "./facts.ts";
 import { floorOf } from "./floors.ts";
+import { compileObservation } from "./observation.ts";
 import { compileOutcome, READ_OUTCOME, sortedQuery } from "./outcome.ts";
 import type { OutcomeFor } from "./outcome.ts";
 import { expandPath, parameterNames } from "./path-template.ts";
@@ -57,6 +58,7 @@ export function compileRoute(
   const facts = compileFacts(route, action.facts, path, base);
   const write = isWrite(spec.minimumTier);
   if (write) requireWriteRules(route, path, env);
+  else refuseWriteRules(route, path, env);
   const cost = compileCost(route.cost ?? "none", [...path, "cost"], facts.context);
   const outcome = outcomeOf(route, path, facts.context, env);
   const own = route.dry_run === undefined;
@@ -74,6 +76,7 @@ export function compileRoute(
   );
   const open = compileOpening(route, path, env);
   const lookUps = compileLookUps(route);
+  const observation = compileObservation(route, path, base);
   const streaming = (route.streaming ?? "none") !== "none";
 
   return {
@@ -97,6 +100,7 @@ export function compileRoute(
         dispatch: (reference) => inject(call, request.body, reference),
         dryRun: dryRun(call, scope),
         outcome: outcome(scope),
+        observation: observation(scope),
         streaming,
       });
     },
@@ -130,6 +134,12 @@ function requireWriteRules(route: RouteDocument, path: JsonPath, { document, rep
   }
   if ((route.streaming ?? "none") !== "none")
     report([...path, "streaming"], "a write cannot be streamed: its outcome must be known");
+}
+
+function refuseWriteRules(route: RouteDocument, path: JsonPath, { report }: RouteEnvironment): void {
+  for (const key of ["affected", "version"] as const) {
+    if (route[key] !== undefined) report([...path, key], `route ${route.id} is a read: it affects nothing`, "key");
+  }
 }
 
 const referenceOf = (route: RouteDocument, write: boolean, { document }: RouteEnvironment): ReferenceDocument =>

@@ -49,6 +49,10 @@ export type ActionSpec = {
   readonly minimumTier: Tier;
   /** Names of facts that the action's routes extract, with their types: policies may constrain only these. */
   readonly factNames: ReadonlyMap<string, FactType>;
+  /** How far a mistake reaches, a word of the catalogue's own; null where it says none. */
+  readonly blastRadius: string | null;
+  /** Whether another action undoes it; null where the catalogue does not say. */
+  readonly reversible: boolean | null;
   /** Whether the action's cost is declared `none` (cancel, reads). */
   readonly free: boolean;
   /** SHA-256 over this action's part of the document (routes, facts, floors, cost): part of the rule digest. */
@@ -81,8 +85,31 @@ export type MatchedOperation = {
   /** How upstream's own dry run is asked for; null where it has none (the gate's plan is the dry run). */
   readonly dryRun: { readonly call: UpstreamCall; readonly successStatuses: ReadonlySet<number> } | null;
   readonly outcome: OutcomeRules;
+  /** Null where the route declares neither what it affects nor a version. */
+  readonly observation: ObservationRules | null;
   /** Whether the response is passed on as a stream (logs, watch). */
   readonly streaming: boolean;
+};
+
+/** What is asked of the control plane before people are: what the change would affect, and which version it would change. */
+export type ObservationRules = {
+  /** The read that lists what would be affected; null where only a version is declared, from a sizing look-up. */
+  readonly call: UpstreamCall | null;
+  /**
+   * Reads the call's complete answer (null where there is no call) and the sizing look-ups. Fails with what they lack:
+   * what is not known is never "nothing affected".
+   */
+  readonly read: (answer: ObservedAnswer | null, lookedUp: LookedUp) => Result<Observation, string>;
+};
+
+/** `body` is undefined when it is not JSON. */
+export type ObservedAnswer = { readonly status: number; readonly body: JsonValue | undefined };
+
+export type Observation = {
+  /** Names or ids of what would be affected, sorted; null where the catalogue declares no such read. */
+  readonly affected: readonly string[] | null;
+  /** Null where the catalogue declares none, or where there is no such resource. */
+  readonly version: string | null;
 };
 
 export type LookedUp = ReadonlyMap<string, JsonValue>;

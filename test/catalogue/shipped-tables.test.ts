@@ -50,6 +50,7 @@ describe("a table that is wrong is reported", () => {
     ["{ action: reservations.create, tier: 3, facts: { gpus: 3 } }", ["facts.gpus: expected 3, got 2"]],
     ["{ action: reservations.create, tier: 3, facts: { nodes: 3 } }", ["facts.nodes: expected 3, got nothing"]],
     ["{ action: reservations.create, tier: 3, ceiling_usd: '9.99' }", ['ceiling_usd: expected "9.99", got "10.00"']],
+    ["{ action: reservations.create, tier: 3, affected: [] }", ["affected: expected [], got nothing"]],
     ["{ refused: unknown-operation }", ["expected refused unknown-operation, got reservations.create at tier 3"]],
   ])("%s", (expectation, differences) => {
     expect(run(expectation)).toEqual(differences);

@@ -18,6 +18,8 @@ export function actionSpec(
     floors: rows,
     minimumTier: rows[0]?.tier ?? 5,
     factNames: new Map(Object.entries(facts)),
+    blastRadius: null,
+    reversible: null,
     free: false,
     digest: digestOf("test", action),
   };

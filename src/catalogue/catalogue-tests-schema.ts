@@ -1,0 +1,67 @@
+import { z } from "zod";
+import { METHODS } from "../strict-request.ts";
+import { jsonSchema } from "./expression-schema.ts";
+import { statusSchema } from "./schema-words.ts";
+
+const fact = z.union([z.number(), z.string(), z.boolean(), z.array(z.string())]);
+
+const requestSchema = z.strictObject({
+  method: z.enum(METHODS),
+  path: z.string(),
+  query: z.record(z.string(), z.string()).optional(),
+  headers: z.record(z.string(), z.string()).optional(),
+  content_type: z.string().optional(),
+  body: jsonSchema.optional(),
+});
+
+/** An upstream call, as far as a table states it. */
+export const callSchema = z.strictObject({
+  path: z.string().optional(),
+  query: z.record(z.string(), z.string()).optional(),
+  headers: z.record(z.string(), z.string()).optional(),
+  body: jsonSchema.optional(),
+});
+
+const judged = z.strictObject({
+  action: z.string(),
+  tier: z.literal([0, 1, 2, 3, 4, 5]),
+  facts: z.record(z.string(), fact).optional(),
+  missing: z.array(z.string()).optional(),
+  ceiling_usd: z.string().optional(),
+  duration_minutes: z.number().optional(),
+  /** The upstream call, and the same with the reference `ref` injected. Compared exactly where given. */
+  call: callSchema.optional(),
+  dispatch: callSchema.optional(),
+  /** The read that tells what is affected, and what `answer` makes of it. */
+  asks: callSchema.optional(),
+  affected: z.array(z.string()).optional(),
+  version: z.string().optional(),
+});
+
+const refused = z.strictObject({
+  refused: z.enum([
+    "unknown-operation",
+    "malformed-request",
+    "unsupported-media-type",
+    "unsized",
+    "unpriced",
+    // What the change would affect cannot be told from the answer.
+    "unavailable",
+  ]),
+  reason: z.string().optional(),
+});
+
+const caseSchema = z.strictObject({
+  name: z.string().min(1),
+  request: requestSchema,
+  look_ups: z.record(z.string(), jsonSchema).optional(),
+  /** What the control plane answers when it is asked what the change would affect. */
+  answer: z.strictObject({ status: statusSchema.optional(), body: jsonSchema.optional() }).optional(),
+  expect: z.union([judged, refused]),
+});
+
+/** A table of real requests and near-misses that stands beside a catalogue. */
+export const catalogueTestsSchema = z.strictObject({ catalogue: z.string(), tests: z.array(caseSchema).min(1) });
+
+export type TestCase = z.infer<typeof caseSchema>;
+export type Judged = z.infer<typeof judged>;
