@@ -7,6 +7,7 @@ import { requirementOf } from "./admission-request.ts";
 import { askLedger } from "./ask-ledger.ts";
 import type { Ended } from "./ended.ts";
 import type { Judgement } from "./judge.ts";
+import { shownReach, type Observation } from "./observe.ts";
 import { jsonResponse, showBudget, storedResponse } from "./respond.ts";
 import type { TenantContext } from "./tenant-context.ts";
 import type { Write } from "./write.ts";
@@ -46,6 +47,7 @@ export async function planWrite(
   context: TenantContext,
   judgement: Judgement,
   request: AdmissionRequest,
+  observation: Observation,
 ): Promise<Ended | "stale"> {
   const { gate, trail, operation, digest } = write;
   const ledger = ledgerOf(gate.env.LEDGER, context.tenant);
@@ -86,6 +88,7 @@ export async function planWrite(
     budget: { before: planned.before, after: planned.after },
     approvals: { needed: requirement.kind === "approval" ? requirement.needed : 0, eligible: planned.eligible },
     missing: judgement.missingContext,
+    ...shownReach(context, operation.action, observation),
     upstream: answer === null ? null : { status: answer.status, body: answer.json ?? answer.text },
     request_digest: digest,
     receipt: planned.receipt?.receipt ?? null,

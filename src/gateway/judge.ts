@@ -1,5 +1,6 @@
 import type { CostOutcome, FactsOutcome, LookedUp, MatchedOperation } from "../catalogue/types.ts";
 import type { JsonValue } from "../platform/json.ts";
+import { newId } from "../platform/ids.ts";
 import { err, ok, type Result } from "../platform/result.ts";
 import type { ContextField } from "../policy/types.ts";
 import { readAnswer } from "../upstream/read-answer.ts";
@@ -18,6 +19,8 @@ export type Judgement = {
   readonly cost: Exclude<CostOutcome, { kind: "unpriced" }>;
   /** Context that the tier requires and the request does not bring. */
   readonly missingContext: readonly ContextField[];
+  /** What sizing looked up. */
+  readonly lookedUp: LookedUp;
 };
 
 /** Scope and prohibition: what can be said before anything is counted or looked up. */
@@ -87,7 +90,7 @@ export async function judge(
   trail.priceVersion = cost.kind === "priced" ? cost.priceVersion : null;
   const given = { reason: gate?.reason, evidence: gate?.evidence ?? gate?.evidenceRef, back_out: gate?.backOut };
   const missingContext = policy.requires(verdict.tier).filter((field) => (given[field] ?? null) === null);
-  return ok({ tier: verdict.tier, rule: verdict.rule, facts, cost, missingContext });
+  return ok({ tier: verdict.tier, rule: verdict.rule, facts, cost, missingContext, lookedUp: lookedUp.value });
 }
 
 /** Runs the upstream reads that sizing needs. One that fails is no size: the facts room then names what is missing. */
@@ -98,7 +101,8 @@ async function lookUpAll(
 ): Promise<Result<LookedUp, Refusal>> {
   const found = new Map<string, JsonValue>();
   for (const { name, call } of operation.lookUps) {
-    const sent = await send(context.upstream, call, {}, `${trail.requestId}-${name}`, Date.now());
+    // A nonce of its own: a request that is judged again asks again, and upstream takes each nonce once.
+    const sent = await send(context.upstream, call, {}, `${trail.requestId}-${newId(name)}`, Date.now());
     if (sent.kind !== "answered") return err({ kind: "unavailable", dependency: "upstream", cause: sent.cause });
     const read = await readAnswer(sent.response, context.upstream.deadlineMs);
     if (read.kind === "complete" && read.answer.status === 200 && read.answer.json !== undefined)

@@ -1,9 +1,9 @@
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { verdict } from "../support/answer.ts";
+import { text as textOf, verdict } from "../support/answer.ts";
 import { useBlackBox, type Caller } from "../support/black-box.ts";
 import { countHops, type HopCounter } from "../support/hop-counter.ts";
 import { openIsolate, type Isolate } from "../support/isolates.ts";
-import { CONTEXT, decide, job, proposalOf, REASON, receiptFor, SUBMIT } from "../support/requests.ts";
+import { CONTEXT, decide, job, proposalOf, REASON, receiptFor, SUBMIT, submit } from "../support/requests.ts";
 
 /**
  * What a request costs in hops. Latency is made of the serial ones: calls that begin only when an earlier one has ended,
@@ -175,6 +175,29 @@ describe("a write that needs people (tier 3)", () => {
     await decide(box, proposalOf(asked), ["alice"]);
     const executing = await measure("tier 3, approved, warm", BEHIND, () => agent.post(SUBMIT, job({ gpus: 8 })));
     expect(executing.waitedFor).toEqual({ "LEDGER.admit": 1, upstream: 1 });
+  });
+});
+
+describe("a write that affects something (tier 4)", () => {
+  test("warm: one look-up before the one call to the ledger, each time; executing adds upstream itself", async () => {
+    const box = await open();
+    const agent = (await box.as("agent")).through(isolate.entrance);
+    await warmUp(agent);
+    const id = textOf(await submit(agent, job()), "id");
+    await isolate.idle();
+    const cancel = `${SUBMIT}/${id}/cancel`;
+    const kept = [...BEHIND, "REQUEST_LOG.append"];
+    let approval = "";
+    const asking = await measure("tier 4, asking, warm", kept, async () => {
+      const asked = await agent.post(cancel, {}, CONTEXT);
+      approval = proposalOf(asked);
+      return asked;
+    });
+    expect(asking.waitedFor).toEqual({ upstream: 1, "LEDGER.admit": 1 });
+    expect(order().indexOf("LEDGER.admit begun")).toBeGreaterThan(order().indexOf("upstream ended"));
+    await decide(box, approval, ["alice", "bob"]);
+    const executing = await measure("tier 4, approved, warm", BEHIND, () => agent.post(cancel, {}));
+    expect(executing.waitedFor).toEqual({ upstream: 2, "LEDGER.admit": 1 });
   });
 });
 

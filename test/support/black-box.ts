@@ -82,7 +82,12 @@ const ORIGIN = "https://gate.example";
 const entry: Entrance = (request) => exports.default.fetch(request);
 
 /** The documents that a tenant begins with, where a test needs others than acme's. */
-export type Documents = { readonly policy?: string; readonly people?: string; readonly prices?: string };
+export type Documents = {
+  readonly policy?: string;
+  readonly people?: string;
+  readonly catalogue?: string;
+  readonly prices?: string;
+};
 
 /**
  * The black box of one test file: `open` makes a fresh tenant behind the gate. After each test the books of every tenant

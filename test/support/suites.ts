@@ -13,6 +13,7 @@ export const SUITES = [
   "wire",
   "outage",
   "hops",
+  "affected",
   "routes",
   "openapi",
   "attack-proposals",
