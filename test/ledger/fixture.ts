@@ -207,7 +207,7 @@ export async function newTenant(): Promise<{ readonly tenant: string; readonly l
     terms: TERMS,
     founders: [{ credentialId: OPERATOR.credentialId, subject: OPERATOR.subject, record: "{}", expiresAt }],
   });
-  for (const name of ["trainer", "tuner"]) {
+  for (const name of ["trainer", "tuner", "pruner"]) {
     await ledger.addCredential(OPERATOR, newId("req"), {
       credentialId: `key_${name}`,
       subject: `agent:${name}`,

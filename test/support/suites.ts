@@ -14,6 +14,7 @@ export const SUITES = [
   "outage",
   "hops",
   "affected",
+  "stored",
   "routes",
   "openapi",
   "attack-proposals",
