@@ -1,13 +1,11 @@
 import { z } from "zod";
-import { mintApprovalToken } from "../approval/approval-token.ts";
 import { decideProposal } from "../approval/decide-proposal.ts";
+import { grantToken, proposalJson } from "../approval/proposal-json.ts";
 import { proposalView, tierOf } from "../approval/proposal-view.ts";
 import { INCIDENT } from "../gateway/gate-headers.ts";
 import { areShownLines, isShownLine } from "../gateway/shown-text.ts";
 import type { ApprovalWithDecisions, Decider } from "../ledger/decisions.ts";
 import type { JsonObject } from "../platform/json.ts";
-import { usd } from "../platform/money.ts";
-import type { Digest } from "../vocabulary.ts";
 import { queryInteger, queryValue, readBody, unknownQuery } from "./body.ts";
 import { json, malformed, refuse, type AdminAnswer, type AdminCall, type AdminRoute } from "./call.ts";
 
@@ -168,71 +166,17 @@ function maySee(call: AdminCall, { approval }: ApprovalWithDecisions): boolean {
   return call.context.policy.approvers(tierOf(approval.tier)).people.some((p) => p.subject === principal.subject);
 }
 
-/** The proposal as JSON: what the gate rendered when it was opened, and how it stands now. */
+/** The proposal as it stands now. */
 function view({ context, gate }: AdminCall, found: ApprovalWithDecisions): JsonObject {
   const { policy, people, tenant } = context;
-  const shown = proposalView(found, { tenant, policy, people, publicUrl: gate.config.publicUrl });
-  return {
-    ...found.approval.shown,
-    id: shown.id,
-    state: shown.state,
-    tier: shown.tier,
-    cost: { ceiling_usd: usd(shown.ceilingMicros), ceiling_micros: shown.ceilingMicros },
-    affected: shown.affected === null ? null : { count: shown.affected.count, items: [...shown.affected.items] },
-    blast_radius: shown.blastRadius,
-    reversible: shown.reversible,
-    reason: shown.reason,
-    evidence: shown.evidence,
-    back_out: shown.backOut,
-    incident: shown.incident,
-    requester: shown.requester,
-    owner: shown.owner,
-    needed: shown.needed,
-    given: shown.given,
-    eligible: shown.approvers.length,
-    approvers: [...shown.approvers],
-    decisions: shown.decisions.map((d) => ({
-      subject: d.subject,
-      handle: d.handle,
-      decision: d.decision,
-      comment: d.comment,
-      demo: d.demo,
-      decided_at: d.decidedAt,
-    })),
-    opened_at: shown.openedAt,
-    expires_at: shown.expiresAt,
-    request_digest: shown.requestDigest,
-    approval_digest: shown.approvalDigest,
-    confirm: shown.confirm,
-    consumed_by: found.approval.consumedBy,
-    url: `/_gate/v1/approvals/${shown.id}`,
-    page_url: shown.url,
-  };
+  return proposalJson(found, proposalView(found, { tenant, policy, people, publicUrl: gate.config.publicUrl }));
 }
 
-/** The view, with the approval token for the requester once there is a grant. Made anew each time from the record: same `jti`. */
+/** The view, with the approval token for the requester once there is a grant. */
 async function withToken(call: AdminCall, found: ApprovalWithDecisions): Promise<JsonObject> {
-  const { approval, decisions } = found;
+  const { gate, principal } = call;
   const shown = view(call, found);
-  if (approval.state !== "approved" || approval.grantJti === null || approval.principal !== call.principal.subject)
-    return shown;
-  const token = await mintApprovalToken(
-    {
-      jti: approval.grantJti,
-      tenant: call.principal.tenant,
-      principalSubject: approval.principal,
-      approvalId: approval.id,
-      requestDigest: asDigest(approval.requestDigest),
-      approvalDigest: asDigest(approval.approvalDigest),
-      approvers: decisions.filter((d) => d.decision !== "deny").map((d) => d.subject),
-      issuedAt: wholeSecond(approval.decidedAt ?? approval.openedAt),
-      expiresAt: wholeSecond(approval.expiresAt),
-    },
-    call.gate.keys.approval,
-  );
-  return { ...shown, token };
+  if (found.approval.principal !== principal.subject) return shown;
+  const token = await grantToken(found, principal.tenant, gate.keys.approval);
+  return token === null ? shown : { ...shown, token };
 }
-
-const wholeSecond = (ms: number): number => Math.floor(ms / 1_000) * 1_000;
-
-const asDigest = (text: string): Digest => `sha256:${text.slice("sha256:".length)}`;
