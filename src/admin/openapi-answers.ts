@@ -48,7 +48,7 @@ const window = named(
 const decision = z.object({
   subject: text,
   handle: textOrNull,
-  decision: z.enum(["approve", "deny"]),
+  decision: z.enum(["approve", "deny", "break-glass"]),
   comment: textOrNull,
   demo: z.boolean(),
   decided_at: time,
@@ -82,6 +82,14 @@ const approval = z.object({
   expires_at: time,
   request_digest: digest,
   approval_digest: digest,
+  affected: z
+    .object({ count: z.int(), items: z.array(text) })
+    .nullable()
+    .meta({ description: "What the change would affect; null where the catalogue declares no look-up." }),
+  blast_radius: textOrNull,
+  reversible: z.boolean().nullable(),
+  confirm: textOrNull.meta({ description: "What an approver has to send as confirm, where the policy asks for it." }),
+  page_url: text.meta({ description: "The proposal's page for signed-in approvers." }),
   consumed_by: textOrNull,
   token: text.optional().meta({ description: "The approval token: for the requester, while state is approved." }),
 });
@@ -224,6 +232,10 @@ export const ANSWER = {
     }),
   ),
   freezes: listOf("Freezes", z.object({ scope: text, reason: text, frozen_by: text, since: time })),
+  channels: listOf("Channels", z.object({ name: text, set_at: text })),
+  slackChannel: named("SlackChannel", z.object({ name: z.literal("slack"), team_id: text })),
+  webhookChannel: named("WebhookChannel", z.object({ name: z.literal("webhook"), origin: text })),
+  channelRemoved: named("ChannelRemoved", z.object({ name: text, removed: z.boolean() })),
   upstreamCredential: named("UpstreamCredentialState", z.object({ replaced: z.boolean(), control_plane: text })),
   freeze: named("FreezeState", z.object({ frozen: z.boolean(), scope: text })),
   approval: named("Approval", approval),

@@ -27,6 +27,7 @@ export const PATH_PARAMETERS: Readonly<Record<string, z.ZodType>> = {
   approvals: id("apr"),
   operations: z.string().meta({ description: "The Gate-Request-Id of the request." }),
   credentials: id("key"),
+  channels: z.enum(["slack", "webhook"]),
   evidence: z
     .string()
     .regex(/^[0-9a-f]{64}$/)
@@ -157,6 +158,27 @@ export const ROUTE_DESCRIPTIONS: Readonly<Record<string, RouteDescription>> = {
     operationId: "revokeCredential",
     summary: "Revokes an API key: at once for writes, within 30 s for reads",
     answer: ANSWER.credentialRevoked,
+    refusals: ["not-found"],
+  },
+  "GET /_gate/v1/channels": {
+    operationId: "listChannels",
+    summary: "The channels by which people are told, and when each was set up",
+    answer: ANSWER.channels,
+  },
+  "PUT /_gate/v1/channels/slack": {
+    operationId: "setUpSlack",
+    summary: "Sets up the tenant's Slack workspace; the token is never shown again",
+    answer: ANSWER.slackChannel,
+  },
+  "PUT /_gate/v1/channels/webhook": {
+    operationId: "setUpWebhook",
+    summary: "Sets up the tenant's webhook at one of the deployment's origins; the secret is never shown again",
+    answer: ANSWER.webhookChannel,
+  },
+  "DELETE /_gate/v1/channels/:name": {
+    operationId: "removeChannel",
+    summary: "Removes a channel and its secrets",
+    answer: ANSWER.channelRemoved,
     refusals: ["not-found"],
   },
   "GET /_gate/v1/policy": { operationId: "getPolicy", summary: "The policy in force", answer: ANSWER.policy },

@@ -77,6 +77,13 @@ test("the gate's own API answers what its OpenAPI document says, on every route"
     await operator.put("/_gate/v1/upstream-credential", { token: `upstream-${box.tenant}` }),
   );
 
+  const slack = { app_id: "A0APP", team_id: "T0ACME001", bot_token: "xoxb-0123456789-test" };
+  compare("PUT /_gate/v1/channels/slack", await operator.put("/_gate/v1/channels/slack", slack));
+  const webhook = { url: "https://hooks.example/gate", secret: `whsec_${"A".repeat(32)}` };
+  compare("PUT /_gate/v1/channels/webhook", await operator.put("/_gate/v1/channels/webhook", webhook));
+  compare("GET /_gate/v1/channels", await operator.get("/_gate/v1/channels"));
+  compare("DELETE /_gate/v1/channels/:name", await operator.delete("/_gate/v1/channels/webhook"));
+
   compare("GET /_gate/v1/policy", await agent.get("/_gate/v1/policy"));
   const policy = replaceOnce(
     ACME_POLICY,

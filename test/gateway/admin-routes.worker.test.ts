@@ -58,6 +58,13 @@ const EXPECTED: Readonly<Record<string, Expectation>> = {
   "GET /_gate/v1/policy/versions": { answers: only(["operator", "finance", "security"], "200") },
   "POST /_gate/v1/policy/versions": { body: {}, answers: only(["operator"], "400 malformed-request") },
   "POST /_gate/v1/policy/activate": { body: { version: 99 }, answers: only(["finance", "security"], "404 not-found") },
+  "GET /_gate/v1/channels": { answers: only(["operator", "security"], "200") },
+  "PUT /_gate/v1/channels/slack": { body: {}, answers: only(["operator"], "400 malformed-request") },
+  "PUT /_gate/v1/channels/webhook": { body: {}, answers: only(["operator"], "400 malformed-request") },
+  "DELETE /_gate/v1/channels/:name": {
+    path: "/_gate/v1/channels/pager",
+    answers: only(["operator"], "404 not-found"),
+  },
   "PUT /_gate/v1/upstream-credential": { body: {}, answers: only(["operator"], "400 malformed-request") },
 };
 

@@ -31,6 +31,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide("gateBindings", {
     ...secrets,
     ENVIRONMENT: "test",
+    WEBHOOK_ORIGINS: "https://hooks.example",
     UPSTREAMS: JSON.stringify(Object.fromEntries(controlPlanes.map(({ suite, started }) => [suite, started.url]))),
     UPSTREAM_DEADLINE_MS: String(UPSTREAM_DEADLINE_MS),
     RECONCILE_GRACE_MS: String(RECONCILE_GRACE_MS),
