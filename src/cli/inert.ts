@@ -1,10 +1,6 @@
-/**
- * What a terminal or a reader would act on instead of show: control characters and escapes (Cc), bidirectional and other
- * format characters (Cf), characters without any picture, line separators, lone surrogates, and more combining marks than
- * any script stacks, which would paint over the lines around them.
- */
-const UNSHOWABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]|(?<=\p{M}{4})\p{M}/gu;
-/** The same for text that is JSON already: it has line feeds, which are its layout, and nothing else to keep. */
+import { visibleEscape, withoutUnshowable } from "../platform/unshowable.ts";
+
+/** What is unshowable in text that is JSON already: it has line feeds, which are its layout, and nothing else to keep. */
 const UNSHOWABLE_IN_JSON = /(?!\n)[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
 const SHORT_NAMES: ReadonlyMap<string, string> = new Map([
   ["\n", "\\n"],
@@ -14,7 +10,7 @@ const TAB = "    ";
 
 /** `text` in one line, with everything unshowable as a visible escape such as `\u{1b}`. Text from the gate may be an agent's. */
 export const inert = (text: string): string =>
-  text.replaceAll(UNSHOWABLE, (character) => SHORT_NAMES.get(character) ?? escaped(character));
+  withoutUnshowable(text, (character) => SHORT_NAMES.get(character) ?? visibleEscape(character));
 
 /** The lines of `text`, each inert; runs of blank lines become one, so that nothing can be scrolled out of sight. */
 export function inertLines(text: string): readonly string[] {
@@ -28,5 +24,4 @@ export const inertJson = (value: unknown): string =>
     Array.from({ length: character.length }, (_, index) => utf16Escape(character.charCodeAt(index))).join(""),
   );
 
-const escaped = (character: string): string => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`;
 const utf16Escape = (unit: number): string => `\\u${unit.toString(16).padStart(4, "0")}`;

@@ -1,8 +1,5 @@
-/**
- * What a reader's client would act on instead of show: control characters (Cc), bidirectional and other format characters
- * (Cf), characters without any picture, line separators, lone surrogates, and more combining marks than any script stacks.
- */
-const UNSHOWABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]|(?<=\p{M}{4})\p{M}/gu;
+import { withoutUnshowable } from "../platform/unshowable.ts";
+
 /** Everything that some client takes for the end of a line. */
 const LINE_END = /\r\n|[\n\r\v\f\u0085\u2028\u2029]/u;
 const BROADCAST = /@(?=channel|here|everyone)/giu;
@@ -70,7 +67,7 @@ function fitted(line: string, max: number): { readonly text: string; readonly si
   let text = "";
   let size = 0;
   let used = 0;
-  const visible = line.replaceAll(UNSHOWABLE, visibleEscape);
+  const visible = withoutUnshowable(line);
   for (const character of visible) {
     const piece = ENTITIES.get(character) ?? character;
     const pieceSize = character === '"' || character === "\\" ? 2 : piece.length;
@@ -81,5 +78,3 @@ function fitted(line: string, max: number): { readonly text: string; readonly si
   }
   return { text, size, left: visible.length - used };
 }
-
-const visibleEscape = (character: string): string => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`;
