@@ -302,14 +302,21 @@ describe.skipIf(!isRunnable)(`a real Slurm behind the gate${isRunnable ? "" : ` 
     });
 
     it("cancelling is tier 4: two approvers, then the job is gone", async () => {
-      const id = jobNumber(await withReceipt(agent, "POST", SUBMIT, job({ gpus: "1" })));
+      const id = jobNumber(await withReceipt(agent, "POST", SUBMIT, job({ gpus: "1" }, "doomed")));
       proxy.forget();
       const cancel = (): Promise<Answered> => agent.call("DELETE", `${API}/job/${id}`);
       const refused = await cancel();
       expect(refused.body).toMatchObject({ tier: 4, approval: { needed: 2, given: 0 } });
+      const path = `/_gate/v1/approvals/${text(refused, "approval", "id")}`;
+      expect((await agent.send({ method: "GET", path })).body).toMatchObject({
+        affected: { count: 1, items: [`${id} doomed (${LAB_USER})`] },
+        blast_radius: "job",
+        reversible: false,
+      });
       await approved(refused, ["alice"]);
+      // The job has begun to run meanwhile, or not: it is the same job.
       expect((await cancel()).body).toMatchObject({ approval: { needed: 2, given: 1 } });
-      expect(proxy.requests()).toEqual([]);
+      expect(mutations()).toEqual([]);
       expect(await known(id)).not.toMatchObject({ JobState: "CANCELLED" });
 
       await approve(running.demo, text(refused, "approval", "id"), ["bob"]);
