@@ -7,6 +7,7 @@ import { requirementOf } from "./admission-request.ts";
 import { askLedger } from "./ask-ledger.ts";
 import type { Ended } from "./ended.ts";
 import type { Judgement } from "./judge.ts";
+import { withNearest } from "./nearest-affordable.ts";
 import { shownReach, type Observation } from "./observe.ts";
 import { jsonResponse, showBudget, storedResponse } from "./respond.ts";
 import type { TenantContext } from "./tenant-context.ts";
@@ -56,7 +57,7 @@ export async function planWrite(
   if (checked.kind === "stale") return "stale";
   if (checked.kind === "refused") {
     showBudget(trail, checked.budget);
-    return { kind: "refused", refusal: checked.refusal };
+    return { kind: "refused", refusal: withNearest(checked.refusal, operation, judgement, context) };
   }
   const answer = operation.dryRun === null ? null : await runDryRun(write, context);
   if (typeof answer === "string")
@@ -68,7 +69,8 @@ export async function planWrite(
   const earnsReceipt = judgement.tier === 2 && upstreamAgrees;
   const planned = earnsReceipt ? await askLedger<PlanOutcome>(() => ledger.plan(request, true)) : checked;
   if (planned.kind === "stale") return "stale";
-  if (planned.kind === "refused") return { kind: "refused", refusal: planned.refusal };
+  if (planned.kind === "refused")
+    return { kind: "refused", refusal: withNearest(planned.refusal, operation, judgement, context) };
   showBudget(trail, planned.before);
   const requirement = requirementOf(judgement, context, operation.action);
   const body = {

@@ -13,6 +13,7 @@ import { inlineDryRun, planWrite } from "./dry-run.ts";
 import type { Ended } from "./ended.ts";
 import { judge, type Judgement } from "./judge.ts";
 import { sealCall, sealProposed } from "./sealed-request.ts";
+import { withNearest } from "./nearest-affordable.ts";
 import { observe, UNOBSERVED } from "./observe.ts";
 import { jsonResponse, showBudget, storedResponse } from "./respond.ts";
 import type { TenantContext } from "./tenant-context.ts";
@@ -68,7 +69,7 @@ export async function governWrite(write: Write, context: TenantContext): Promise
   if (outcome.kind === "stale") return "stale";
   if (outcome.kind === "refused") {
     showBudget(trail, outcome.budget);
-    return { kind: "refused", refusal: outcome.refusal };
+    return { kind: "refused", refusal: withNearest(outcome.refusal, operation, judgement, context) };
   }
   showBudget(trail, outcome.budget);
   if (outcome.kind === "replay") return replay(write, outcome.outcome);

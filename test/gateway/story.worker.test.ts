@@ -144,8 +144,14 @@ test("a submit that would pass the day's 500 USD is refused with numbers that ad
     { period: "daily", cap_usd: 500, settled_usd: 0, held_usd: 490, requested_usd: 20, short_usd: 10 },
   ]);
   expect(Date.parse(text(refused, "windows", 0, "resets_at"))).toBeGreaterThan(Date.now());
-  // What is left is exactly what fits.
-  expect(verdict(await submit(agent, job({ name: "job-3" })))).toBe("201");
+  // The nearest request that fits does fit, to the dollar, and nothing above it.
+  expect(member(refused, "nearest")).toEqual({ tier: 2, facts: { gpus: 2 } });
+  const nearest = job({ name: "job-3", max_hours: 2, gpus: 2 });
+  const above = { ...nearest, gpus: 3 };
+  expect(verdict(await agent.post(SUBMIT, above, { ...REASON, "gate-dry-run": "?1" }))).toBe("402 budget-exceeded");
+  expect(verdict(await submit(agent, nearest))).toBe("201");
+  const none = await agent.post(SUBMIT, job({ name: "job-4" }), { ...REASON, "gate-dry-run": "?1" });
+  expect([verdict(none), member(none, "nearest")]).toEqual(["402 budget-exceeded", null]);
   expect(await budgetOf(box)).toEqual({ cap: 500_000_000, held: 500_000_000, settled: 0, remaining: 0 });
 });
 
