@@ -2,14 +2,8 @@ import { appendEntry, backlog, type Place } from "../audit/journal.ts";
 import { BACKLOG_LIMIT_ROWS } from "../audit/projection.ts";
 import type { Refusal } from "../refusal.ts";
 import type { EpochMs } from "../vocabulary.ts";
-import {
-  consumeApproval,
-  decisionsOf,
-  eligibleApprovers,
-  latestApproval,
-  summaryOf,
-  type Approval,
-} from "./approvals.ts";
+import { consumeApproval, decisionsOf, latestApproval } from "./approval-rows.ts";
+import { eligibleApprovers, summaryOf, type Approval } from "./approvals.ts";
 import { credentialFault, freezeRefusal, listFreezes, standing } from "./authority.ts";
 import {
   budgetExceeded,
@@ -31,7 +25,8 @@ import {
 } from "./contract.ts";
 import { plan } from "./due.ts";
 import { note } from "./notices.ts";
-import { findGrant, openProposal } from "./proposals.ts";
+import { findGrant } from "./grants.ts";
+import { openProposal } from "./proposals.ts";
 import { consumeReceipt, issueReceipt, receiptRefusal } from "./receipts.ts";
 import { findReplay, operationUrl, rememberHandles } from "./replay.ts";
 import { textOf } from "../platform/sql-row.ts";

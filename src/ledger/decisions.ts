@@ -3,29 +3,16 @@ import { blankEntry, type AuditEntry } from "../audit/record.ts";
 import type { PrincipalClass } from "../identity/principal.ts";
 import { newId } from "../platform/ids.ts";
 import { filledPlaces, placesOf } from "../policy/approver-groups.ts";
-import type { ApproverGroup, ContextField } from "../policy/types.ts";
+import type { ApproverGroup } from "../policy/types.ts";
 import type { Refusal } from "../refusal.ts";
 import { TIERS, type EpochMs } from "../vocabulary.ts";
 import type { AdmissionScope } from "./admission.ts";
-import {
-  approvalById,
-  approvalDigest,
-  decisionsOf,
-  eligibleApprovers,
-  grantApproval,
-  GRANT_LIFETIME_MS,
-  storedRequest,
-  type Approval,
-  type ApprovalTerms,
-  type Decision,
-} from "./approvals.ts";
-import { budgetExceeded, reserve, shortages } from "./budget.ts";
-import type { Approver, BudgetTerms, ProposalBounds, RequestContext } from "./contract.ts";
+import { approvalById, decisionsOf, grantApproval, storedRequest } from "./approval-rows.ts";
+import { eligibleApprovers, GRANT_LIFETIME_MS, type Approval, type Decision } from "./approvals.ts";
+import type { Approver } from "./contract.ts";
 import { plan } from "./due.ts";
+import { alreadyDecided, endApproval, refused } from "./endings.ts";
 import { note } from "./notices.ts";
-import { pendingShortages } from "./pending-bounds.ts";
-import { announce, endApproval } from "./proposals.ts";
-import { textOf } from "../platform/sql-row.ts";
 
 /** The person who decides, as authenticated: nobody can decide in another's name. */
 export type Decider = {
@@ -178,148 +165,6 @@ function ineligible(approval: Approval, request: DecisionRequest): string | null
   return approval.state === "draft" ? "The draft still lacks context; it cannot be decided yet." : null;
 }
 
-const alreadyDecided = (approval: Approval, given: readonly Decision[]): Refusal => ({
-  kind: "already-decided",
-  state: approval.state,
-  decided_by: given.map((d) => d.subject),
-});
-
-/** Withdraws an open proposal or unused grant: by its requester or the owner of its credential. */
-export function withdraw(
-  scope: AdmissionScope,
-  request: { readonly requestId: string; readonly approvalId: string; readonly by: Decider },
-): DecisionOutcome {
-  const { sql, now } = scope;
-  const approval = approvalById(sql, request.approvalId);
-  if (approval === null || !isRequesterOrOwner(approval, request.by.subject)) return refused({ kind: "not-found" });
-  if (approval.state !== "draft" && approval.state !== "pending" && approval.state !== "approved") {
-    return refused(alreadyDecided(approval, decisionsOf(sql, approval.id)));
-  }
-  const entry = { ...storedEntry(sql, approval), ...doneBy(request) };
-  endApproval(sql, scope.place, approval, "withdrawn", entry, now);
-  return {
-    kind: "recorded",
-    approval: approvalById(sql, approval.id) ?? approval,
-    decisions: decisionsOf(sql, approval.id),
-  };
-}
-
-/**
- * Completes a draft into a pending proposal: context comes in, the money is held, the clock of the proposal starts. One
- * transaction; nothing changes when required context is still missing or the windows have no room.
- */
-export function completeDraft(
-  scope: AdmissionScope,
-  request: {
-    readonly requestId: string;
-    readonly approvalId: string;
-    readonly by: Decider;
-    readonly context: RequestContext;
-    readonly required: readonly ContextField[];
-    readonly budget: BudgetTerms;
-    readonly bounds: ProposalBounds;
-  },
-): DecisionOutcome {
-  const { sql, now } = scope;
-  const approval = approvalById(sql, request.approvalId);
-  if (approval === null || !isRequesterOrOwner(approval, request.by.subject)) return refused({ kind: "not-found" });
-  if (approval.state !== "draft") return refused(alreadyDecided(approval, decisionsOf(sql, approval.id)));
-  if (approval.expiresAt <= now)
-    return refused({ kind: "approval-expired", reason: "The draft expired before it was completed." });
-  const terms: ApprovalTerms = {
-    ...approval.terms,
-    reason: request.context.reason ?? approval.terms.reason,
-    evidence: request.context.evidence ?? approval.terms.evidence,
-    backOut: request.context.backOut ?? approval.terms.backOut,
-    incident: request.context.incident ?? approval.terms.incident,
-  };
-  const present = { reason: terms.reason, evidence: terms.evidence ?? terms.evidenceRef, back_out: terms.backOut };
-  const missing = request.required.filter((field) => present[field] === null);
-  if (missing.length > 0) return refused({ kind: "reason-required", missing });
-  const { ceilingMicros, principal, action } = approval;
-  const short = [
-    ...shortages(sql, scope.windows, request.budget, ceilingMicros, null),
-    ...pendingShortages(sql, scope.windows, request.budget, request.bounds, principal, ceilingMicros),
-  ];
-  if (short.length > 0) return refused(budgetExceeded(short));
-  const expiresAt = now + approval.timeoutMs;
-  const entry: AuditEntry = {
-    ...storedEntry(sql, approval),
-    time: new Date(now).toISOString(),
-    reason: terms.reason,
-    evidence: terms.evidence,
-    back_out: terms.backOut,
-    incident: terms.incident,
-  };
-  sql.exec(
-    "UPDATE approvals SET state = 'pending', terms = ?, entry = ?, approval_digest = ?, expires_at = ? WHERE id = ?",
-    JSON.stringify(terms),
-    JSON.stringify(entry),
-    approvalDigest(approval.requestDigest, terms),
-    expiresAt,
-    approval.id,
-  );
-  reserve(sql, { id: approval.id, state: "held", principal, action }, scope.windows, ceilingMicros, now);
-  plan(sql, "approval-expiry", approval.id, expiresAt);
-  announce(sql, approval.id, approval.timeoutMs, now);
-  appendEntry(
-    sql,
-    scope.place,
-    `${approval.id}/completed`,
-    {
-      ...entry,
-      // Whose words these are: the owner may have written what the agent left out.
-      ...doneBy(request),
-      kind: "proposal",
-      decision: null,
-      reason_code: "opened",
-      approval_id: approval.id,
-      outcome: null,
-    },
-    now,
-  );
-  return { kind: "recorded", approval: approvalById(sql, approval.id) ?? approval, decisions: [] };
-}
-
-/** Expires an open approval whose time has come; one whose end was moved by a decision waits for its later job. */
-export function expireApproval(scope: Pick<AdmissionScope, "sql" | "place" | "now">, approvalId: string): void {
-  const approval = approvalById(scope.sql, approvalId);
-  if (approval === null) return;
-  // Its own job may come early too, when the clock has stepped back: then it must come again.
-  if (approval.expiresAt > scope.now) return plan(scope.sql, "approval-expiry", approval.id, approval.expiresAt);
-  endApproval(scope.sql, scope.place, approval, "expired", storedEntry(scope.sql, approval), scope.now);
-}
-
-/** Reminds of a proposal that is still open, once. */
-export function remind(scope: Pick<AdmissionScope, "sql" | "now">, approvalId: string): void {
-  const approval = approvalById(scope.sql, approvalId);
-  if (approval?.state === "pending" && approval.expiresAt > scope.now)
-    note(scope.sql, "reminder", approvalId, null, scope.now);
-}
-
-const isRequesterOrOwner = (approval: Approval, subject: string): boolean =>
-  subject === approval.principal || subject === approval.owner;
-
-/** Who acted on a proposal, and with which call: not who opened it. */
-const doneBy = ({
-  requestId,
-  by,
-}: {
-  readonly requestId: string;
-  readonly by: Decider;
-}): Pick<AuditEntry, "request_id" | "principal" | "principal_class" | "credential_id" | "demo"> => ({
-  request_id: requestId,
-  principal: by.subject,
-  principal_class: by.class,
-  credential_id: by.credentialId,
-  demo: by.demo,
-});
-
-/** The entry of the request that opened the proposal: written by `insertApproval`. */
-function storedEntry(sql: SqlStorage, approval: Approval): AuditEntry {
-  return JSON.parse(textOf(sql.exec("SELECT entry FROM approvals WHERE id = ?", approval.id).one(), "entry"));
-}
-
 function ledgerEntry(approval: Approval, request: DecisionRequest, now: EpochMs): AuditEntry {
   return {
     ...blankEntry("decision", request.requestId, now),
@@ -352,5 +197,3 @@ function journalDecision(
     scope.now,
   );
 }
-
-const refused = (refusal: Refusal): DecisionOutcome => ({ kind: "refused", refusal });

@@ -10,7 +10,7 @@ import { migrate } from "../platform/sqlite-migrations.ts";
 import type { EpochMs } from "../vocabulary.ts";
 import { outboxOf } from "../outbox/port.ts";
 import { admit, planRequest, type AdmissionScope } from "./admission.ts";
-import { approvalById, decisionsOf, listApprovals, storedRequest } from "./approvals.ts";
+import { approvalById, decisionsOf, listApprovals, storedRequest } from "./approval-rows.ts";
 import {
   activeVersion,
   addCredential,
@@ -32,16 +32,10 @@ import type {
   LedgerSnapshot,
   PlanOutcome,
 } from "./contract.ts";
-import {
-  completeDraft,
-  decide,
-  expireApproval,
-  remind,
-  withdraw,
-  type ApprovalWithDecisions,
-  type DecisionOutcome,
-} from "./decisions.ts";
+import { decide, type ApprovalWithDecisions, type DecisionOutcome } from "./decisions.ts";
+import { completeDraft } from "./drafts.ts";
 import { done, dueAt, nextDue, plan, postpone, type DueRow } from "./due.ts";
+import { expireApproval, withdraw } from "./endings.ts";
 import { liftFreeze, setFreeze } from "./freezes.ts";
 import type { Actor, CredentialRow, LedgerPort, OperationView, Refused, Stale } from "./ledger-port.ts";
 import { confirmHandOver, takeNotices } from "./notices.ts";
@@ -53,6 +47,7 @@ import {
   settleAtCeiling,
   unknownOperation,
 } from "./operations.ts";
+import { remind } from "./proposals.ts";
 import { prune, PRUNE_EVERY_MS } from "./prune.ts";
 import { LEDGER_SCHEMA } from "./schema.ts";
 import { activateVersion, addVersion, listVersions, putFirstVersionInForce, type PolicyVersion } from "./versions.ts";

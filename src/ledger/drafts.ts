@@ -1,0 +1,90 @@
+import { appendEntry } from "../audit/journal.ts";
+import type { AuditEntry } from "../audit/record.ts";
+import type { ContextField } from "../policy/types.ts";
+import type { AdmissionScope } from "./admission.ts";
+import { approvalById, decisionsOf } from "./approval-rows.ts";
+import { approvalDigest, type ApprovalTerms } from "./approvals.ts";
+import { budgetExceeded, reserve, shortages } from "./budget.ts";
+import type { BudgetTerms, ProposalBounds, RequestContext } from "./contract.ts";
+import type { Decider, DecisionOutcome } from "./decisions.ts";
+import { plan } from "./due.ts";
+import { alreadyDecided, doneBy, isRequesterOrOwner, refused, storedEntry } from "./endings.ts";
+import { pendingShortages } from "./pending-bounds.ts";
+import { announce } from "./proposals.ts";
+
+/**
+ * Completes a draft into a pending proposal: context comes in, the money is held, the clock of the proposal starts. One
+ * transaction; nothing changes when required context is still missing or the windows have no room.
+ */
+export function completeDraft(
+  scope: AdmissionScope,
+  request: {
+    readonly requestId: string;
+    readonly approvalId: string;
+    readonly by: Decider;
+    readonly context: RequestContext;
+    readonly required: readonly ContextField[];
+    readonly budget: BudgetTerms;
+    readonly bounds: ProposalBounds;
+  },
+): DecisionOutcome {
+  const { sql, now } = scope;
+  const approval = approvalById(sql, request.approvalId);
+  if (approval === null || !isRequesterOrOwner(approval, request.by.subject)) return refused({ kind: "not-found" });
+  if (approval.state !== "draft") return refused(alreadyDecided(approval, decisionsOf(sql, approval.id)));
+  if (approval.expiresAt <= now)
+    return refused({ kind: "approval-expired", reason: "The draft expired before it was completed." });
+  const terms: ApprovalTerms = {
+    ...approval.terms,
+    reason: request.context.reason ?? approval.terms.reason,
+    evidence: request.context.evidence ?? approval.terms.evidence,
+    backOut: request.context.backOut ?? approval.terms.backOut,
+    incident: request.context.incident ?? approval.terms.incident,
+  };
+  const present = { reason: terms.reason, evidence: terms.evidence ?? terms.evidenceRef, back_out: terms.backOut };
+  const missing = request.required.filter((field) => present[field] === null);
+  if (missing.length > 0) return refused({ kind: "reason-required", missing });
+  const { ceilingMicros, principal, action } = approval;
+  const short = [
+    ...shortages(sql, scope.windows, request.budget, ceilingMicros, null),
+    ...pendingShortages(sql, scope.windows, request.budget, request.bounds, principal, ceilingMicros),
+  ];
+  if (short.length > 0) return refused(budgetExceeded(short));
+  const expiresAt = now + approval.timeoutMs;
+  const entry: AuditEntry = {
+    ...storedEntry(sql, approval),
+    time: new Date(now).toISOString(),
+    reason: terms.reason,
+    evidence: terms.evidence,
+    back_out: terms.backOut,
+    incident: terms.incident,
+  };
+  sql.exec(
+    "UPDATE approvals SET state = 'pending', terms = ?, entry = ?, approval_digest = ?, expires_at = ? WHERE id = ?",
+    JSON.stringify(terms),
+    JSON.stringify(entry),
+    approvalDigest(approval.requestDigest, terms),
+    expiresAt,
+    approval.id,
+  );
+  reserve(sql, { id: approval.id, state: "held", principal, action }, scope.windows, ceilingMicros, now);
+  plan(sql, "approval-expiry", approval.id, expiresAt);
+  announce(sql, approval.id, approval.timeoutMs, now);
+  appendEntry(
+    sql,
+    scope.place,
+    `${approval.id}/completed`,
+    {
+      ...entry,
+      // Whose words these are: the owner may have written what the agent left out.
+      ...doneBy(request),
+      kind: "proposal",
+      decision: null,
+      reason_code: "opened",
+      approval_id: approval.id,
+      outcome: null,
+    },
+    now,
+  );
+  return { kind: "recorded", approval: approvalById(sql, approval.id) ?? approval, decisions: [] };
+}
