@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { runCatalogueTests } from "../../src/catalogue/catalogue-tests.ts";
 import { compileCatalogue } from "../../src/catalogue/compile.ts";
@@ -7,7 +8,7 @@ import { isJsonObject } from "../../src/platform/json.ts";
 import type { JsonValue } from "../../src/platform/json.ts";
 import { shippedText, valueOf } from "./shipped.ts";
 
-const page = readFileSync(new URL("../../docs/catalogue.md", import.meta.url), "utf8");
+const page = readFileSync(fileURLToPath(new URL("../../docs/catalogue.md", import.meta.url).href), "utf8");
 const blocks = [...page.matchAll(/^```yaml\n(.*?)^```$/gms)].map((match) => match[1] ?? "");
 /** The formatter writes the routes of each block at the margin; in one document they stand below `routes`. */
 const inPlace = (block: string): string => (block.startsWith("- ") ? block.replaceAll(/^(?=.)/gm, "  ") : block);
