@@ -17,6 +17,7 @@ export function requestDigest(tenant: string, subject: string, action: string, c
       method: call.method,
       path: call.path,
       query: call.query.map(([name, value]) => [name, value]),
+      headers: { ...call.headers },
       content_type: call.contentType,
       // Already RFC 8785 text: hashed as text, not parsed and serialised a second time.
       body: call.body,
