@@ -76,15 +76,27 @@ describe(`${AT_ONCE} submits at once against room for ${ROOM}`, () => {
     await expectNoOverspend(box, answers);
   });
 
-  test("of tier 3: as many proposals are opened as can be paid for", async () => {
-    const box = await open({ policy: tight });
+  test.each([
+    // One principal's proposals may hold a quarter of the day, unless the policy says otherwise.
+    ["their principal's share", tight, Math.floor(ROOM / 4)],
+    [
+      "the day",
+      replaceOnce(
+        tight,
+        "timeout_minutes: 30",
+        "timeout_minutes: 30\n  pending_share_percent: { principal: 100, tenant: 100 }",
+      ),
+      ROOM,
+    ],
+  ])("of tier 3: as many proposals are opened as %s pays for", async (_, policy, room) => {
+    const box = await open({ policy });
     const agentOf = await spread(await box.as("agent"));
     const answers = await each((index) =>
       agentOf(index).post(SUBMIT, job({ name: `job-${index}`, job_type: "reserved" }), CONTEXT),
     );
-    expect(tally(answers)).toEqual({ "428 approval-required": ROOM, "402 budget-exceeded": AT_ONCE - ROOM });
-    expect(new Set(answers.filter(({ status }) => status === 428).map(proposalOf)).size).toBe(ROOM);
-    expect(await budgetOf(box)).toMatchObject({ held: ROOM * 10_000_000 });
+    expect(tally(answers)).toEqual({ "428 approval-required": room, "402 budget-exceeded": AT_ONCE - room });
+    expect(new Set(answers.filter(({ status }) => status === 428).map(proposalOf)).size).toBe(room);
+    expect(await budgetOf(box)).toMatchObject({ held: room * 10_000_000 });
   });
 });
 
