@@ -87,6 +87,7 @@ const approval = z.object({
     .nullable()
     .meta({ description: "What the change would affect; null where the catalogue declares no look-up." }),
   blast_radius: textOrNull,
+  elevated: z.boolean().meta({ description: "Whether it reaches further than the catalogue's smallest radius." }),
   reversible: z.boolean().nullable(),
   confirm: textOrNull.meta({ description: "What an approver has to send as confirm, where the policy asks for it." }),
   page_url: text.meta({ description: "The proposal's page for signed-in approvers." }),

@@ -15,6 +15,7 @@ export const proposalJson = ({ approval }: ApprovalWithDecisions, shown: Proposa
   cost: { ceiling_usd: usd(shown.ceilingMicros), ceiling_micros: shown.ceilingMicros },
   affected: shown.affected === null ? null : { count: shown.affected.count, items: [...shown.affected.items] },
   blast_radius: shown.blastRadius,
+  elevated: shown.elevated,
   reversible: shown.reversible,
   reason: shown.reason,
   evidence: shown.evidence,

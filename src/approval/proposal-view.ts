@@ -29,6 +29,8 @@ export type ProposalView = {
   };
   readonly ceilingMicros: Micros;
   readonly blastRadius: string | null;
+  /** Whether it reaches further than the smallest radius of its catalogue. */
+  readonly elevated: boolean;
   readonly reversible: boolean | null;
   /** What would be affected, e.g. the running workloads of an allocation; null when the catalogue declares no look-up. */
   readonly affected: { readonly count: number; readonly items: readonly string[] } | null;
@@ -77,6 +79,7 @@ const shownSchema = z.object({
     .default({ method: "", path: "", query: {}, body: null }),
   affected: z.object({ count: z.int(), items: z.array(z.string()) }).nullish(),
   blast_radius: z.string().nullish(),
+  elevated: z.boolean().default(false),
   reversible: z.boolean().nullish(),
 });
 
@@ -115,6 +118,7 @@ export function proposalView(
     request: { ...shown.request, body: shown.request.body ?? null },
     ceilingMicros: approval.ceilingMicros,
     blastRadius,
+    elevated: shown.elevated,
     reversible: shown.reversible ?? null,
     affected: shown.affected ?? null,
     reason: approval.terms.reason,
@@ -148,12 +152,13 @@ export const tierOf = (tier: number): Tier => (tier === 4 ? 4 : tier === 3 ? 3 :
 
 /**
  * What a person who is asked (in Slack, on the page, in a terminal) has to type before an approval counts; null where a click
- * is enough. Tier 4 always asks; below it the policy does.
+ * is enough. Tier 4 and an elevated blast radius always ask; elsewhere the policy does.
  */
 export const confirmTextOf = ({
   confirm,
   tier,
+  elevated,
   resource,
   action,
-}: Pick<ProposalView, "confirm" | "tier" | "resource" | "action">): string | null =>
-  confirm ?? (tier >= 4 ? (resource ?? action) : null);
+}: Pick<ProposalView, "confirm" | "tier" | "elevated" | "resource" | "action">): string | null =>
+  confirm ?? (tier >= 4 || elevated ? (resource ?? action) : null);

@@ -95,7 +95,9 @@ function compileActions(document: CatalogueDocument, report: Report): ReadonlyMa
       const { blast_radius: blastRadius = null, reversible = null } = action;
       if (blastRadius !== null && !radii.includes(blastRadius))
         report([...path, "blast_radius"], `the catalogue's blast_radii do not list "${blastRadius}"`);
-      return [name, { spec: { action: name, floors, minimumTier, factNames, blastRadius, reversible }, facts }];
+      const elevated = blastRadius !== null && radii.indexOf(blastRadius) > 0;
+      const spec = { action: name, floors, minimumTier, factNames, blastRadius, elevated, reversible };
+      return [name, { spec, facts }];
     }),
   );
 }

@@ -51,6 +51,8 @@ export type ActionSpec = {
   readonly factNames: ReadonlyMap<string, FactType>;
   /** How far a mistake reaches, a word of the catalogue's own; null where it says none. */
   readonly blastRadius: string | null;
+  /** Whether that is more than the smallest of the catalogue's radii. */
+  readonly elevated: boolean;
   /** Whether another action undoes it; null where the catalogue does not say. */
   readonly reversible: boolean | null;
   /** Whether the action's cost is declared `none` (cancel, reads). */

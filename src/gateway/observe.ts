@@ -75,6 +75,7 @@ export function shownReach(context: TenantContext, action: string, { affected }:
   return {
     affected: affected === null ? null : { count: affected.count, items: [...affected.items] },
     blast_radius: spec?.blastRadius ?? null,
+    elevated: spec?.elevated ?? false,
     reversible: spec?.reversible ?? null,
   };
 }

@@ -19,6 +19,7 @@ export function actionSpec(
     minimumTier: rows[0]?.tier ?? 5,
     factNames: new Map(Object.entries(facts)),
     blastRadius: null,
+    elevated: false,
     reversible: null,
     free: false,
     digest: digestOf("test", action),

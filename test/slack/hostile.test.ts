@@ -82,6 +82,7 @@ const hostileView: fc.Arbitrary<ProposalView> = fc.record({
   request: fc.record({ method: attack, path: attack, query: bodies, body: fc.option(bodies, { nil: null }) }),
   ceilingMicros: fc.nat({ max: Number.MAX_SAFE_INTEGER }),
   blastRadius: maybe,
+  elevated: fc.boolean(),
   reversible: fc.option(fc.boolean(), { nil: null }),
   affected: fc.option(fc.record({ count: fc.nat(), items: fc.array(attack, { maxLength: 50 }) }), { nil: null }),
   reason: maybe,

@@ -5,7 +5,7 @@ import type { SlackMessage } from "../../src/slack/blocks.ts";
 import { confirmTextOf } from "../../src/approval/proposal-view.ts";
 import { proposalMessage } from "../../src/slack/message.ts";
 import { confirmModal } from "../../src/slack/modal.ts";
-import { escalation, outcomeLine, refusalNotice, reminder } from "../../src/slack/notices.ts";
+import { escalation, outcomeLine, refusalNotice, refusedExecution, reminder } from "../../src/slack/notices.ts";
 import { blocksProblem, viewProblem } from "../support/slack-payload-rules.ts";
 import { CANCEL, decided, NOW, OCCASION, SUBMIT } from "./proposals.ts";
 
@@ -86,7 +86,8 @@ describe("buttons", () => {
 
   test.each<[string, Partial<ProposalView>, string | null, string]>([
     ["tier 3", SUBMIT, null, ACTION_IDS.approve],
-    ["tier 3 with elevated blast radius", { ...SUBMIT, confirm: "eval" }, "eval", ACTION_IDS.openConfirm],
+    ["tier 3 with elevated blast radius", { ...SUBMIT, elevated: true }, "workloads.submit", ACTION_IDS.openConfirm],
+    ["tier 3 whose policy asks for it", { ...SUBMIT, confirm: "eval" }, "eval", ACTION_IDS.openConfirm],
     ["tier 4", CANCEL, "llama-finetune-v3", ACTION_IDS.openConfirm],
     ["tier 4 whose policy asks for nothing", { confirm: null }, "llama-finetune-v3", ACTION_IDS.openConfirm],
     ["tier 4 that creates", { confirm: null, resource: null }, "workloads.cancel", ACTION_IDS.openConfirm],
@@ -131,7 +132,7 @@ describe("CA5 a message tells who decided and who may", () => {
     ["draft", "Draft: Cancel job llama-finetune-v3", "Nobody can decide it yet"],
     ["approved", "Approved: Cancel job llama-finetune-v3", "once"],
     ["denied", "Denied: Cancel job llama-finetune-v3", "It will not run"],
-    ["expired", "Expired: Cancel job llama-finetune-v3", "Nobody decided in time (1 of 2 approvals)"],
+    ["expired", "Expired: Cancel job llama-finetune-v3", "Its time is over (1 of 2 approvals)"],
     ["withdrawn", "Withdrawn: Cancel job llama-finetune-v3", "took it back"],
     ["invalidated", "No longer valid: Cancel job llama-finetune-v3", "changed since"],
     ["consumed", "Approved and used: Cancel job llama-finetune-v3", "cannot be used again"],
@@ -217,20 +218,34 @@ describe("notices", () => {
     [{ kind: "succeeded", upstreamStatus: 200 }, "It ran (the control plane answered 200)"],
     [{ kind: "failed", upstreamStatus: 404 }, "refused it; nothing changed (the control plane answered 404)"],
     [{ kind: "unknown", upstreamStatus: null }, "what became of it is unknown. Its money stays held"],
+    [{ kind: "not-sent", upstreamStatus: null }, "It was never sent; nothing changed. Request"],
   ] as const)("the thread's last line: %j", (outcome, part) => {
     const { text } = outcomeLine(CANCEL, { ...outcome, requestId: "req_1" });
     expect(text).toContain(part);
     expect(text).toContain("req_1");
   });
 
+  test("the gate's own try that something refused: what said no, and whether the approval still stands", () => {
+    const approved = { ...CANCEL, state: "approved" as const };
+    const { text } = refusedExecution(approved, "frozen", "req_1", { now: NOW });
+    expect(text).toContain("something said no: Writes are frozen (frozen). Nothing was sent. Request req_1.");
+    expect(text).toContain("The approval still stands");
+    const ended = refusedExecution({ ...CANCEL, state: "invalidated" }, "nonsense", "req_1", { now: NOW });
+    expect(ended.text).toContain("Refused (nonsense)");
+    expect(ended.text).not.toContain("still stands");
+  });
+
   test.each([
     [{ kind: "not-eligible", reason: "The requester may not decide it." } as const, "The requester may not decide it."],
     [{ kind: "already-decided", state: "denied", decided_by: ["@alice"] } as const, "denied already, by @alice"],
     [{ kind: "approval-expired", reason: "" } as const, "time is over"],
-    [{ kind: "approval-invalid", reason: "its digest changed" } as const, "no longer valid: its digest changed"],
+    [{ kind: "approval-invalid", reason: "Use its newest message." } as const, "Use its newest message."],
     [{ kind: "not-found" } as const, "no such proposal"],
     [{ kind: "frozen", frozen_by: "x", reason: "drill", since: "" } as const, "frozen: drill"],
     [{ kind: "unavailable", dependency: "ledger", cause: "secret cause" } as const, "Nothing was recorded"],
+    [{ kind: "already-decided", state: "expired", decided_by: [] } as const, "expired already. Nothing more"],
+    [{ kind: "malformed-request", reason: "confirm: type it" } as const, "confirm: type it"],
+    [{ kind: "rate-limited", limit: "writes", retry_after_s: 1 } as const, "Too many requests."],
   ])("CA3 a click that does not count says why: %j", (refusal, part) => {
     const { text } = refusalNotice(refusal);
     expect(text).toContain("Your click was not counted.");

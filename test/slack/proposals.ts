@@ -18,6 +18,7 @@ export const CANCEL: ProposalView = {
   request: { method: "POST", path: "/v1/workloads/llama-finetune-v3/cancel", query: {}, body: null },
   ceilingMicros: 0,
   blastRadius: "one job, 32 GPUs",
+  elevated: false,
   reversible: false,
   affected: { count: 1, items: ["llama-finetune-v3 (running 6 h, 32 × H100)"] },
   reason: "Loss is NaN since step 4,100; every further hour is wasted.",
