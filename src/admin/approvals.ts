@@ -36,6 +36,8 @@ const decisionBody = z.strictObject({
   confirm: z.string().min(1).max(256).optional(),
 });
 
+const reviewBody = z.strictObject({ comment: z.string().min(1).max(1_024).refine(areShownLines, UNSHOWABLE) });
+
 /** The same rules as the headers have: approvers read this text, and must see what is there. */
 const contextBody = z.strictObject({
   reason: z.string().min(1).max(1_024).refine(isShownLine, UNSHOWABLE).optional(),
@@ -50,6 +52,7 @@ export const approvalRoutes: readonly AdminRoute[] = [
   { method: "GET", path: "/_gate/v1/approvals/:id", roles: null, handle: show },
   { method: "DELETE", path: "/_gate/v1/approvals/:id", roles: null, handle: withdraw },
   { method: "POST", path: "/_gate/v1/approvals/:id/decisions", roles: null, body: decisionBody, handle: decide },
+  { method: "POST", path: "/_gate/v1/approvals/:id/review", roles: null, body: reviewBody, handle: reviewGlass },
   { method: "PUT", path: "/_gate/v1/approvals/:id/context", roles: null, body: contextBody, handle: complete },
 ];
 
@@ -111,6 +114,25 @@ async function decide(call: AdminCall): Promise<AdminAnswer> {
   return outcome.kind === "refused" ? refuse(outcome.refusal) : json(view(call, outcome));
 }
 
+/** What the review of a broken glass found: said by somebody else who may decide, or by security. */
+async function reviewGlass(call: AdminCall): Promise<AdminAnswer> {
+  const body = readBody(call.strict, reviewBody);
+  if (!body.ok) return refuse(body.error);
+  const found = await call.ledger.approval(call.param("id"));
+  if (found === null || !maySee(call, found)) return refuse({ kind: "not-found" });
+  const { principal, context, gate } = call;
+  const approvers = context.policy.approvers(tierOf(found.approval.tier)).people;
+  const security = principal.roles.includes("security") ? [{ handle: "", subject: principal.subject }] : [];
+  const outcome = await call.ledger.review({
+    requestId: call.trail.requestId,
+    approvalId: found.approval.id,
+    by: byOf(call),
+    comment: gate.redactor.text(body.value.comment) ?? "",
+    reviewers: [...approvers, ...security],
+  });
+  return outcome.kind === "refused" ? refuse(outcome.refusal) : json(view(call, outcome));
+}
+
 async function withdraw(call: AdminCall): Promise<AdminAnswer> {
   const outcome = await call.ledger.withdraw({
     requestId: call.trail.requestId,
@@ -158,7 +180,7 @@ const isOpen = ({ approval }: ApprovalWithDecisions): boolean =>
   approval.state === "draft" || approval.state === "pending";
 
 /** The requester, the owner of its credential, whoever may decide it, and security. Everybody else: not found. */
-function maySee(call: AdminCall, { approval }: ApprovalWithDecisions): boolean {
+export function maySee(call: AdminCall, { approval }: ApprovalWithDecisions): boolean {
   const { principal } = call;
   if (principal.subject === approval.principal || principal.subject === approval.owner) return true;
   if (principal.class !== "person") return false;
@@ -167,7 +189,7 @@ function maySee(call: AdminCall, { approval }: ApprovalWithDecisions): boolean {
 }
 
 /** The proposal as it stands now. */
-function view({ context, gate }: AdminCall, found: ApprovalWithDecisions): JsonObject {
+export function view({ context, gate }: AdminCall, found: ApprovalWithDecisions): JsonObject {
   const { policy, people, tenant } = context;
   return proposalJson(found, proposalView(found, { tenant, policy, people, publicUrl: gate.config.publicUrl }));
 }

@@ -78,6 +78,10 @@ const approval = z.object({
   eligible: count,
   approvers: z.array(text).meta({ description: "Handles of the people who may decide." }),
   decisions: z.array(decision),
+  review: z
+    .object({ state: z.enum(["due", "done"]), broken_by: text, reviewed_by: textOrNull, comment: textOrNull })
+    .nullable()
+    .meta({ description: "The review that a broken glass needs afterwards; null where nobody broke it." }),
   opened_at: time,
   expires_at: time,
   request_digest: digest,
@@ -129,7 +133,18 @@ const auditRecord = z.object({
   sequence: count,
   previous_hash: digest,
   hash: digest,
-  kind: z.enum(["request", "plan", "intent", "unknown", "outcome", "proposal", "decision", "settlement", "admin"]),
+  kind: z.enum([
+    "request",
+    "plan",
+    "intent",
+    "unknown",
+    "outcome",
+    "proposal",
+    "decision",
+    "break-glass",
+    "settlement",
+    "admin",
+  ]),
   request_id: text,
   time,
   principal: textOrNull,

@@ -160,6 +160,12 @@ export const ROUTE_DESCRIPTIONS: Readonly<Record<string, RouteDescription>> = {
     answer: ANSWER.credentialRevoked,
     refusals: ["not-found"],
   },
+  "POST /_gate/v1/approvals/:id/review": {
+    operationId: "reviewBrokenGlass",
+    summary: "Says what the review of a broken glass found: another approver of its tier, or security",
+    answer: ANSWER.approval,
+    refusals: ["not-found", "not-eligible", "already-decided"],
+  },
   "GET /_gate/v1/channels": {
     operationId: "listChannels",
     summary: "The channels by which people are told, and when each was set up",

@@ -75,6 +75,7 @@ export async function decideProposal(
     approvers: rule.people,
     groups: rule.groups,
     breakGlass: policy.breakGlass,
+    breakGlassMaxMicros: policy.breakGlassMaxMicros,
   });
   if (outcome.kind !== "stale") return outcome;
   return {

@@ -35,6 +35,15 @@ export const proposalJson = ({ approval }: ApprovalWithDecisions, shown: Proposa
     demo: d.demo,
     decided_at: d.decidedAt,
   })),
+  review:
+    shown.review === null
+      ? null
+      : {
+          state: shown.review.reviewedBy === null ? "due" : "done",
+          broken_by: shown.review.brokenBy,
+          reviewed_by: shown.review.reviewedBy,
+          comment: shown.review.comment,
+        },
   opened_at: shown.openedAt,
   expires_at: shown.expiresAt,
   request_digest: shown.requestDigest,

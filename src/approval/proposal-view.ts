@@ -54,6 +54,12 @@ export type ProposalView = {
     /** ISO 8601, UTC. */
     readonly decidedAt: string;
   }[];
+  /** Set where somebody broke the glass: by whom, and what its review said; `reviewedBy` is null while it is due. */
+  readonly review: {
+    readonly brokenBy: string;
+    readonly reviewedBy: string | null;
+    readonly comment: string | null;
+  } | null;
   readonly openedAt: string;
   readonly expiresAt: string;
   readonly requestDigest: string;
@@ -94,7 +100,7 @@ export type Viewing = {
 
 /** A proposal as it stands now, for every channel. */
 export function proposalView(
-  { approval, decisions }: ApprovalWithDecisions,
+  { approval, decisions, review }: ApprovalWithDecisions,
   { tenant, policy, people, publicUrl }: Viewing,
 ): ProposalView {
   const shown = shownSchema.parse(approval.shown);
@@ -138,6 +144,8 @@ export function proposalView(
       demo: d.demo,
       decidedAt: new Date(d.decidedAt).toISOString(),
     })),
+    review:
+      review === null ? null : { brokenBy: review.brokenBy, reviewedBy: review.reviewedBy, comment: review.comment },
     openedAt: new Date(approval.openedAt).toISOString(),
     expiresAt: new Date(approval.expiresAt).toISOString(),
     requestDigest: approval.requestDigest,

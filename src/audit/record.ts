@@ -4,7 +4,8 @@ import type { Digest, Facts, Micros, Tier } from "../vocabulary.ts";
 /**
  * What happened. `request` is the ending of a request that changed nothing upstream (reads and refusals); `plan` a dry
  * run; `intent` is durable before a write is dispatched, and exactly one `outcome` follows it (an `unknown` may stand
- * between). The rest are the ledger's own events.
+ * between). `break-glass`: a decision in place of
+ * missing approvers, and its review. The rest are the ledger's own events.
  */
 export type AuditKind =
   | "request"
@@ -14,6 +15,7 @@ export type AuditKind =
   | "outcome"
   | "proposal"
   | "decision"
+  | "break-glass"
   | "settlement"
   | "admin";
 

@@ -2,10 +2,11 @@ import { appendEntry } from "../audit/journal.ts";
 import { blankEntry, type AuditEntry } from "../audit/record.ts";
 import type { PrincipalClass } from "../identity/principal.ts";
 import { newId } from "../platform/ids.ts";
+import { formatUsd } from "../platform/money.ts";
 import { filledPlaces, placesOf } from "../policy/approver-groups.ts";
 import type { ApproverGroup } from "../policy/types.ts";
 import type { Refusal } from "../refusal.ts";
-import { TIERS, type EpochMs } from "../vocabulary.ts";
+import { TIERS, type EpochMs, type Micros } from "../vocabulary.ts";
 import type { AdmissionScope } from "./admission.ts";
 import { approvalById, decisionsOf, grantApproval, storedRequest } from "./approval-rows.ts";
 import { eligibleApprovers, GRANT_LIFETIME_MS, type Approval, type Decision } from "./approvals.ts";
@@ -13,6 +14,7 @@ import type { Approver } from "./contract.ts";
 import { plan } from "./due.ts";
 import { alreadyDecided, endApproval, refused } from "./endings.ts";
 import { note } from "./notices.ts";
+import { awaitingReview, requireReview, reviewOf, type Review } from "./reviews.ts";
 
 /** The person who decides, as authenticated: nobody can decide in another's name. */
 export type Decider = {
@@ -31,14 +33,30 @@ export type DecisionRequest = {
   };
   readonly decision: "approve" | "deny" | "break-glass";
   readonly comment: string | null;
+  /** By which signed decision it came, for the record; absent where the person decided here. */
+  readonly provenance?: string;
   /** People who may stand in for approvers under the policy in force now. */
   readonly breakGlass: readonly string[];
+  /** The most that may be at stake for that. */
+  readonly breakGlassMaxMicros: Micros;
   /** Who may decide this proposal's tier under the policy in force now. */
   readonly approvers: readonly Approver[];
   readonly groups: readonly ApproverGroup[];
 };
 
-export type ApprovalWithDecisions = { readonly approval: Approval; readonly decisions: readonly Decision[] };
+export type ApprovalWithDecisions = {
+  readonly approval: Approval;
+  readonly decisions: readonly Decision[];
+  /** Null where nobody broke the glass. */
+  readonly review: Review | null;
+};
+
+/** An approval with all that people have said about it. */
+export const withDecisions = (sql: SqlStorage, approval: Approval): ApprovalWithDecisions => ({
+  approval,
+  decisions: decisionsOf(sql, approval.id),
+  review: reviewOf(sql, approval.id),
+});
 
 export type DecisionOutcome =
   | ({ readonly kind: "recorded" } & ApprovalWithDecisions)
@@ -53,7 +71,7 @@ export function decide(scope: AdmissionScope, request: DecisionRequest): Decisio
   const { sql, now } = scope;
   const approval = approvalById(sql, request.approvalId);
   if (approval === null) return refused({ kind: "not-found" });
-  const why = ineligible(approval, request);
+  const why = ineligible(approval, request) ?? glassFault(sql, approval, request);
   if (why !== null) {
     journalDecision(scope, approval, request, "not-eligible", why);
     return refused({ kind: "not-eligible", reason: why });
@@ -62,7 +80,7 @@ export function decide(scope: AdmissionScope, request: DecisionRequest): Decisio
   const mine = given.find((d) => d.subject === request.decider.subject);
   const repeated = mine?.decision === request.decision;
   if (approval.state !== "pending") {
-    return repeated ? { kind: "recorded", approval, decisions: given } : refused(alreadyDecided(approval, given));
+    return repeated ? { kind: "recorded", ...withDecisions(sql, approval) } : refused(alreadyDecided(approval, given));
   }
   if (approval.expiresAt <= now) {
     endApproval(sql, scope.place, approval, "expired", ledgerEntry(approval, request, now), now);
@@ -75,15 +93,13 @@ export function decide(scope: AdmissionScope, request: DecisionRequest): Decisio
     // Replaces the missing approvers and nothing else: budget, freeze and policy are judged again at execution.
     const approving = decisionsOf(sql, approval.id).filter((d) => d.decision === "approve");
     grant(scope, approval, request, [...new Set([...approving.map((d) => d.subject), request.decider.subject])]);
+    requireReview(sql, approval.id, request.decider.subject, now);
+    note(sql, "break-glass", approval.id, null, now);
   } else {
     // Also when repeated: an approval counts again once the policy lists its giver again.
     grantIfComplete(scope, approval, request);
   }
-  return {
-    kind: "recorded",
-    approval: approvalById(sql, approval.id) ?? approval,
-    decisions: decisionsOf(sql, approval.id),
-  };
+  return { kind: "recorded", ...withDecisions(sql, approvalById(sql, approval.id) ?? approval) };
 }
 
 function recordDecision(scope: AdmissionScope, approval: Approval, request: DecisionRequest): void {
@@ -149,25 +165,37 @@ const requesterOf = (approval: Approval): { subject: string; owner: string; issu
   issuer: approval.issuer,
 });
 
-function ineligible(approval: Approval, request: DecisionRequest): string | null {
+/** Why this person's word on this proposal does not count, null where it does. Reads nothing. */
+export function ineligible(approval: Approval, request: DecisionRequest): string | null {
   const { subject, class: deciderClass } = request.decider;
   if (request.decider.fault !== null) return request.decider.fault;
   if (deciderClass !== "person") return "Only people decide; this credential is not a person's.";
   if (subject === approval.principal) return "The requester cannot decide its own request.";
   if (subject === approval.owner) return "The owner of the requesting credential cannot decide its requests.";
   if (subject === approval.issuer) return "The issuer of the requesting credential cannot decide its requests.";
-  if (request.decision === "break-glass") {
-    if (!request.breakGlass.includes(subject)) return "This person does not hold the role break-glass.";
-    if (request.comment === null) return "Breaking the glass needs a comment that says why.";
-  } else if (!request.approvers.some((a) => a.subject === subject)) {
+  if (request.decision !== "break-glass" && !request.approvers.some((a) => a.subject === subject))
     return "This person is not an approver of this tier.";
-  }
   return approval.state === "draft" ? "The draft still lacks context; it cannot be decided yet." : null;
+}
+
+/** What else breaking the glass needs: the role that the policy names, a reason, its cap, and no unreviewed earlier one. */
+function glassFault(sql: SqlStorage, approval: Approval, request: DecisionRequest): string | null {
+  if (request.decision !== "break-glass") return null;
+  const { subject } = request.decider;
+  if (!request.breakGlass.includes(subject)) return "This person does not hold the role that may break the glass.";
+  if (request.comment === null) return "Breaking the glass needs a comment that says why.";
+  if (approval.ceilingMicros > request.breakGlassMaxMicros)
+    return `It may cost up to ${formatUsd(approval.ceilingMicros)} USD, and the glass is broken for at most ${formatUsd(request.breakGlassMaxMicros)} USD.`;
+  const unreviewed = awaitingReview(sql, subject);
+  return unreviewed === null || unreviewed === approval.id
+    ? null
+    : `${unreviewed}, for which this person broke the glass before, still awaits its review.`;
 }
 
 function ledgerEntry(approval: Approval, request: DecisionRequest, now: EpochMs): AuditEntry {
   return {
-    ...blankEntry("decision", request.requestId, now),
+    // A class of its own in the audit record: whoever looks for broken glass finds all of it.
+    ...blankEntry(request.decision === "break-glass" ? "break-glass" : "decision", request.requestId, now),
     principal: request.decider.subject,
     principal_class: request.decider.class,
     credential_id: request.decider.credentialId,
@@ -192,8 +220,13 @@ function journalDecision(
   appendEntry(
     scope.sql,
     scope.place,
-    `${approval.id}/${request.requestId}/${code}`,
-    { ...ledgerEntry(approval, request, scope.now), reason_code: code, detail },
+    // One call may bring several people's decisions.
+    `${approval.id}/${request.requestId}/${request.decider.subject}/${code}`,
+    {
+      ...ledgerEntry(approval, request, scope.now),
+      reason_code: code,
+      detail: [request.provenance, detail].filter((part) => (part ?? null) !== null).join(": ") || null,
+    },
     scope.now,
   );
 }

@@ -86,5 +86,5 @@ export function completeDraft(
     },
     now,
   );
-  return { kind: "recorded", approval: approvalById(sql, approval.id) ?? approval, decisions: [] };
+  return { kind: "recorded", approval: approvalById(sql, approval.id) ?? approval, decisions: [], review: null };
 }

@@ -28,6 +28,7 @@ export function withdraw(
     kind: "recorded",
     approval: approvalById(sql, approval.id) ?? approval,
     decisions: decisionsOf(sql, approval.id),
+    review: null,
   };
 }
 

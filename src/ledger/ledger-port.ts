@@ -5,6 +5,7 @@ import type { VersionTerms } from "./authority.ts";
 import type {
   AdmissionOutcome,
   AdmissionRequest,
+  Approver,
   Authority,
   BudgetTerms,
   BudgetView,
@@ -14,6 +15,7 @@ import type {
   PlanOutcome,
   ProposalBounds,
   RequestContext,
+  SignedDecision,
 } from "./contract.ts";
 import type { PolicyVersion } from "./versions.ts";
 import type { ContextField } from "../policy/types.ts";
@@ -73,6 +75,18 @@ export interface LedgerPort {
   /** The sealed request of an approved proposal that the gate runs itself, null where there is none (any more). */
   storedRequest(id: string): Promise<string | null>;
   decide(authority: Authority, request: DecisionRequest): Promise<DecisionOutcome | Stale>;
+  review(request: {
+    requestId: string;
+    approvalId: string;
+    by: Decider;
+    comment: string;
+    reviewers: readonly Approver[];
+  }): Promise<DecisionOutcome>;
+  /** The same for a decision that an approval authority has signed. */
+  decideSigned(
+    authority: Authority,
+    request: { requestId: string; decision: SignedDecision } & Pick<DecisionRequest, "approvers" | "groups">,
+  ): Promise<DecisionOutcome | Stale>;
   withdraw(request: { requestId: string; approvalId: string; by: Decider }): Promise<DecisionOutcome>;
   completeDraft(
     authority: Authority,

@@ -60,6 +60,10 @@ export const LEDGER_SCHEMA: readonly string[] = [
   CREATE INDEX approvals_by_request ON approvals (principal, request_digest, opened_at);
   CREATE INDEX approvals_by_state ON approvals (state, opened_at);
   CREATE INDEX approvals_by_action ON approvals (principal, action, decided_at);
+  CREATE TABLE reviews (
+    approval_id TEXT PRIMARY KEY, broken_by TEXT NOT NULL, broken_at INTEGER NOT NULL,
+    reviewed_by TEXT, comment TEXT, reviewed_at INTEGER
+  ) WITHOUT ROWID;
   CREATE TABLE notices (
     id TEXT PRIMARY KEY, kind TEXT NOT NULL, approval_id TEXT NOT NULL, request_id TEXT, at INTEGER NOT NULL
   ) WITHOUT ROWID;
@@ -70,5 +74,11 @@ export const LEDGER_SCHEMA: readonly string[] = [
   ) WITHOUT ROWID;
   CREATE TABLE due (at INTEGER NOT NULL, job TEXT NOT NULL, ref TEXT NOT NULL, PRIMARY KEY (at, job, ref)) WITHOUT ROWID;
   ${JOURNAL_SCHEMA}
+  `,
+  `
+  CREATE TABLE signed_decisions (
+    issuer TEXT NOT NULL, jti TEXT NOT NULL, approval_id TEXT NOT NULL, subject TEXT NOT NULL, counted_at INTEGER NOT NULL,
+    PRIMARY KEY (issuer, jti)
+  ) WITHOUT ROWID;
   `,
 ];

@@ -10,7 +10,7 @@ import { migrate } from "../platform/sqlite-migrations.ts";
 import type { EpochMs } from "../vocabulary.ts";
 import { outboxOf } from "../outbox/port.ts";
 import { admit, planRequest, type AdmissionScope } from "./admission.ts";
-import { approvalById, decisionsOf, listApprovals, storedRequest } from "./approval-rows.ts";
+import { approvalById, listApprovals, storedRequest } from "./approval-rows.ts";
 import {
   activeVersion,
   addCredential,
@@ -32,7 +32,7 @@ import type {
   LedgerSnapshot,
   PlanOutcome,
 } from "./contract.ts";
-import { decide, type ApprovalWithDecisions, type DecisionOutcome } from "./decisions.ts";
+import { decide, withDecisions, type ApprovalWithDecisions, type DecisionOutcome } from "./decisions.ts";
 import { completeDraft } from "./drafts.ts";
 import { done, dueAt, nextDue, plan, postpone, type DueRow } from "./due.ts";
 import { expireApproval, withdraw } from "./endings.ts";
@@ -48,7 +48,9 @@ import {
   unknownOperation,
 } from "./operations.ts";
 import { remind } from "./proposals.ts";
+import { review } from "./reviews.ts";
 import { prune, PRUNE_EVERY_MS } from "./prune.ts";
+import { decideSigned } from "./signed-decisions.ts";
 import { LEDGER_SCHEMA } from "./schema.ts";
 import { activateVersion, addVersion, listVersions, putFirstVersionInForce, type PolicyVersion } from "./versions.ts";
 import { textOf, integerOf, textOrNull, integerOrNull } from "../platform/sql-row.ts";
@@ -142,13 +144,13 @@ export class TenantLedger extends DurableObject<Env> implements LedgerPort {
 
   async approvals(state: string | null, limit: number): Promise<readonly ApprovalWithDecisions[]> {
     const { sql } = this.ctx.storage;
-    return listApprovals(sql, state, limit).map((approval) => ({ approval, decisions: decisionsOf(sql, approval.id) }));
+    return listApprovals(sql, state, limit).map((approval) => withDecisions(sql, approval));
   }
 
   async approval(id: string): Promise<ApprovalWithDecisions | null> {
     const { sql } = this.ctx.storage;
     const approval = approvalById(sql, id);
-    return approval === null ? null : { approval, decisions: decisionsOf(sql, id) };
+    return approval === null ? null : withDecisions(sql, approval);
   }
 
   async storedRequest(id: string): Promise<string | null> {
@@ -157,6 +159,19 @@ export class TenantLedger extends DurableObject<Env> implements LedgerPort {
 
   async decide(authority: Authority, request: Parameters<LedgerPort["decide"]>[1]): Promise<DecisionOutcome | Stale> {
     return this.#transact((scope) => (this.#isCurrent(authority) ? decide(scope, request) : STALE));
+  }
+
+  async review(request: Parameters<LedgerPort["review"]>[0]): Promise<DecisionOutcome> {
+    return this.#transact((scope) => review(scope, request));
+  }
+
+  async decideSigned(
+    authority: Authority,
+    { requestId, decision, ...rules }: Parameters<LedgerPort["decideSigned"]>[1],
+  ): Promise<DecisionOutcome | Stale> {
+    return this.#transact((scope) =>
+      this.#isCurrent(authority) ? decideSigned(scope, requestId, decision, rules) : STALE,
+    );
   }
 
   async withdraw(request: Parameters<LedgerPort["withdraw"]>[0]): Promise<DecisionOutcome> {

@@ -1,7 +1,7 @@
 import type { EpochMs } from "../vocabulary.ts";
 
 /**
- * What people are told about a proposal. `decided`: one more decision; `approved` to `consumed`: its new state; `executed`:
+ * What people are told about a proposal. `decided`: one more decision; `break-glass`: somebody stood in for approvers, all of whom are told; `approved` to `consumed`: its new state; `executed`:
  * the outcome of the one execution is known (or known to be unknown); `execution-refused`: the gate tried to run the stored
  * request and something said no.
  */
@@ -9,6 +9,7 @@ export const NOTICE_KINDS = [
   "opened",
   "reminder",
   "decided",
+  "break-glass",
   "approved",
   "denied",
   "expired",

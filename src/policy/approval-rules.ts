@@ -2,7 +2,7 @@ import type { DocumentProblem } from "../platform/document.ts";
 import type { JsonPath } from "../platform/json-pointer.ts";
 import type { ParsedDocument } from "../platform/yaml-document.ts";
 import type { Tier } from "../vocabulary.ts";
-import type { Report } from "./limits.ts";
+import { readUsd, type Report } from "./limits.ts";
 import type { CompiledPeople } from "./people.ts";
 import type { PolicyDocument } from "./policy-schema.ts";
 import type { ApproverGroup, ApproverRule, CompiledPolicy, ContextField } from "./types.ts";
@@ -202,8 +202,17 @@ export function readConfirms(document: Document): CompiledPolicy["confirms"] {
   return (tier, blastRadius) => tiers.has(tier) || (blastRadius !== null && radii.has(blastRadius));
 }
 
-/** The role that may stand in for approvers who cannot be reached. */
-const BREAK_GLASS_ROLE = "break-glass";
-
-export const readBreakGlass = (people: CompiledPeople): readonly string[] =>
-  people.byRole(BREAK_GLASS_ROLE).map((person) => person.subject);
+/** Who may break the glass, and for how much: nobody unless the policy names a role and a cap. */
+export function readBreakGlass(
+  document: Document,
+  text: string,
+  people: CompiledPeople,
+  report: Report,
+): Pick<CompiledPolicy, "breakGlass" | "breakGlassMaxMicros"> {
+  const glass = document.value.approval?.break_glass;
+  if (glass === undefined) return { breakGlass: [], breakGlassMaxMicros: 0 };
+  return {
+    breakGlass: people.byRole(glass.role).map((person) => person.subject),
+    breakGlassMaxMicros: readUsd(document, text, ["approval", "break_glass", "max_usd"], report),
+  };
+}

@@ -50,6 +50,7 @@ export function compilePolicy(
   const rateLimits = readRateLimits(document, report);
   const channels = readChannels(document, report);
   const reading = readApprovers(document, people, report);
+  const glass = readBreakGlass(document, text, people, report);
   if (problems.length > 0) return err(inOrder(problems).slice(0, MAX_PROBLEMS));
 
   const { approvers } = reading;
@@ -72,7 +73,7 @@ export function compilePolicy(
     execute: document.value.approval?.execute ?? "resend",
     proposalBounds: readProposalBounds(document),
     confirms: readConfirms(document),
-    breakGlass: readBreakGlass(people),
+    ...glass,
     channels,
     names: (action) => named.has(action),
     prohibits: (action) => prohibited.get(action) ?? null,

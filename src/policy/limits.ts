@@ -1,4 +1,5 @@
 import type { DocumentProblem } from "../platform/document.ts";
+import type { JsonPath } from "../platform/json-pointer.ts";
 import { parseUsd } from "../platform/money.ts";
 import type { ParsedDocument } from "../platform/yaml-document.ts";
 import type { Micros } from "../vocabulary.ts";
@@ -20,23 +21,20 @@ export type Report = (problem: DocumentProblem) => void;
 /** Caps of both windows in micro-USD, read from the digits as written. A cap that is not stated is 0. */
 export function readBudget(document: Document, text: string, report: Report): CompiledPolicy["budget"] {
   return {
-    dailyCapMicros: readCap(document, text, "daily_limit_usd", report),
-    monthlyCapMicros: readCap(document, text, "monthly_limit_usd", report),
+    dailyCapMicros: document.value.budget?.daily_limit_usd === undefined ? 0 : readUsd(document, text, DAILY, report),
+    monthlyCapMicros:
+      document.value.budget?.monthly_limit_usd === undefined ? 0 : readUsd(document, text, MONTHLY, report),
   };
 }
 
+const DAILY: JsonPath = ["budget", "daily_limit_usd"];
+const MONTHLY: JsonPath = ["budget", "monthly_limit_usd"];
+
 /**
- * The text is parsed again from its own digits: a float has forgotten a 17th digit, and money is not rounded silently.
+ * The amount at `path`, which the document states, in micro-USD. Parsed again from its own digits: a float has forgotten a
+ * 17th digit, and money is not rounded silently.
  */
-function readCap(
-  document: Document,
-  text: string,
-  name: "daily_limit_usd" | "monthly_limit_usd",
-  report: Report,
-): Micros {
-  const amount = document.value.budget?.[name];
-  if (amount === undefined) return 0;
-  const path = ["budget", name];
+export function readUsd(document: Document, text: string, path: JsonPath, report: Report): Micros {
   const { line, column } = document.locate(path);
   const written = /^[^\s,}#]*/.exec(text.split(/\r?\n/)[line - 1]?.slice(column - 1) ?? "")?.[0] ?? "";
   const micros = parseUsd(written);

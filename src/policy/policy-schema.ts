@@ -86,6 +86,8 @@ export const POLICY_DOCUMENT = z.strictObject({
       confirm: z
         .strictObject({ tiers: z.array(z.literal([3, 4])).optional(), blast_radius: z.array(text).optional() })
         .optional(),
+      /** Who may stand in for approvers who cannot be reached: holders of this role, up to this much at stake. */
+      break_glass: z.strictObject({ role: z.string().regex(APPROVER_ROLE), max_usd: z.number().min(0) }).optional(),
       /** Share of each window that waiting proposals may hold: of one principal, and of all together. */
       pending_share_percent: z.strictObject({ principal: percent, tenant: percent }).optional(),
       /** How long a principal cannot propose the same action after a denial, and after taking several back. */

@@ -27,8 +27,9 @@ export type CompiledPolicy = {
   };
   /** Whether approving a proposal of this tier and blast radius asks to type the name of what will change. */
   readonly confirms: (tier: Tier, blastRadius: string | null) => boolean;
-  /** Subjects of the people who hold the role `break-glass`. */
+  /** Subjects of the people who may stand in for missing approvers, and the most that may be at stake. */
   readonly breakGlass: readonly string[];
+  readonly breakGlassMaxMicros: Micros;
   /** Where proposals are announced, as written. Membership of a channel confers nothing. */
   readonly channels: {
     readonly tier3: string | null;

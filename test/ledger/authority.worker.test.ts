@@ -81,6 +81,7 @@ describe("a tenant's ledger", () => {
           comment: null,
           approvers: [],
           breakGlass: [],
+          breakGlassMaxMicros: 0,
           groups: [],
         }),
       ),
@@ -116,9 +117,17 @@ describe("a tenant's ledger", () => {
         decision: "approve",
         comment: null,
       } as const;
-      expect(verdict(await ledger.decide(authority, { ...decision, approvers: [], groups: [], breakGlass: [] }))).toBe(
-        "stale",
-      );
+      expect(
+        verdict(
+          await ledger.decide(authority, {
+            ...decision,
+            approvers: [],
+            groups: [],
+            breakGlass: [],
+            breakGlassMaxMicros: 0,
+          }),
+        ),
+      ).toBe("stale");
       expect(
         verdict(
           await ledger.completeDraft(authority, {

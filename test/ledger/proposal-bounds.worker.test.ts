@@ -5,11 +5,9 @@ import { newId } from "../../src/platform/ids.ts";
 import { checkInvariants } from "./check-invariants.ts";
 import {
   agent,
-  AUTHORITY,
   BUDGET,
   decideAs,
   digest,
-  hold,
   MINUTE,
   needing,
   newTenant,
@@ -141,74 +139,6 @@ describe("the cool-down of one principal and action", () => {
     vi.setSystemTime(START - 24 * 60 * MINUTE);
     const next = await ledger.admit(ask("trainer", 1, "b", COOL));
     expect(next).toMatchObject({ refusal: { retry_after_s: 60 } });
-  });
-});
-
-describe("breaking the glass", () => {
-  const glass = (ledger: LedgerPort, approvalId: string, name: string, over: object = {}) =>
-    ledger.decide(AUTHORITY, {
-      requestId: newId("req"),
-      approvalId,
-      decider: person(name),
-      decision: "break-glass",
-      comment: "approvers asleep, disk at 100 %",
-      approvers: [{ handle: "@alice", subject: "person:alice" }],
-      groups: [{ name: "approvers", needed: 2, subjects: ["person:alice"] }],
-      breakGlass: ["person:erin", "person:dana", "person:olga"],
-      ...over,
-    });
-  const request = () =>
-    write({ requirement: needing(2, { breakGlass: ["person:erin", "person:dana", "person:olga"] }) });
-
-  it("replaces the missing approvers, under its own name in the journal, and the grant runs once", async () => {
-    const { tenant, ledger } = await newTenant();
-    const id = await propose(ledger, request());
-    expect(verdict(await glass(ledger, id, "erin"))).toBe("recorded");
-    const admitted = await ledger.admit(request());
-    expect(admitted).toMatchObject({ kind: "admitted", approvers: ["person:erin"] });
-    const journaled = await rowsOf(
-      tenant,
-      "SELECT json_extract(record, '$.detail') AS why FROM journal WHERE json_extract(record, '$.reason_code') = 'break-glass'",
-    );
-    expect(journaled).toEqual([{ why: "approvers asleep, disk at 100 %" }]);
-    await checkInvariants(tenant, CAPS);
-  });
-
-  it.each([
-    ["the owner of the requesting credential", "dana", {}],
-    ["its issuer", "olga", {}],
-    ["an approver without the role", "alice", {}],
-    ["whoever says no reason", "erin", { comment: null }],
-    ["an agent", "erin", { decider: { ...person("erin"), class: "agent" } }],
-    ["a credential that does not speak for the person", "erin", { decider: { ...person("erin"), fault: "a key" } }],
-  ])("is not for %s", async (_, name, over) => {
-    const { tenant, ledger } = await newTenant();
-    const id = await propose(ledger, request());
-    expect(verdict(await glass(ledger, id, name, over))).toBe("not-eligible");
-    expect((await ledger.approval(id))?.approval.state).toBe("pending");
-    await checkInvariants(tenant, CAPS);
-  });
-
-  it("does not outlive the role: a grant by somebody who lost it is not used", async () => {
-    const { tenant, ledger } = await newTenant();
-    const id = await propose(ledger, request());
-    await glass(ledger, id, "erin");
-    expect(verdict(await ledger.admit(write({ requirement: needing(2, { breakGlass: [] }) })))).toBe(
-      "approval-invalid",
-    );
-    expect(await hold(tenant, id)).toBe("held 1000000");
-    await checkInvariants(tenant, CAPS);
-  });
-
-  it("moves no cap: what no longer fits the budget stays refused", async () => {
-    const { tenant, ledger } = await newTenant();
-    const dear = () => ({ ...request(), cost: priced(90 * USD) });
-    const id = await propose(ledger, dear());
-    await glass(ledger, id, "erin");
-    const small = { ...BUDGET, dailyCapMicros: 50 * USD };
-    expect(verdict(await ledger.admit({ ...dear(), budget: small }))).toBe("budget-exceeded");
-    expect((await ledger.approval(id))?.approval.state).toBe("approved");
-    await checkInvariants(tenant, CAPS);
   });
 });
 

@@ -162,3 +162,78 @@ describe("approval by role", () => {
     expect(new Set(digests).size).toBe(2);
   });
 });
+
+describe("what bounds proposals", () => {
+  it("has the documented defaults, and no break-glass, stored execution or confirmation unless stated", () => {
+    const { policy: compiled } = compiling(policy());
+    expect(compiled.proposalBounds).toEqual({
+      principalPercent: 25,
+      tenantPercent: 50,
+      deniedCoolDownMs: 60_000,
+      withdrawnCoolDownMs: 600_000,
+    });
+    expect([compiled.execute, compiled.breakGlass, compiled.breakGlassMaxMicros]).toEqual(["resend", [], 0]);
+    expect([compiled.confirms(4, "cluster"), compiled.confirms(3, null)]).toEqual([false, false]);
+  });
+
+  it("is what the policy says, member by member", () => {
+    const text = policy(
+      "approval:",
+      "  execute: stored",
+      "  pending_share_percent: { principal: 10 }",
+      "  cool_down_seconds: { withdrawn: 0 }",
+      "  confirm: { tiers: [4], blast_radius: [cluster] }",
+    );
+    const { policy: compiled } = compiling(text);
+    expect(compiled.proposalBounds).toEqual({
+      principalPercent: 10,
+      tenantPercent: 50,
+      deniedCoolDownMs: 60_000,
+      withdrawnCoolDownMs: 0,
+    });
+    expect(compiled.execute).toBe("stored");
+    expect([compiled.confirms(4, null), compiled.confirms(3, "cluster"), compiled.confirms(3, "workload")]).toEqual([
+      true,
+      true,
+      false,
+    ]);
+  });
+
+  it.each([
+    ["a share of nothing", "pending_share_percent: { principal: 0 }", "/approval/pending_share_percent/principal"],
+    ["more than all", "pending_share_percent: { tenant: 101 }", "/approval/pending_share_percent/tenant"],
+    ["a cool-down of two days", "cool_down_seconds: { denied: 172800 }", "/approval/cool_down_seconds/denied"],
+    ["a tier that nobody approves", "confirm: { tiers: [2] }", "/approval/confirm/tiers/0"],
+    ["an unknown way to execute", "execute: later", "/approval/execute"],
+    ["a glass without its cap", "break_glass: { role: on-call }", "/approval/break_glass/max_usd"],
+    [
+      "a glass of fractions of micro-dollars",
+      "break_glass: { role: on-call, max_usd: 0.0000001 }",
+      "/approval/break_glass/max_usd",
+    ],
+  ])("refuses %s", (_, line, path) => {
+    expect(refusing(policy("approval:", `  ${line}`)).map((problem) => problem.path)).toContain(path);
+  });
+});
+
+describe("breaking the glass", () => {
+  const glass = policy("approval:", "  break_glass: { role: on-call, max_usd: 12.5 }");
+
+  it("is for holders of the role that the policy names, up to its cap", () => {
+    const people = peopleOf(
+      [
+        "people:",
+        '  "@alice": { subject: "person:alice" }',
+        '  "@erin": { subject: "person:erin", roles: [on-call] }',
+        '  "@frank": { subject: "person:frank", roles: [on-call, ml-lead] }',
+        "",
+      ].join("\n"),
+    );
+    const { policy: compiled } = compiling(glass, people);
+    expect([compiled.breakGlass, compiled.breakGlassMaxMicros]).toEqual([["person:erin", "person:frank"], 12_500_000]);
+  });
+
+  it("is for nobody where no person holds the role", () => {
+    expect(compiling(glass).policy.breakGlass).toEqual([]);
+  });
+});
