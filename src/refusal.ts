@@ -37,7 +37,14 @@ export type Refusal =
   | { readonly kind: "idempotency-key-reused" }
   | { readonly kind: "resource-busy"; readonly resource: string; readonly operation_url: string }
   | { readonly kind: "resource-changed"; readonly differences: readonly string[] }
-  | { readonly kind: "budget-exceeded"; readonly windows: readonly WindowShortage[]; readonly nearest: Nearest | null }
+  | {
+      readonly kind: "budget-exceeded";
+      readonly windows: readonly WindowShortage[];
+      /** What makes up `held`: the largest, and the sum of the others. */
+      readonly holds: readonly HoldView[];
+      readonly other_holds: { readonly count: number; readonly held_usd: number; readonly held_micros: number };
+      readonly nearest: Nearest | null;
+    }
   | { readonly kind: "approval-required"; readonly approval: ApprovalSummary }
   | { readonly kind: "approval-invalid"; readonly reason: string }
   | { readonly kind: "approval-expired"; readonly reason: string }
@@ -88,6 +95,18 @@ export type WindowShortage = {
   readonly held_micros: number;
   readonly requested_micros: number;
   readonly short_micros: number;
+};
+
+/** One hold in a window without room: whose it is, for what, and since when. */
+export type HoldView = {
+  /** The operation's request id, or the proposal's id. */
+  readonly id: string;
+  readonly state: string;
+  readonly principal: string;
+  readonly action: string;
+  readonly held_usd: number;
+  readonly held_micros: number;
+  readonly since: string;
 };
 
 /** What an `approval-required` problem shows of the proposal. */

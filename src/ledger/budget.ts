@@ -1,6 +1,6 @@
 import { assert } from "../platform/assert.ts";
 import { usd } from "../platform/money.ts";
-import type { Refusal, WindowShortage } from "../refusal.ts";
+import type { WindowShortage } from "../refusal.ts";
 import type { EpochMs, Micros } from "../vocabulary.ts";
 import type { BudgetTerms, BudgetView, BudgetWindowView } from "./contract.ts";
 import type { BudgetWindow, BudgetWindows } from "./budget-windows.ts";
@@ -95,13 +95,6 @@ export function shortages(
   };
   return [...check("daily", terms.dailyCapMicros), ...check("monthly", terms.monthlyCapMicros)];
 }
-
-/** The refusal for windows without room. */
-export const budgetExceeded = (windows: readonly WindowShortage[]): Refusal => ({
-  kind: "budget-exceeded",
-  windows,
-  nearest: null,
-});
 
 /** One shortage with numbers that add up: `settled + held + requested - cap = short`. */
 export function shortage(

@@ -4,7 +4,8 @@ import type { ContextField } from "../policy/types.ts";
 import type { AdmissionScope } from "./admission.ts";
 import { approvalById, decisionsOf } from "./approval-rows.ts";
 import { approvalDigest, type ApprovalTerms } from "./approvals.ts";
-import { budgetExceeded, reserve, shortages } from "./budget.ts";
+import { reserve, shortages } from "./budget.ts";
+import { budgetExceeded } from "./holds.ts";
 import type { BudgetTerms, ProposalBounds, RequestContext } from "./contract.ts";
 import type { Decider, DecisionOutcome } from "./decisions.ts";
 import { plan } from "./due.ts";
@@ -49,7 +50,7 @@ export function completeDraft(
     ...shortages(sql, scope.windows, request.budget, ceilingMicros, null),
     ...pendingShortages(sql, scope.windows, request.budget, request.bounds, principal, ceilingMicros),
   ];
-  if (short.length > 0) return refused(budgetExceeded(short));
+  if (short.length > 0) return refused(budgetExceeded(sql, short));
   const expiresAt = now + approval.timeoutMs;
   const entry: AuditEntry = {
     ...storedEntry(sql, approval),

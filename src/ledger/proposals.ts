@@ -14,7 +14,8 @@ import {
   type Approval,
   type ApprovalRequirement,
 } from "./approvals.ts";
-import { budgetExceeded, reserve, shortages } from "./budget.ts";
+import { reserve, shortages } from "./budget.ts";
+import { budgetExceeded } from "./holds.ts";
 import type { BudgetWindows } from "./budget-windows.ts";
 import type { AdmissionRequest, ProposalBounds } from "./contract.ts";
 import { plan } from "./due.ts";
@@ -61,7 +62,7 @@ export function openProposal(
         terms.ceilingMicros,
       ),
     ];
-    if (short.length > 0) return budgetExceeded(short);
+    if (short.length > 0) return budgetExceeded(sql, short);
   }
   const id = newId("apr");
   const expiresAt = now + (draft ? Math.min(DRAFT_LIFETIME_MS, requirement.timeoutMs) : requirement.timeoutMs);

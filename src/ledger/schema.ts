@@ -34,6 +34,8 @@ export const LEDGER_SCHEMA: readonly string[] = [
     ceiling_micros INTEGER NOT NULL CHECK (ceiling_micros >= 0), settled_micros INTEGER, basis TEXT,
     created_at INTEGER NOT NULL, resolved_at INTEGER
   ) WITHOUT ROWID;
+  CREATE INDEX reservations_open ON reservations (ceiling_micros)
+    WHERE state IN ('held','dispatching','committed','unknown');
   CREATE INDEX reservations_held ON reservations (daily_window, principal) WHERE state = 'held';
   CREATE TABLE operations (
     request_id TEXT PRIMARY KEY, principal TEXT NOT NULL, request_digest TEXT NOT NULL, sent TEXT,

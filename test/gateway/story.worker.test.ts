@@ -144,6 +144,12 @@ test("a submit that would pass the day's 500 USD is refused with numbers that ad
     { period: "daily", cap_usd: 500, settled_usd: 0, held_usd: 490, requested_usd: 20, short_usd: 10 },
   ]);
   expect(Date.parse(text(refused, "windows", 0, "resets_at"))).toBeGreaterThan(Date.now());
+  expect(member(refused, "holds", 0)).toMatchObject({
+    principal: "agent:trainer",
+    action: "workloads.submit",
+    held_usd: 490,
+  });
+  expect(member(refused, "other_holds")).toEqual({ count: 0, held_usd: 0, held_micros: 0 });
   // The nearest request that fits does fit, to the dollar, and nothing above it.
   expect(member(refused, "nearest")).toEqual({ tier: 2, facts: { gpus: 2 } });
   const nearest = job({ name: "job-3", max_hours: 2, gpus: 2 });

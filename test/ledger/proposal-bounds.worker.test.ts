@@ -100,6 +100,25 @@ describe("money held by waiting proposals", () => {
   });
 });
 
+describe("a window without room", () => {
+  it("lists the holds that fill it, largest first, and what it leaves out adds up", async () => {
+    const { tenant, ledger } = await newTenant();
+    for (let index = 0; index < 24; index++) {
+      const cost = priced(3 * USD + index);
+      await ledger.admit(write({ cost, requestDigest: digest(`${index}`), action: `workloads.run-${index}` }));
+    }
+    const refused = await ledger.admit(write({ cost: priced(50 * USD), requestDigest: digest("dear") }));
+    if (refused.kind !== "refused" || refused.refusal.kind !== "budget-exceeded") throw new Error("it fits");
+    const { holds, other_holds: others, windows: short } = refused.refusal;
+    expect(holds.map((one) => one.action)).toEqual(
+      Array.from({ length: 20 }, (_, index) => `workloads.run-${23 - index}`),
+    );
+    const listed = holds.reduce((sum, one) => sum + one.held_micros, 0);
+    expect([others.count, listed + others.held_micros]).toEqual([4, short[0]?.held_micros]);
+    await checkInvariants(tenant, CAPS);
+  });
+});
+
 describe("the cool-down of one principal and action", () => {
   const COOL: ProposalBounds = { ...UNBOUNDED, deniedCoolDownMs: MINUTE, withdrawnCoolDownMs: 10 * MINUTE };
   const withdraw = (ledger: LedgerPort, approvalId: string) =>
