@@ -1,5 +1,12 @@
 import { deleteChannelRow, listChannelRows } from "../db/channel-rows.ts";
-import { channelStore, saveChannel, slackSettings, TENANT_CHANNELS, webhookSettings } from "../notify/channels.ts";
+import {
+  channelStore,
+  saveChannel,
+  slackSettings,
+  TENANT_CHANNELS,
+  webhookSettings,
+  webhookUrl,
+} from "../notify/channels.ts";
 import { readBody } from "./body.ts";
 import { json, malformed, refuse, type AdminAnswer, type AdminCall, type AdminRoute } from "./call.ts";
 
@@ -41,16 +48,14 @@ async function setUpSlack(call: AdminCall): Promise<AdminAnswer> {
 async function setUpWebhook(call: AdminCall): Promise<AdminAnswer> {
   const body = readBody(call.strict, webhookSettings);
   if (!body.ok) return refuse(body.error);
-  const url = new URL(body.value.url);
-  if (!call.gate.config.webhookOrigins.includes(url.origin))
-    return malformed("body /url: its origin is not among the deployment's WEBHOOK_ORIGINS");
-  if (url.username !== "" || url.password !== "" || url.hash !== "")
-    return malformed("body /url: no user, password or fragment");
+  const url = webhookUrl(body.value.url, call.gate.config);
+  if (!url.ok) return malformed(`body /url: ${url.error}`);
+  const { origin } = url.value;
   const { tenant } = call.principal;
   const channel = { name: "webhook", settings: body.value } as const;
   await saveChannel(channelStore(call.gate), tenant, channel, call.trail.receivedAt);
-  await call.ledger.recordAct(call.actor, call.trail.requestId, "channel-set", `webhook ${url.origin}`);
-  return json({ name: "webhook", origin: url.origin });
+  await call.ledger.recordAct(call.actor, call.trail.requestId, "channel-set", `webhook ${origin}`);
+  return json({ name: "webhook", origin });
 }
 
 async function remove(call: AdminCall): Promise<AdminAnswer> {

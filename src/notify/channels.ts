@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { Config } from "../config.ts";
 import { readChannelRow, writeChannelRow } from "../db/channel-rows.ts";
 import type { Gate } from "../gateway/gate.ts";
 import { open, seal } from "../identity/sealed.ts";
@@ -16,10 +17,26 @@ export type SlackSettings = z.infer<typeof slackSettings>;
 /** A webhook: an address at one of the deployment's WEBHOOK_ORIGINS, and a signing secret of Standard Webhooks. */
 export const webhookSettings = z.strictObject({
   url: z.url().max(512),
-  /** `whsec_` and 24 to 64 random bytes in base64 (Standard Webhooks, section "Signature scheme"). */
-  secret: z.string().regex(/^whsec_[A-Za-z0-9+/]{32,88}={0,2}$/),
+  /** `whsec_` and 24 to 64 random bytes in base64 (Standard Webhooks 1.0.0, "Signature scheme"). */
+  secret: z
+    .string()
+    .regex(
+      /^whsec_(?:[A-Za-z0-9+/]{4}){8,20}(?:[A-Za-z0-9+/]{4}(?:[A-Za-z0-9+/]{2}==)?|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)?$/,
+    ),
 });
 export type WebhookSettings = z.infer<typeof webhookSettings>;
+
+/**
+ * The address of a webhook, or why the gate does not call it. Asked when it is set up and before every call: what the
+ * deployment allows may have changed since, and a tenant must never choose by itself what the gate talks to.
+ */
+export function webhookUrl(text: string, { webhookOrigins }: Pick<Config, "webhookOrigins">): Result<URL, string> {
+  const url = URL.parse(text);
+  if (url === null || !webhookOrigins.includes(url.origin))
+    return err("its origin is not among the deployment's WEBHOOK_ORIGINS");
+  if (url.username !== "" || url.password !== "" || url.hash !== "") return err("no user, password or fragment");
+  return ok(url);
+}
 
 /** What a tenant's operator sets up. How people sign in is not among it: whoever says who people are speaks for them. */
 export const TENANT_CHANNELS = ["slack", "webhook"] as const;

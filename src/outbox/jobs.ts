@@ -81,11 +81,22 @@ export function enqueueNotice(
 }
 
 /**
- * Takes due jobs, earliest first. Each is put off by its next wait before it is tried: a crash during the try leaves a job
- * that comes again, and one that crashes the object every time gives up like any other.
+ * Takes due jobs, earliest first, of every lane but those that are `busy`: up to `perLane` of each, so that no lane's backlog
+ * stands in another's way. Each is put off by its next wait before it is tried: a crash during the try leaves a job that comes
+ * again, and one that crashes the object every time gives up like any other.
  */
-export function takeDue(sql: SqlStorage, now: EpochMs, limit: number): readonly QueuedJob[] {
-  const rows = sql.exec("SELECT * FROM jobs WHERE due_at <= ? ORDER BY due_at, id LIMIT ?", now, limit).toArray();
+export function takeDue(sql: SqlStorage, now: EpochMs, perLane: number, busy: readonly string[]): readonly QueuedJob[] {
+  const rows = sql
+    .exec(
+      `SELECT * FROM (
+         SELECT *, row_number() OVER (PARTITION BY lane ORDER BY due_at, id) AS place FROM jobs
+         WHERE due_at <= ? AND lane NOT IN (SELECT value FROM json_each(?))
+       ) WHERE place <= ? ORDER BY due_at, id`,
+      now,
+      JSON.stringify(busy),
+      perLane,
+    )
+    .toArray();
   return rows.flatMap((row) => {
     const id = textOf(row, "id");
     const attempts = integerOf(row, "attempts") + 1;
@@ -111,8 +122,13 @@ export const strikeOff = (sql: SqlStorage, id: string): void => void sql.exec("D
 export const putOff = (sql: SqlStorage, id: string, until: EpochMs): void =>
   void sql.exec("UPDATE jobs SET due_at = ? WHERE id = ?", until, id);
 
-/** When the next job is due, null when none waits. */
-export function nextJobAt(sql: SqlStorage): EpochMs | null {
-  const row = sql.exec("SELECT due_at FROM jobs ORDER BY due_at LIMIT 1").toArray()[0];
+/** When the next job of any lane but the `busy` ones is due, null when none waits. */
+export function nextJobAt(sql: SqlStorage, busy: readonly string[]): EpochMs | null {
+  const row = sql
+    .exec(
+      "SELECT due_at FROM jobs WHERE lane NOT IN (SELECT value FROM json_each(?)) ORDER BY due_at LIMIT 1",
+      JSON.stringify(busy),
+    )
+    .toArray()[0];
   return row === undefined ? null : integerOf(row, "due_at");
 }

@@ -21,9 +21,16 @@ import {
 } from "./jobs.ts";
 import type { LookUpJob, OutboxPort } from "./port.ts";
 import { CHANNELS, giveUp, runJob } from "./run-job.ts";
+import type { EpochMs } from "../vocabulary.ts";
 
-/** Jobs per alarm: with a deadline each, an alarm stays below its fifteen minutes even when everything outside hangs. */
-const JOBS_PER_ALARM = 20;
+/** Jobs of one lane per alarm: with a deadline each, a lane stays far below an alarm's fifteen minutes even when all hang. */
+const JOBS_PER_LANE = 20;
+
+/** How often a lane that runs is looked at: should it have died with its object, its jobs are in the table. */
+const WATCH_MS = 60_000;
+
+/** A lane that has run for longer hangs in something without a deadline. As long as the platform lets an alarm run. */
+const LANE_MAX_MS = 15 * 60_000;
 
 /**
  * A tenant's outbox: whatever must talk to the outside without a request waiting for it. An object of its own, so that a
@@ -31,6 +38,11 @@ const JOBS_PER_ALARM = 20;
  * executions, each channel) run side by side, so that none waits for another's other side; within a lane one after the other.
  */
 export class Outbox extends DurableObject<Env> implements OutboxPort {
+  /** Lanes that run, and since when. */
+  readonly #running = new Map<string, EpochMs>();
+  /** Has an alarm that waits for its lanes look around. */
+  #wake: () => void = () => undefined;
+
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     void ctx.blockConcurrencyWhile(async () => migrate(ctx.storage, OUTBOX_SCHEMA));
@@ -42,6 +54,7 @@ export class Outbox extends DurableObject<Env> implements OutboxPort {
       enqueue(storage.sql, `look-up/${job.requestId}`, "look-up", { kind: "look-up", ...job }, Date.now());
       void storage.setAlarm(Date.now());
     });
+    this.#wake();
   }
 
   async accept(tenant: string, handedOver: readonly HandOver[]): Promise<void> {
@@ -50,24 +63,62 @@ export class Outbox extends DurableObject<Env> implements OutboxPort {
       acceptAll(storage.sql, tenant, handedOver, CHANNELS, Date.now());
       void storage.setAlarm(Date.now());
     });
+    this.#wake();
   }
 
   async posting(approvalId: string): Promise<JsonObject | null> {
     return this.#postings.get(approvalId);
   }
 
-  /** Runs due jobs. Catches everything: an alarm that throws six times is never called again. */
+  /**
+   * Runs due jobs. Catches everything: an alarm that throws six times is never called again. While it waits for one lane the
+   * platform calls no other alarm, so it stops waiting as soon as another lane has something to do; the lane runs on.
+   */
   override async alarm(): Promise<void> {
     const { storage } = this.ctx;
-    const due = storage.transactionSync(() => takeDue(storage.sql, Date.now(), JOBS_PER_ALARM));
-    const lanes = Map.groupBy(due, ({ lane }) => lane);
-    await Promise.all([...lanes.values()].map((jobs) => this.#runLane(jobs)));
-    const next = nextJobAt(storage.sql);
-    if (next !== null) await storage.setAlarm(Math.max(next, Date.now()));
+    const now = Date.now();
+    const due = storage.transactionSync(() => takeDue(storage.sql, now, JOBS_PER_LANE, this.#busy(now)));
+    for (const [lane, jobs] of Map.groupBy(due, ({ lane: name }) => name)) {
+      this.#running.set(lane, now);
+      this.ctx.waitUntil(this.#runLane(lane, jobs));
+    }
+    await this.#lanesEndOrOthersAreDue();
+    await this.#planAlarm();
   }
 
-  async #runLane(jobs: readonly QueuedJob[]): Promise<void> {
+  async #lanesEndOrOthersAreDue(): Promise<void> {
+    for (;;) {
+      const now = Date.now();
+      const busy = this.#busy(now);
+      const next = nextJobAt(this.ctx.storage.sql, busy);
+      if (busy.length === 0 || (next !== null && next <= now)) return;
+      const woken = Promise.withResolvers<void>();
+      this.#wake = woken.resolve;
+      const timer = setTimeout(woken.resolve, Math.min(WATCH_MS, next === null ? WATCH_MS : next - now));
+      await woken.promise;
+      clearTimeout(timer);
+    }
+  }
+
+  async #planAlarm(): Promise<void> {
+    const now = Date.now();
+    const busy = this.#busy(now);
+    const next = nextJobAt(this.ctx.storage.sql, busy);
+    const watch = busy.length === 0 ? null : now + WATCH_MS;
+    const at = next === null ? watch : Math.min(next, watch ?? next);
+    if (at !== null) await this.ctx.storage.setAlarm(Math.max(at, now));
+  }
+
+  #busy(now: EpochMs): readonly string[] {
+    return [...this.#running].flatMap(([lane, since]) => (now - since < LANE_MAX_MS ? [lane] : []));
+  }
+
+  async #runLane(lane: string, jobs: readonly QueuedJob[]): Promise<void> {
     for (const job of jobs) this.#conclude(job, await this.#try(job));
+    this.#running.delete(lane);
+    this.#wake();
+    // For when its alarm has stopped waiting.
+    await this.#planAlarm();
   }
 
   async #try({ id, job }: QueuedJob): Promise<Delivery> {

@@ -6,6 +6,7 @@ import { openCall } from "../gateway/sealed-request.ts";
 import { ledgerOf, type Actor } from "../ledger/ledger-port.ts";
 import { DONE, type Channel, type Delivery, type PostingStore } from "../notify/delivery.ts";
 import type { Notice } from "../notify/notice.ts";
+import { webhook } from "../notify/webhook.ts";
 import { describeError } from "../platform/describe-error.ts";
 import { newId } from "../platform/ids.ts";
 import { log } from "../platform/log.ts";
@@ -15,7 +16,7 @@ import { lookUpOutcome } from "./look-up.ts";
 import type { LookUpJob } from "./port.ts";
 
 /** Every way to tell people, in no order: each has its own lane and its own tries. */
-const DELIVERERS: readonly Channel[] = [];
+const DELIVERERS: readonly Channel[] = [webhook];
 
 export const CHANNELS: readonly string[] = DELIVERERS.map(({ name }) => name);
 

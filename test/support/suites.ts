@@ -19,6 +19,7 @@ export const SUITES = [
   "openapi",
   "attack-proposals",
   "attack-records",
+  "webhook",
 ] as const;
 export type Suite = (typeof SUITES)[number];
 

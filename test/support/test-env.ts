@@ -8,6 +8,8 @@ export type TestEnv = Env & {
   readonly CREDENTIAL_KEY: string;
   /** JSON: suite → origin of its control plane. */
   readonly UPSTREAMS: string;
+  /** One that nobody calls, then the tests' own webhooks (`webhook-standin.ts`). */
+  readonly WEBHOOK_ORIGINS: string;
   readonly TEST_MIGRATIONS: D1Migration[];
 };
 

@@ -2,6 +2,7 @@ import type { TestProject } from "vitest/node";
 import { startControlPlane } from "../../example/control-plane/server.ts";
 import { SUITES, TENANTS_PER_SUITE, upstreamToken, type Suite } from "./suites.ts";
 import { testSecrets } from "./test-secrets.ts";
+import { startWebhooks } from "./webhook-standin.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -16,7 +17,7 @@ const UPSTREAM_DEADLINE_MS = 5_000;
 const RECONCILE_GRACE_MS = 300;
 
 /**
- * Global set-up of the `workerd` project: real example control planes on free loopback ports, one per suite, and the
+ * Global set-up of the `workerd` project: real example control planes on free loopback ports, one per suite, webhooks, and the
  * bindings with which the Worker under test reaches them. Returns the teardown.
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
@@ -28,16 +29,17 @@ export default async function setup(project: TestProject): Promise<() => Promise
       return { suite, started };
     }),
   );
+  const webhooks = await startWebhooks();
   project.provide("gateBindings", {
     ...secrets,
     ENVIRONMENT: "test",
-    WEBHOOK_ORIGINS: "https://hooks.example",
+    WEBHOOK_ORIGINS: `https://hooks.example,${webhooks.url}`,
     UPSTREAMS: JSON.stringify(Object.fromEntries(controlPlanes.map(({ suite, started }) => [suite, started.url]))),
     UPSTREAM_DEADLINE_MS: String(UPSTREAM_DEADLINE_MS),
     RECONCILE_GRACE_MS: String(RECONCILE_GRACE_MS),
   });
   return async () => {
-    await Promise.all(controlPlanes.map(({ started }) => started.close()));
+    await Promise.all([webhooks.close(), ...controlPlanes.map(({ started }) => started.close())]);
   };
 }
 
