@@ -40,6 +40,8 @@ export default defineConfig({
           setupFiles: ["./test/support/apply-migrations.ts"],
           testTimeout: 60_000,
           hookTimeout: 60_000,
+          // What is polled for comes by itself, on a busy machine later than the default second.
+          expect: { poll: { timeout: 20_000 } },
         },
       },
     ],

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { eligibleApprovers } from "../ledger/approvals.ts";
+import { eligibleApprovers, requesterOf } from "../ledger/approvals.ts";
 import type { ApprovalWithDecisions } from "../ledger/decisions.ts";
 import type { JsonObject } from "../platform/json.ts";
 import type { CompiledPeople } from "../policy/people.ts";
@@ -107,11 +107,7 @@ export function proposalView(
   const tier = tierOf(approval.tier);
   const resource = shown.resource ?? null;
   const blastRadius = shown.blast_radius ?? null;
-  const eligible = eligibleApprovers(policy.approvers(tier).people, {
-    subject: approval.principal,
-    owner: approval.owner,
-    issuer: approval.issuer,
-  });
+  const eligible = eligibleApprovers(policy.approvers(tier).people, requesterOf(approval));
   return {
     id: approval.id,
     tenant,

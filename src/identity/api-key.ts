@@ -117,6 +117,7 @@ export const principalOfKey = (claims: ApiKeyClaims): Principal => ({
   scopes: claims.scopes,
   roles: claims.roles,
   expiresAt: claims.expiresAt,
+  delegation: [],
   // A key says nothing about when its holder last signed in.
   authenticatedAt: null,
   demo: claims.demo,

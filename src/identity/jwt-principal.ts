@@ -1,4 +1,4 @@
-import type { JsonObject } from "../platform/json.ts";
+import { isJsonObject, type JsonObject } from "../platform/json.ts";
 import type { Result } from "../platform/result.ts";
 import { err, ok } from "../platform/result.ts";
 import { TIERS, type EpochMs, type Tier } from "../vocabulary.ts";
@@ -33,12 +33,15 @@ export function principalOfToken(
   }
   const owner = ownerOf(claims, issuer, subject);
   if (owner === null) return err("token: names no person as its owner");
+  const delegation = delegationOf(claims, issuer);
+  if (delegation === null) return err("token: act is not a chain of subjects");
   return ok({
     tenant: issuer.tenant,
     subject,
     class: issuer.class,
     owner,
     issuer: `issuer:${issuer.id}`,
+    delegation,
     credentialId: `jwt:${issuer.id}:${jti}`,
     scopes: {
       actions: requested === null ? issuer.actions : narrowed(issuer.actions, requested),
@@ -49,6 +52,26 @@ export function principalOfToken(
     authenticatedAt: authTimeOf(claims),
     demo: false,
   });
+}
+
+/** Longer chains than this are nobody's; a bound, so that no token makes the gate dig. */
+const DELEGATION_MAX = 8;
+
+/**
+ * Everybody in the chain of `act` claims (RFC 8693, section 4.1), each in every way in which a people document may know them:
+ * as the token writes it, with the issuer's prefix, and as `issuer|sub`. Null for a chain that has another form.
+ */
+function delegationOf(claims: JsonObject, issuer: IssuerRegistration): readonly string[] | null {
+  const chain: string[] = [];
+  let link = claims["act"];
+  for (let depth = 0; link !== undefined; depth++) {
+    if (depth === DELEGATION_MAX || !isJsonObject(link)) return null;
+    const { sub, iss = issuer.issuer } = link;
+    if (typeof sub !== "string" || sub === "" || sub.length > 256 || typeof iss !== "string") return null;
+    chain.push(sub, `${issuer.subject_prefix}${sub}`, `${iss}|${sub}`);
+    link = link["act"];
+  }
+  return [...new Set(chain)];
 }
 
 /** RFC 9068, section 2.2.1: when the person signed in, in whole seconds. One in another form says nothing. */

@@ -17,6 +17,8 @@ export type Principal = {
   readonly owner: string;
   /** Who created the credential (a subject) or which registered issuer signed it. Excluded from approving when a subject. */
   readonly issuer: string;
+  /** Subjects on whose behalf or through whom it acts (`act` of RFC 8693), as the token names them. Excluded from approving. */
+  readonly delegation: readonly string[];
   /** Key id, or `jwt:<issuer id>:<jti>`: what revocation and the audit record name. */
   readonly credentialId: string;
   readonly scopes: Scopes;

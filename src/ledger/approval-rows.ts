@@ -118,14 +118,15 @@ export function insertApproval(
   },
 ): void {
   sql.exec(
-    `INSERT INTO approvals (id, state, principal, owner, issuer, request_digest, approval_digest, tier, needed, terms, shown, entry,
-       action, stored, ceiling_micros, timeout_ms, opened_at, expires_at)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO approvals (id, state, principal, owner, issuer, delegation, request_digest, approval_digest, tier, needed, terms, shown,
+       entry, action, stored, ceiling_micros, timeout_ms, opened_at, expires_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     approval.id,
     approval.state,
     request.requester.subject,
     request.requester.owner,
     request.requester.issuer,
+    JSON.stringify(request.requester.delegation),
     request.requestDigest,
     approvalDigest(request.requestDigest, approval.terms),
     request.tier,
@@ -178,6 +179,8 @@ function fromRow(row: SqlRow): Approval {
     principal: text("principal"),
     owner: text("owner"),
     issuer: text("issuer"),
+    // As the two below: serialised by this module.
+    delegation: JSON.parse(text("delegation")),
     requestDigest: text("request_digest"),
     approvalDigest: text("approval_digest"),
     tier: integerOf(row, "tier"),

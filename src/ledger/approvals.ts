@@ -3,7 +3,7 @@ import { digestOf } from "../platform/digest.ts";
 import type { JsonObject } from "../platform/json.ts";
 import type { ApprovalSummary } from "../refusal.ts";
 import type { Digest, EpochMs, Micros } from "../vocabulary.ts";
-import type { Approver, RequestContext, Requirement } from "./contract.ts";
+import type { Approver, RequestContext, Requester, Requirement } from "./contract.ts";
 
 export type ApprovalState =
   | "draft"
@@ -47,6 +47,7 @@ export type Approval = {
   readonly principal: string;
   readonly owner: string;
   readonly issuer: string;
+  readonly delegation: readonly string[];
   readonly requestDigest: string;
   readonly approvalDigest: string;
   readonly tier: number;
@@ -75,14 +76,30 @@ export type Decision = {
 export const approvalDigest = (requestDigest: string, terms: ApprovalTerms): Digest =>
   digestOf("portcullis/approval/v1", canonicalJson({ request_digest: requestDigest, ...terms }));
 
-/** People who may decide a request of this requester: on the list now, and none of requester, owner, issuer. */
-export const eligibleApprovers = (
-  approvers: readonly Approver[],
-  requester: { readonly subject: string; readonly owner: string; readonly issuer: string },
-): readonly Approver[] =>
-  approvers.filter(
-    (a) => a.subject !== requester.subject && a.subject !== requester.owner && a.subject !== requester.issuer,
-  );
+/** Everybody on the requester's side, none of whom may decide. */
+export type RequesterSide = Pick<Requester, "subject" | "owner" | "issuer" | "delegation">;
+
+/** The requester's side as the approval has it. */
+export const requesterOf = ({ principal, owner, issuer, delegation }: Approval): RequesterSide => ({
+  subject: principal,
+  owner,
+  issuer,
+  delegation,
+});
+
+/** Why this person cannot decide a request of this side, null where nothing of the kind stands in the way. */
+export function interestOf(subject: string, side: RequesterSide): string | null {
+  if (subject === side.subject) return "The requester cannot decide its own request.";
+  if (subject === side.owner) return "The owner of the requesting credential cannot decide its requests.";
+  if (subject === side.issuer) return "The issuer of the requesting credential cannot decide its requests.";
+  if (side.delegation.includes(subject))
+    return "This person stands in the delegation chain of the requesting credential.";
+  return null;
+}
+
+/** People who may decide a request of this requester: on the list now, and not on the requester's side. */
+export const eligibleApprovers = (approvers: readonly Approver[], requester: RequesterSide): readonly Approver[] =>
+  approvers.filter((a) => interestOf(a.subject, requester) === null);
 
 /** What the requester is told about a proposal. */
 export function summaryOf(

@@ -4,6 +4,7 @@ import { integerOf, integerOrNull, textOf, textOrNull } from "../platform/sql-ro
 import { TIERS, type EpochMs } from "../vocabulary.ts";
 import type { AdmissionScope } from "./admission.ts";
 import { approvalById, decisionsOf } from "./approval-rows.ts";
+import { interestOf, requesterOf } from "./approvals.ts";
 import type { Approver } from "./contract.ts";
 import type { Decider, DecisionOutcome } from "./decisions.ts";
 import { refused } from "./endings.ts";
@@ -67,7 +68,7 @@ export function review(
   const open = approval === null ? null : reviewOf(sql, approval.id);
   if (approval === null || open === null) return refused({ kind: "not-found" });
   const { subject } = request.by;
-  const involved = [open.brokenBy, approval.principal, approval.owner, approval.issuer].includes(subject);
+  const involved = subject === open.brokenBy || interestOf(subject, requesterOf(approval)) !== null;
   if (request.by.class !== "person" || involved || !request.reviewers.some((one) => one.subject === subject)) {
     return refused({
       kind: "not-eligible",

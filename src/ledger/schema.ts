@@ -53,7 +53,8 @@ export const LEDGER_SCHEMA: readonly string[] = [
   CREATE TABLE approvals (
     id TEXT PRIMARY KEY,
     state TEXT NOT NULL CHECK (state IN ('draft','pending','approved','denied','expired','withdrawn','invalidated','consumed')),
-    principal TEXT NOT NULL, owner TEXT NOT NULL, issuer TEXT NOT NULL, request_digest TEXT NOT NULL, approval_digest TEXT NOT NULL,
+    principal TEXT NOT NULL, owner TEXT NOT NULL, issuer TEXT NOT NULL, delegation TEXT NOT NULL,
+    request_digest TEXT NOT NULL, approval_digest TEXT NOT NULL,
     tier INTEGER NOT NULL, needed INTEGER NOT NULL, terms TEXT NOT NULL, shown TEXT NOT NULL, entry TEXT NOT NULL,
     action TEXT NOT NULL, stored TEXT,
     ceiling_micros INTEGER NOT NULL, timeout_ms INTEGER NOT NULL, opened_at INTEGER NOT NULL, expires_at INTEGER NOT NULL,

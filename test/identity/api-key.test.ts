@@ -53,7 +53,8 @@ describe("a genuine key", () => {
 
   test("stands for the principal of its claims, named by the key id", () => {
     const { keyId, issuedAt: _, ...rest } = agentClaims;
-    expect(principalOfKey(agentClaims)).toEqual({ ...rest, credentialId: keyId });
+    const known = { credentialId: keyId, delegation: [], authenticatedAt: null };
+    expect(principalOfKey(agentClaims)).toEqual({ ...rest, ...known });
   });
 
   test("differs from another one with equal claims", () => {

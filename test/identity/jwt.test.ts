@@ -55,7 +55,9 @@ describe("a genuine access token", () => {
         credentialId: `jwt:okta:${String(accessClaims["jti"])}`,
         scopes: { actions: ["workloads.*", "gpus.status"], maxTier: 3 },
         roles: [],
+        delegation: [],
         expiresAt: (NOW_S + 600) * 1000,
+        authenticatedAt: null,
         demo: false,
       },
     });
@@ -423,6 +425,25 @@ describe("TOK-09 tokens made for something else", () => {
     await expectRefused(await token({ ...accessClaims, sub: "agent:trainer" }), people);
     await expectRefused(await token({ ...accessClaims, sub: "service:ci" }), people);
     expect((await verify(await token({ ...accessClaims, sub: "person:alice" }), people)).kind).toBe("verified");
+  });
+
+  test("whoever stands in its delegation chain is named with it, however deep", async () => {
+    const act = { sub: "person:alice", act: { sub: "00u1", iss: "https://idp.example.com/people" } };
+    const outcome = await verify(await token({ ...accessClaims, act }));
+    if (outcome.kind !== "verified") throw new Error(JSON.stringify(outcome));
+    expect(outcome.principal.delegation).toEqual(
+      expect.arrayContaining(["person:alice", "https://idp.example.com/people|00u1"]),
+    );
+    expect(outcome.principal.subject).not.toBe("person:alice");
+  });
+
+  test.each([
+    ["text", "person:alice"],
+    ["without a subject", { iss: "https://idp.example.com" }],
+    ["with a number for a subject", { sub: 7 }],
+    ["deeper than anybody's", Array.from({ length: 12 }).reduce<object>((act) => ({ sub: "x", act }), { sub: "x" })],
+  ])("a delegation chain that is %s is refused", async (_, act) => {
+    await expectRefused(await token({ ...accessClaims, act }));
   });
 
   test("TOK-12 a token bound to a key is refused: its possession cannot be proven here", async () => {
