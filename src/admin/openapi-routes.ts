@@ -105,6 +105,12 @@ export const ROUTE_DESCRIPTIONS: Readonly<Record<string, RouteDescription>> = {
     answer: ANSWER.approval,
     refusals: DECISION,
   },
+  "POST /_gate/v1/approvals/:id/tokens": {
+    operationId: "handInSignedDecision",
+    summary: "Hands in a decision that an approval authority has signed: counts as its subject's own, once",
+    answer: ANSWER.approval,
+    refusals: [...DECISION, "approval-invalid"],
+  },
   "PUT /_gate/v1/approvals/:id/context": {
     operationId: "completeDraft",
     summary:

@@ -4,6 +4,7 @@ import type { JsonObject, JsonValue } from "../platform/json.ts";
 import { plainJson } from "../platform/plain-json.ts";
 import { PROBLEMS } from "../problem.ts";
 import type { RefusalKind } from "../refusal.ts";
+import { approvalIssuerSchema } from "../approval/approval-issuers.ts";
 import { registrationSchema } from "../identity/issuers.ts";
 import { bootstrapBody } from "./bootstrap.ts";
 import type { AdminRoute } from "./call.ts";
@@ -182,6 +183,22 @@ function publicOperations(): readonly Operation[] {
         requestBody: requestBody(registrationSchema),
         responses: {
           201: answered(ANSWER.issuerRegistered, "Registered"),
+          ...problemResponses([...ALWAYS, ...WITH_BODY, "not-found"]),
+        },
+      },
+    },
+    {
+      method: "POST",
+      path: "/_gate/v1/approval-issuers",
+      operation: {
+        operationId: "registerApprovalIssuer",
+        summary: "Registers an approval authority of a tenant: a system whose signed decisions count as its people's",
+        description: "Needs the deployment's bootstrap secret: whoever signs decisions speaks for people.",
+        tags: ["bootstrap"],
+        security: [{ bootstrapSecret: [] }],
+        requestBody: requestBody(approvalIssuerSchema),
+        responses: {
+          201: answered(ANSWER.approvalIssuerRegistered, "Registered"),
           ...problemResponses([...ALWAYS, ...WITH_BODY, "not-found"]),
         },
       },

@@ -55,6 +55,15 @@ const CLAIM_NAMES = [
 const ID = /^[a-z]+_[0-9a-z]{26}$/;
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
 
+/**
+ * Whether a token says that the gate itself issued it, or has no form at all. Believes nothing: it says by whose rules the token
+ * is judged.
+ */
+export function isOwnToken(token: string): boolean {
+  const jws = readCompactJws(token);
+  return !jws.ok || jws.value.payload["iss"] === ISSUER;
+}
+
 /** Signs an approval token. Claims that `verifyApprovalToken` would refuse are a bug of the caller. */
 export async function mintApprovalToken(claims: ApprovalClaims, key: ApprovalKey): Promise<string> {
   const payload = {

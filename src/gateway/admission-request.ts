@@ -1,10 +1,5 @@
 import type { MatchedOperation } from "../catalogue/types.ts";
-import {
-  LEDGER_RPC_VERSION,
-  type AdmissionRequest,
-  type PresentedToken,
-  type Requirement,
-} from "../ledger/contract.ts";
+import { LEDGER_RPC_VERSION, type AdmissionRequest, type Requirement } from "../ledger/contract.ts";
 import { canonicalJson } from "../platform/canonical-json.ts";
 import { digestOf } from "../platform/digest.ts";
 import type { JsonObject } from "../platform/json.ts";
@@ -15,11 +10,9 @@ import type { Gate } from "./gate.ts";
 import { confirmable } from "./identify.ts";
 import type { Judgement } from "./judge.ts";
 import { shownReach, type Observation } from "./observe.ts";
+import type { Tokens } from "./present-tokens.ts";
 import type { TenantContext } from "./tenant-context.ts";
 import { entryOf, type Trail } from "./trail.ts";
-
-/** Tokens whose signature and dates held, and the first fault among those that did not. */
-export type Tokens = { readonly tokens: readonly PresentedToken[]; readonly tokenFault: Refusal | null };
 
 /** What the decided tier still asks for before it may run. */
 export function requirementOf(judgement: Judgement, context: TenantContext, action: string): Requirement {
@@ -85,6 +78,7 @@ export function admissionRequest(
       class: principal.class,
       owner: principal.owner,
       issuer: principal.issuer,
+      delegation: [...principal.delegation],
     },
     action: operation.action,
     tier: judgement?.tier ?? operation.minimumTier,

@@ -1,6 +1,8 @@
+import type { ApprovalIssuerDirectory } from "../approval/approval-issuers.ts";
 import { createRecorder, type Recorder } from "../audit/recorder.ts";
 import { createRedactor, type Redactor } from "../audit/redact.ts";
 import { readConfig, type Config } from "../config.ts";
+import { approvalIssuerDirectory } from "../db/approval-issuer-directory.ts";
 import { issuerDirectory } from "../db/issuer-directory.ts";
 import type { Env } from "../env.ts";
 import { createCredentialCache, type CredentialCache } from "../identity/credential-cache.ts";
@@ -21,6 +23,7 @@ export type Gate = {
   readonly keys: Keys;
   readonly credentials: CredentialCache;
   readonly issuers: IssuerDirectory;
+  readonly approvalIssuers: ApprovalIssuerDirectory;
   readonly jwks: JwksSource;
   readonly documents: DocumentSource;
   readonly tenants: TenantDirectory;
@@ -43,12 +46,15 @@ export async function openGate(env: Env): Promise<Result<Gate, readonly string[]
   const keys = await readKeys(config.value);
   if (!keys.ok) return keys;
   const documents = createDocumentSource(env.DB);
+  const { pepper } = keys.value;
+  const { environment } = config.value;
   const gate: Gate = {
     env,
     config: config.value,
     keys: keys.value,
     credentials: createCredentialCache(),
-    issuers: issuerDirectory(env.DB, keys.value.pepper, config.value.environment),
+    issuers: issuerDirectory(env.DB, pepper, environment),
+    approvalIssuers: approvalIssuerDirectory(env.DB, pepper, environment),
     jwks: createJwksCache((url, init) => fetch(url, init)),
     documents,
     tenants: createTenantDirectory(env, config.value, keys.value, documents),

@@ -1,4 +1,3 @@
-import { verifyApprovalToken } from "../approval/approval-token.ts";
 import { freezeRefusal } from "../ledger/authority.ts";
 import type { AdmissionRequest, Conclusion, StoredOutcome } from "../ledger/contract.ts";
 import { ledgerOf } from "../ledger/ledger-port.ts";
@@ -7,7 +6,7 @@ import { ok } from "../platform/result.ts";
 import type { Refusal } from "../refusal.ts";
 import { readAnswer } from "../upstream/read-answer.ts";
 import { send } from "../upstream/send.ts";
-import { admissionRequest, type Tokens } from "./admission-request.ts";
+import { admissionRequest } from "./admission-request.ts";
 import { askLedger, neverSent, reportConclusion } from "./ask-ledger.ts";
 import { inlineDryRun, planWrite } from "./dry-run.ts";
 import type { Ended } from "./ended.ts";
@@ -15,6 +14,7 @@ import { judge, type Judgement } from "./judge.ts";
 import { sealCall, sealProposed } from "./sealed-request.ts";
 import { withNearest } from "./nearest-affordable.ts";
 import { observe, UNOBSERVED } from "./observe.ts";
+import { presentTokens } from "./present-tokens.ts";
 import { jsonResponse, showBudget, storedResponse } from "./respond.ts";
 import type { TenantContext } from "./tenant-context.ts";
 import type { Trail } from "./trail.ts";
@@ -40,7 +40,7 @@ export async function governWrite(write: Write, context: TenantContext): Promise
   // Only a request that may have been answered before can be a replay: the rest need not ask.
   if ((refusal !== null || frozen !== null) && !mayRepeat(trail, judgement, context))
     return { kind: "refused", refusal: frozen ?? refusal ?? NEVER };
-  const tokens = await verifyTokens(write);
+  const tokens = await presentTokens(write, context, confirmation(write, judgement, context));
   const request = admissionRequest(gate, trail, write.principal, operation, context, write.digest, {
     judgement,
     // Also a freeze that was lifted meanwhile: this request went without its inline dry run.
@@ -122,21 +122,12 @@ function mayRepeat({ gate }: Trail, judgement: Judgement | null, { policy }: Ten
   return judgement !== null && (judgement.tier > 2 || policy.idempotency === "derived");
 }
 
-async function verifyTokens({ gate, trail, principal }: Write): Promise<Tokens> {
-  const tokens = [];
-  for (const token of trail.gate?.approvals ?? []) {
-    const verified = await verifyApprovalToken(token, principal.tenant, gate.keys.approval, trail.receivedAt);
-    if (!verified.ok) return { tokens, tokenFault: verified.error };
-    const { jti, approvalId, approvalDigest, principalSubject } = verified.value;
-    if (principalSubject !== principal.subject) {
-      return {
-        tokens,
-        tokenFault: { kind: "approval-invalid", reason: "The approval was given to another principal." },
-      };
-    }
-    tokens.push({ jti, approvalId, approvalDigest });
-  }
-  return { tokens, tokenFault: null };
+/** What approvers have to type where the policy asks for it, as on the proposal; null where a click is enough. */
+function confirmation({ operation }: Write, judgement: Judgement | null, context: TenantContext): string | null {
+  if (judgement === null) return null;
+  const { action } = operation;
+  const asked = context.policy.confirms(judgement.tier, context.catalogue.actions.get(action)?.blastRadius ?? null);
+  return asked ? (judgement.facts.resource ?? action) : null;
 }
 
 /** Sends the admitted write, once. Whatever happens from here on is reported to the ledger or found out by it. */

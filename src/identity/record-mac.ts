@@ -4,7 +4,7 @@ import { equalBytes, macOf, type SecretKey } from "./secret-key.ts";
 import { fromBase64url, toBase64url } from "./base64url.ts";
 
 /** Which table a row belongs to. Part of what is signed: a row of one table is nothing in another. */
-export type RecordKind = "tenant" | "issuer" | "channel";
+export type RecordKind = "tenant" | "issuer" | "approval-issuer" | "channel";
 
 /**
  * MAC of a database row under RECORD_PEPPER, over its RFC 8785 text without the MAC itself. Whoever can edit the

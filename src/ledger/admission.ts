@@ -5,15 +5,7 @@ import type { EpochMs } from "../vocabulary.ts";
 import { consumeApproval, decisionsOf, latestApproval } from "./approval-rows.ts";
 import { eligibleApprovers, summaryOf, type Approval } from "./approvals.ts";
 import { credentialFault, freezeRefusal, listFreezes, standing } from "./authority.ts";
-import {
-  budgetExceeded,
-  budgetView,
-  findReservation,
-  reserve,
-  resolveReservation,
-  shortages,
-  type Reservation,
-} from "./budget.ts";
+import { budgetView, findReservation, reserve, resolveReservation, shortages, type Reservation } from "./budget.ts";
 import type { BudgetWindows } from "./budget-windows.ts";
 import {
   LEDGER_RPC_VERSION,
@@ -24,11 +16,13 @@ import {
   type RequestContext,
 } from "./contract.ts";
 import { plan } from "./due.ts";
+import { budgetExceeded } from "./holds.ts";
 import { note } from "./notices.ts";
 import { findGrant } from "./grants.ts";
 import { openProposal } from "./proposals.ts";
 import { consumeReceipt, issueReceipt, receiptRefusal } from "./receipts.ts";
 import { findReplay, operationUrl, rememberHandles } from "./replay.ts";
+import { countSigned } from "./signed-decisions.ts";
 import { textOf } from "../platform/sql-row.ts";
 
 /** What one admission runs with. `dispatchDeadlineMs`: how long after admission a silent dispatch becomes `unknown`. */
@@ -49,7 +43,9 @@ type Spending =
 /**
  * Decides one write and, if it may run, commits everything that makes it so: spent receipt or grant, idempotency
  * handles, daily and monthly hold, the operation, and the audit intent. MUST run inside `transactionSync`, with no
- * `await` anywhere below it: all checks come first, all writes after, together or not at all.
+ * `await` anywhere below it: all checks come first, all writes after, together or not at all. One write comes earlier:
+ * decisions that arrive signed with the request are counted before the grant is looked for, and stay counted where more are
+ * needed.
  *
  * A crash after the commit leaves a reservation in `dispatching`, which means *possibly sent*: its dispatch deadline
  * turns it into `unknown`, and reconciliation finds out (operations.ts).
@@ -72,7 +68,7 @@ export function admit(scope: AdmissionScope, request: AdmissionRequest): Admissi
   }
   const own = ownHold(sql, request);
   const short = shortages(sql, windows, request.budget, ceilingOf(request), own);
-  if (short.length > 0) return refuse(budgetExceeded(short));
+  if (short.length > 0) return refuse(budgetExceeded(sql, short));
 
   let spending: Spending = { kind: "nothing" };
   let context: RequestContext = request.context;
@@ -81,6 +77,8 @@ export function admit(scope: AdmissionScope, request: AdmissionRequest): Admissi
   }
   if (request.requirement.kind === "approval") {
     if (request.handles.tokenFault !== null) return refuse(request.handles.tokenFault);
+    const uncounted = countSigned(scope, request, request.requirement);
+    if (uncounted !== null) return refuse(uncounted);
     const search = findGrant(sql, request, request.requirement, now);
     if (search.kind === "refused") return refuse(search.refusal);
     if (search.kind === "join")
@@ -195,7 +193,7 @@ export function planRequest(scope: AdmissionScope, request: AdmissionRequest, is
   // A plan repeats nothing: handles that would replay an execution do not apply to it.
   const bare = {
     ...request,
-    handles: { idempotencyKey: null, byDigest: false, receipt: null, tokens: [], tokenFault: null },
+    handles: { idempotencyKey: null, byDigest: false, receipt: null, tokens: [], signed: [], tokenFault: null },
   };
   const stop = commonChecks(scope, bare);
   if (stop !== null) {
@@ -212,7 +210,7 @@ export function planRequest(scope: AdmissionScope, request: AdmissionRequest, is
   const own = ownHold(sql, request);
   const ceiling = ceilingOf(request);
   const short = shortages(sql, windows, request.budget, ceiling, own);
-  if (short.length > 0) return { kind: "refused", refusal: budgetExceeded(short), budget: before };
+  if (short.length > 0) return { kind: "refused", refusal: budgetExceeded(sql, short), budget: before };
   const eligible =
     request.requirement.kind === "approval"
       ? eligibleApprovers(request.requirement.approvers, request.requester).length

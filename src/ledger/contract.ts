@@ -9,7 +9,7 @@ import type { Digest, EpochMs, Micros, Tier } from "../vocabulary.ts";
  * What crosses between Worker and TenantLedger. Plain data only. The version travels with every call: a Worker and an
  * object of different builds either agree on it or the call is refused.
  */
-export const LEDGER_RPC_VERSION = 1;
+export const LEDGER_RPC_VERSION = 2;
 
 /** Which documents and credentials a decision was made under. The ledger's own values are the authority. */
 export type Authority = {
@@ -43,6 +43,7 @@ export type Requester = {
   readonly class: PrincipalClass;
   readonly owner: string;
   readonly issuer: string;
+  readonly delegation: readonly string[];
   readonly credentialId: string;
   /** Whether the credential must be on the ledger's own list (API keys), or only not on its revoked list (JWTs). */
   readonly listed: boolean;
@@ -113,8 +114,29 @@ export type RequestContext = {
   readonly incident: string | null;
 };
 
-/** An approval token whose signature, type and dates the Worker has verified. */
-export type PresentedToken = { readonly jti: string; readonly approvalId: string; readonly approvalDigest: string };
+/** One of the gate's own approval tokens, whose signature, type and dates the Worker has verified. */
+export type PresentedToken = {
+  readonly jti: string;
+  readonly approvalId: string;
+  readonly approvalDigest: string;
+  readonly requestDigest: string;
+};
+
+/**
+ * One person's approval of one proposal, signed by an approval authority of the tenant. The Worker has verified who signed it and
+ * that its subject is one of the tenant's people; whether it counts is the ledger's to say.
+ */
+export type SignedDecision = {
+  /** The authority's registration, and its `iss`. */
+  readonly authority: string;
+  readonly issuer: string;
+  readonly jti: string;
+  readonly subject: string;
+  readonly approvalId: string;
+  readonly approvalDigest: string;
+  /** Looked at again when it is counted: time may pass in between. */
+  readonly expiresAt: EpochMs;
+};
 
 export type AdmissionRequest = {
   readonly rpcVersion: number;
@@ -143,6 +165,7 @@ export type AdmissionRequest = {
     readonly byDigest: boolean;
     readonly receipt: string | null;
     readonly tokens: readonly PresentedToken[];
+    readonly signed: readonly SignedDecision[];
     /** Why a presented token is no good; it counts where the order of refusals comes to approvals. */
     readonly tokenFault: Refusal | null;
   };

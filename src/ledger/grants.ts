@@ -35,17 +35,7 @@ export function findGrant(
   requirement: ApprovalRequirement,
   now: EpochMs,
 ): GrantSearch {
-  const token = request.handles.tokens[0];
-  if (token !== undefined) {
-    const approval = approvalByJti(sql, token.jti);
-    if (approval === null || approval.id !== token.approvalId || approval.principal !== request.requester.subject) {
-      return refused({ kind: "approval-invalid", reason: "No such approval was given to this principal." });
-    }
-    if (approval.requestDigest !== request.requestDigest || approval.approvalDigest !== token.approvalDigest) {
-      return refused({ kind: "approval-invalid", reason: "The approval was given for a different request." });
-    }
-    return checkGrant(sql, request, requirement, approval, now, true);
-  }
+  if (request.handles.tokens.length > 0) return grantByToken(sql, request, requirement, now);
   const approval = latestApproval(sql, request.requester.subject, request.requestDigest);
   if (approval === null) return { kind: "open", supersedes: null };
   if (approval.state === "denied" && now < (approval.decidedAt ?? 0) + DENIAL_COOL_DOWN_MS) {
@@ -63,6 +53,34 @@ export function findGrant(
   }
   if (approval.state === "approved") return checkGrant(sql, request, requirement, approval, now, false);
   return { kind: "open", supersedes: null };
+}
+
+/**
+ * Of several tokens the one that was given for exactly this request counts, and of several such the one whose grant stands: a
+ * client may send what it has. None of them: refused.
+ */
+function grantByToken(
+  sql: SqlStorage,
+  request: AdmissionRequest,
+  requirement: ApprovalRequirement,
+  now: EpochMs,
+): GrantSearch {
+  const known = request.handles.tokens.flatMap((token) => {
+    const approval = approvalByJti(sql, token.jti);
+    const own = approval?.id === token.approvalId && approval.principal === request.requester.subject;
+    return approval !== null && own ? [{ approval, token }] : [];
+  });
+  const fitting = known.filter(
+    ({ approval, token }) =>
+      approval.requestDigest === request.requestDigest && approval.approvalDigest === token.approvalDigest,
+  );
+  const chosen = fitting.find(({ approval }) => approval.state === "approved") ?? fitting[0];
+  if (chosen !== undefined) return checkGrant(sql, request, requirement, chosen.approval, now, true);
+  const reason =
+    known.length === 0
+      ? "No such approval was given to this principal."
+      : "The approval was given for a different request.";
+  return refused({ kind: "approval-invalid", reason });
 }
 
 function checkGrant(

@@ -2,7 +2,7 @@ import { assert } from "../platform/assert.ts";
 import type { Refusal } from "../refusal.ts";
 import type { EpochMs } from "../vocabulary.ts";
 import type { AdmissionRequest, StoredOutcome, StoredResponse } from "./contract.ts";
-import { textOf, integerOrNull } from "../platform/sql-row.ts";
+import { textOf, textOrNull, integerOrNull } from "../platform/sql-row.ts";
 
 /** How long a stored outcome answers a request without a key, counted from completion (wire contract, section 3). */
 export const KEYLESS_REPLAY_MS = 10 * 60_000;
@@ -91,7 +91,7 @@ export function rememberHandles(sql: SqlStorage, request: AdmissionRequest, now:
 const keyHandle = (subject: string, key: string): string => `key\n${subject}\n${key}`;
 const digestHandle = (subject: string, digest: string): string => `digest\n${subject}\n${digest}`;
 
-/** The request that spent the presented receipt or one of the presented tokens. Another principal's are not known here. */
+/** The request that spent the presented receipt, or the grant that a presented token or signed decision is about. Another principal's are not known here. */
 function spentHandle(sql: SqlStorage, request: AdmissionRequest): string | null {
   const { subject } = request.requester;
   if (request.handles.receipt !== null) {
@@ -100,13 +100,25 @@ function spentHandle(sql: SqlStorage, request: AdmissionRequest): string | null 
       .toArray()[0];
     if (row !== undefined && row["consumed_by"] !== null) return textOf(row, "consumed_by");
   }
-  for (const token of request.handles.tokens) {
-    const row = sql
-      .exec("SELECT consumed_by FROM approvals WHERE grant_jti = ? AND principal = ?", token.jti, subject)
-      .toArray()[0];
-    if (row !== undefined && row["consumed_by"] !== null) return textOf(row, "consumed_by");
+  const { tokens } = request.handles;
+  // Beside one that was given for this request, what else a client sends says nothing of it.
+  const fitting = tokens.filter((token) => token.requestDigest === request.requestDigest);
+  for (const token of fitting.length > 0 ? fitting : tokens) {
+    const spentBy = spentApproval(sql, "grant_jti", token.jti, subject);
+    if (spentBy !== null) return spentBy;
+  }
+  for (const { approvalId } of request.handles.signed) {
+    const spentBy = spentApproval(sql, "id", approvalId, subject);
+    if (spentBy !== null) return spentBy;
   }
   return null;
+}
+
+function spentApproval(sql: SqlStorage, by: "grant_jti" | "id", value: string, principal: string): string | null {
+  const row = sql
+    .exec(`SELECT consumed_by FROM approvals WHERE ${by} = ? AND principal = ?`, value, principal)
+    .toArray()[0];
+  return row === undefined ? null : textOrNull(row, "consumed_by");
 }
 
 const isStale = (operation: Operation, now: EpochMs): boolean =>

@@ -1,11 +1,16 @@
-import { expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { ANSWER } from "../../src/admin/openapi-answers.ts";
 import { ROUTE_DESCRIPTIONS } from "../../src/admin/openapi-routes.ts";
+import { approvalAuthority } from "../support/authority.ts";
 import { text, type Answered } from "../support/answer.ts";
 import { ACME_POLICY, caller, replaceOnce, useBlackBox } from "../support/black-box.ts";
 import { CONTEXT, decide, job, proposalOf, SUBMIT, submit } from "../support/requests.ts";
 
 const open = useBlackBox("openapi");
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+});
 
 type Described = (typeof ROUTE_DESCRIPTIONS)[string];
 
@@ -52,6 +57,11 @@ test("the gate's own API answers what its OpenAPI document says, on every route"
   compare(
     "POST /_gate/v1/approvals/:id/decisions",
     await alice.post(`/_gate/v1/approvals/${draft}/decisions`, { decision: "approve", comment: "seen" }),
+  );
+  const authority = await approvalAuthority(box);
+  compare(
+    "POST /_gate/v1/approvals/:id/tokens",
+    await agent.post(`/_gate/v1/approvals/${draft}/tokens`, { token: await authority.sign(draft, "alice") }),
   );
   const granted = compare("GET /_gate/v1/approvals/:id", await agent.get(`/_gate/v1/approvals/${draft}`));
   expect(text(granted, "token")).toMatch(/^eyJ/);

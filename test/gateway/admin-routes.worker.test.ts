@@ -42,6 +42,7 @@ const EXPECTED: Readonly<Record<string, Expectation>> = {
   "DELETE /_gate/v1/approvals/:id": { answers: everybody("404 not-found") },
   "POST /_gate/v1/approvals/:id/decisions": { body: { decision: "approve" }, answers: everybody("404 not-found") },
   "POST /_gate/v1/approvals/:id/review": { body: { comment: "fine" }, answers: everybody("404 not-found") },
+  "POST /_gate/v1/approvals/:id/tokens": { body: { token: "a.b.c" }, answers: everybody("404 not-found") },
   "PUT /_gate/v1/approvals/:id/context": { body: { reason: "why" }, answers: everybody("404 not-found") },
   "POST /_gate/v1/evidence": { body: {}, answers: everybody("400 malformed-request") },
   "GET /_gate/v1/evidence/:digest": {

@@ -410,7 +410,8 @@ describe("a grant", () => {
     const { ledger, request, id } = await granted();
     const approval = (await ledger.approval(id))?.approval;
     if (approval === undefined || approval.grantJti === null) throw new Error("no grant");
-    const token = { jti: approval.grantJti, approvalId: id, approvalDigest: asDigest(approval.approvalDigest) };
+    const { grantJti: jti, requestDigest } = approval;
+    const token = { jti, approvalId: id, requestDigest, approvalDigest: asDigest(approval.approvalDigest) };
     const present = async (over: Partial<typeof token>, change: Partial<AdmissionRequest> = {}): Promise<string> =>
       verdict(await ledger.admit(again(request, { ...change, handles: { tokens: [{ ...token, ...over }] } })));
     expect(await present({ jti: newId("grt") })).toBe("approval-invalid");

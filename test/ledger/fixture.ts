@@ -142,6 +142,7 @@ const HANDLES: AdmissionRequest["handles"] = {
   byDigest: false,
   receipt: null,
   tokens: [],
+  signed: [],
   tokenFault: null,
 };
 
@@ -192,6 +193,7 @@ export const agent = (name: string): AdmissionRequest["requester"] => ({
   class: "agent",
   owner: "person:dana",
   issuer: "person:olga",
+  delegation: [],
   credentialId: `key_${name}`,
   listed: true,
 });
@@ -271,6 +273,7 @@ export async function decideAs(
     decision,
     comment: null,
     breakGlass: [],
+    breakGlassMaxMicros: 0,
     approvers,
     groups: groups ?? anyOf(needed, approvers),
   });

@@ -187,11 +187,10 @@ describe("without a key", () => {
     const id = await propose(ledger, request);
     await decideAs(ledger, id, person("alice"), "approve");
     const approval = (await ledger.approval(id))?.approval;
-    const tokens = [{ jti: approval?.grantJti ?? "", approvalId: id, approvalDigest: digest("wrong") }];
+    const named = { jti: approval?.grantJti ?? "", approvalId: id, requestDigest: request.requestDigest };
+    const tokens = [{ ...named, approvalDigest: digest("wrong") }];
     expect(verdict(await ledger.admit(again(request, { handles: { tokens } })))).toBe("approval-invalid");
-    const right = [
-      { jti: approval?.grantJti ?? "", approvalId: id, approvalDigest: asDigest(approval?.approvalDigest) },
-    ];
+    const right = [{ ...named, approvalDigest: asDigest(approval?.approvalDigest) }];
     const admitted = again(request, { handles: { tokens: right } });
     expect(verdict(await ledger.admit(admitted))).toBe("admitted");
     await ledger.conclude(ended(admitted.requestId, "failed"));

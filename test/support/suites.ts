@@ -19,6 +19,12 @@ export const SUITES = [
   "openapi",
   "attack-proposals",
   "attack-records",
+  "signed",
+  "standing",
+  "slack-flow",
+  "slack-trouble",
+  "slack-clicks",
+  "slack-reading",
   "webhook",
 ] as const;
 export type Suite = (typeof SUITES)[number];
