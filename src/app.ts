@@ -1,5 +1,4 @@
 import { Hono, type Context } from "hono";
-import { registerApprovalIssuer } from "./admin/approval-issuers.ts";
 import { approvalRoutes } from "./admin/approvals.ts";
 import { auditRoutes } from "./admin/audit.ts";
 import { bootstrap } from "./admin/bootstrap.ts";
@@ -11,7 +10,6 @@ import { registerIssuer } from "./admin/issuers.ts";
 import { openApiDocument } from "./admin/openapi.ts";
 import { policyRoutes } from "./admin/policy.ts";
 import { problemPage, readiness } from "./admin/public.ts";
-import { signedDecisionRoutes } from "./admin/signed-decisions.ts";
 import { upstreamCredentialRoutes } from "./admin/upstream-credential.ts";
 import { tenantRoutes } from "./admin/tenant-routes.ts";
 import { NO_TENANT } from "./audit/recorder.ts";
@@ -25,6 +23,7 @@ import { newId } from "./platform/ids.ts";
 import { log } from "./platform/log.ts";
 import { toProblem } from "./problem.ts";
 import type { Refusal } from "./refusal.ts";
+import { answerInteraction } from "./slack/route.ts";
 
 /** Every route of the gate's own authenticated API: a test tries each with each class of credential. */
 export const ADMIN_ROUTES: readonly AdminRoute[] = [
@@ -35,7 +34,6 @@ export const ADMIN_ROUTES: readonly AdminRoute[] = [
   ...credentialRoutes,
   ...policyRoutes,
   ...upstreamCredentialRoutes,
-  ...signedDecisionRoutes,
   ...channelRoutes,
 ];
 
@@ -66,36 +64,14 @@ app.post("/_gate/v1/bootstrap", (c) => bootstrap(c.req.raw, c.get("gate"), (work
 app.post("/_gate/v1/issuers", (c) =>
   registerIssuer(c.req.raw, c.get("gate"), (work) => c.executionCtx.waitUntil(work)),
 );
+app.post("/_gate/slack/interactions", (c) =>
+  answerInteraction(c.req.raw, c.get("gate"), (work) => c.executionCtx.waitUntil(work)),
+);
 
 for (const route of ADMIN_ROUTES) {
   app.on(route.method, route.path, (c) =>
     answerAdmin(
       route,
-app.post("/_gate/v1/approval-issuers", (c) =>
-  registerApprovalIssuer(c.req.raw, c.get("gate"), (work) => c.executionCtx.waitUntil(work)),
-);
-app.post("/_gate/slack/interactions", (c) =>
-  answerInteraction(c.req.raw, c.get("gate"), (work) => c.executionCtx.waitUntil(work)),
-);
-
-app.post("/_gate/v1/sign-in", (c) =>
-  registerSignIn(c.req.raw, c.get("gate"), (work) => c.executionCtx.waitUntil(work)),
-);
-app.post("/_gate/v1/sign-in/links", (c) =>
-  answerMakeLink(c.req.raw, c.get("gate"), (work) => c.executionCtx.waitUntil(work)),
-);
-
-for (const route of PAGE_ROUTES) {
-  app.on(route.method, route.path, (c) =>
-    answerPage(
-      route,
-      c.req.raw,
-      c.get("gate"),
-      (name) => c.req.param(name) ?? "",
-      (work) => c.executionCtx.waitUntil(work),
-    ),
-  );
-}
       c.req.raw,
       c.get("gate"),
       (name) => c.req.param(name) ?? "",

@@ -11,12 +11,13 @@ import { describeError } from "../platform/describe-error.ts";
 import { newId } from "../platform/ids.ts";
 import { log } from "../platform/log.ts";
 import { unreachable } from "../platform/assert.ts";
+import { slackChannel } from "../slack/deliver.ts";
 import type { Job } from "./jobs.ts";
 import { lookUpOutcome } from "./look-up.ts";
 import type { LookUpJob } from "./port.ts";
 
 /** Every way to tell people, in no order: each has its own lane and its own tries. */
-const DELIVERERS: readonly Channel[] = [webhook];
+const DELIVERERS: readonly Channel[] = [slackChannel, webhook];
 
 export const CHANNELS: readonly string[] = DELIVERERS.map(({ name }) => name);
 

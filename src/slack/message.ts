@@ -83,7 +83,7 @@ function summaryOf(view: ProposalView, { now, escalationChannel }: Occasion): st
     case "denied":
       return "It will not run. Its money is no longer held.";
     case "expired":
-      return `Nobody decided in time (${view.given} of ${view.needed} approvals). Nothing ran, and its money is no longer held.`;
+      return `Its time is over (${view.given} of ${view.needed} approvals). Nothing ran, and its money is no longer held.`;
     case "withdrawn":
       return "Its requester took it back. Nothing ran, and its money is no longer held.";
     case "invalidated":

@@ -1,10 +1,12 @@
 import type { ProposalView } from "../approval/proposal-view.ts";
-import { unreachable } from "../platform/assert.ts";
+import { PROBLEMS } from "../problem.ts";
 import type { Refusal } from "../refusal.ts";
+import { TYPED_FIELD } from "./action-value.ts";
 import type { SlackMessage } from "./blocks.ts";
 import { header, section } from "./blocks.ts";
 import { inertLine } from "./inert-text.ts";
 import { pageButton } from "./message.ts";
+import { modalErrors } from "./modal.ts";
 import type { Occasion } from "./wording.ts";
 import { cost, expiry, handles, headline, name, progress } from "./wording.ts";
 
@@ -41,9 +43,23 @@ export function escalation(view: ProposalView): SlackMessage {
   };
 }
 
+/** Posted when somebody stood in for missing approvers: those who could have decided hear of it, whatever came of it. */
+export function glassBroken(view: ProposalView): SlackMessage {
+  const broken = view.decisions.find(({ decision }) => decision === "break-glass");
+  const by =
+    broken === undefined ? "somebody" : broken.handle === null ? name(broken.subject) : handles([broken.handle]);
+  return oneSection(
+    [
+      `Break-glass: ${headline(view)} was let through by ${by}, with ${view.given} of ${view.needed} approvals.`,
+      `Why: ${inertLine(broken?.comment ?? "", REASON_MAX)}`,
+      `Who could decide: ${handles(view.approvers)}. One of them, or security, has to review it.`,
+    ].join("\n"),
+  );
+}
+
 /** What became of the one execution that an approval allowed. `upstreamStatus` is null where there was no answer. */
 export type ExecutionOutcome = {
-  readonly kind: "succeeded" | "failed" | "unknown";
+  readonly kind: "succeeded" | "failed" | "unknown" | "not-sent";
   readonly upstreamStatus: number | null;
   readonly requestId: string;
 };
@@ -52,6 +68,7 @@ const OUTCOMES: Readonly<Record<ExecutionOutcome["kind"], string>> = {
   succeeded: "It ran",
   failed: "The control plane refused it; nothing changed",
   unknown: "It was sent, and what became of it is unknown. Its money stays held until that is known",
+  "not-sent": "It was never sent; nothing changed",
 };
 
 /** The line in the proposal's thread that closes it. */
@@ -60,35 +77,41 @@ export function outcomeLine(view: ProposalView, { kind, upstreamStatus, requestI
   return oneSection(`${headline(view)}: ${OUTCOMES[kind]}${status}. Request ${name(requestId)}.`);
 }
 
-/** The refusals that a click can meet. */
-export type ClickRefusal = Extract<
-  Refusal,
-  {
-    kind:
-      | "not-eligible"
-      | "already-decided"
-      | "approval-expired"
-      | "approval-invalid"
-      | "not-found"
-      | "frozen"
-      | "unavailable";
-  }
->;
+const TITLES: ReadonlyMap<string, string> = new Map(Object.entries(PROBLEMS).map(([slug, { title }]) => [slug, title]));
+
+/** The line in the thread when the gate itself was to run an approved request and something said no: which problem. */
+export function refusedExecution(
+  view: ProposalView,
+  slug: string,
+  requestId: string,
+  { now }: Pick<Occasion, "now">,
+): SlackMessage {
+  const what = `${headline(view)}: the gate was about to run it, and something said no: ${TITLES.get(slug) ?? "Refused"} (${name(slug)}).`;
+  const next =
+    view.state === "approved"
+      ? ` The approval still stands: its requester may send exactly this request. ${expiry(view.expiresAt, now)}`
+      : "";
+  return oneSection(`${what} Nothing was sent. Request ${name(requestId)}.${next}`);
+}
 
 /** Shown to the person who clicked and to nobody else: their click did not count, and why. */
-export const refusalNotice = (refusal: ClickRefusal): SlackMessage =>
-  oneSection(`Your click was not counted. ${reasonOf(refusal)}`);
+export const refusalNotice = (refusal: Refusal): SlackMessage => oneSection(refusalText(refusal));
 
-function reasonOf(refusal: ClickRefusal): string {
+/** The same for a modal: it stays open and says so. */
+export const refusedSubmission = (refusal: Refusal) => modalErrors(TYPED_FIELD.block, refusalText(refusal));
+
+const refusalText = (refusal: Refusal): string => `Your click was not counted. ${reasonOf(refusal)}`;
+
+function reasonOf(refusal: Refusal): string {
   switch (refusal.kind) {
     case "not-eligible":
+    case "malformed-request":
+    case "approval-invalid":
       return inertLine(refusal.reason, REASON_MAX);
     case "already-decided":
-      return `The proposal is ${name(refusal.state)} already, by ${handles(refusal.decided_by)}. Decisions are final.`;
+      return `The proposal is ${name(refusal.state)} already${refusal.decided_by.length === 0 ? "" : `, by ${handles(refusal.decided_by)}`}. Nothing more can be decided about it.`;
     case "approval-expired":
       return "The proposal's time is over. Sending the same request again opens a new one.";
-    case "approval-invalid":
-      return `This message shows a proposal that is no longer valid: ${inertLine(refusal.reason, REASON_MAX)}`;
     case "not-found":
       return "There is no such proposal.";
     case "frozen":
@@ -96,6 +119,6 @@ function reasonOf(refusal: ClickRefusal): string {
     case "unavailable":
       return "The gate cannot decide right now. Nothing was recorded; try again, or use the proposal's page.";
     default:
-      return unreachable(refusal);
+      return `${PROBLEMS[refusal.kind].title}.`;
   }
 }

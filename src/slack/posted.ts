@@ -1,7 +1,26 @@
+import { z } from "zod";
+import type { JsonObject } from "../platform/json.ts";
 import type { Result } from "../platform/result.ts";
 import { err, ok } from "../platform/result.ts";
 import { shortDigest } from "./action-value.ts";
 import type { SlackInteraction } from "./interaction.ts";
+
+const POSTING = z.strictObject({
+  app_id: z.string(),
+  team_id: z.string(),
+  channel_id: z.string(),
+  message_ts: z.string(),
+  /** What else was said about the proposal, so that a repeated notice does not say it again. */
+  told: z.array(z.string()),
+});
+/** What the outbox remembers of a proposal's message: where it is, and under which installation it was posted. */
+export type Posting = z.infer<typeof POSTING>;
+
+/** A remembered posting; null where there is none, or one that this build did not write. */
+export function readPosting(stored: JsonObject | null): Posting | null {
+  const parsed = POSTING.safeParse(stored);
+  return parsed.success ? parsed.data : null;
+}
 
 /** What the gate recorded when it posted a proposal: the only message whose buttons count. */
 export type PostedMessage = {

@@ -5,7 +5,8 @@ import { slackBaseUrl } from "../../src/slack/base-url.ts";
 import { slackClient } from "../../src/slack/client.ts";
 import { proposalMessage } from "../../src/slack/message.ts";
 import { escalation, outcomeLine, refusalNotice, reminder } from "../../src/slack/notices.ts";
-import type { SlackFault, SlackStandin } from "../support/slack-standin.ts";
+import type { SlackStandin } from "../support/slack-standin.ts";
+import type { SlackFault } from "../support/slack-workspace.ts";
 import { startSlackStandin } from "../support/slack-standin.ts";
 import { CANCEL, decided, NOW, OCCASION } from "./proposals.ts";
 

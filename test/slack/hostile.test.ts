@@ -4,10 +4,16 @@ import type { ProposalView } from "../../src/approval/proposal-view.ts";
 import type { JsonObject } from "../../src/platform/json.ts";
 import { inertLine, quotation } from "../../src/slack/inert-text.ts";
 import { MESSAGE_JSON_MAX } from "../../src/slack/limits.ts";
-import { confirmTextOf } from "../../src/approval/proposal-view.ts";
 import { proposalMessage } from "../../src/slack/message.ts";
 import { confirmModal } from "../../src/slack/modal.ts";
-import { escalation, outcomeLine, refusalNotice, reminder } from "../../src/slack/notices.ts";
+import {
+  escalation,
+  glassBroken,
+  outcomeLine,
+  refusalNotice,
+  refusedExecution,
+  reminder,
+} from "../../src/slack/notices.ts";
 import { blocksProblem, viewProblem } from "../support/slack-payload-rules.ts";
 import { CANCEL, NOW, OCCASION } from "./proposals.ts";
 
@@ -170,7 +176,6 @@ describe("SLK-10 no proposal can make Slack act on its text", () => {
   test("modals are", () => {
     fc.assert(
       fc.property(hostileView, (view) => {
-        fc.pre(confirmTextOf(view) !== null);
         const modal = confirmModal(view, ORIGIN, OCCASION);
         expectInert(modal);
         expect(viewProblem(modal)).toBeNull();
@@ -186,6 +191,8 @@ describe("SLK-10 no proposal can make Slack act on its text", () => {
           reminder(view, { now: NOW }),
           escalation(view),
           outcomeLine(view, { kind: "unknown", upstreamStatus: 502, requestId: text }),
+          refusedExecution(view, text, text, { now: NOW }),
+          glassBroken(view),
           refusalNotice({ kind: "not-eligible", reason: text }),
           refusalNotice({ kind: "approval-invalid", reason: text }),
           refusalNotice({ kind: "already-decided", state: text, decided_by: [text, text] }),

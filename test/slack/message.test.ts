@@ -5,7 +5,14 @@ import type { SlackMessage } from "../../src/slack/blocks.ts";
 import { confirmTextOf } from "../../src/approval/proposal-view.ts";
 import { proposalMessage } from "../../src/slack/message.ts";
 import { confirmModal } from "../../src/slack/modal.ts";
-import { escalation, outcomeLine, refusalNotice, refusedExecution, reminder } from "../../src/slack/notices.ts";
+import {
+  escalation,
+  glassBroken,
+  outcomeLine,
+  refusalNotice,
+  refusedExecution,
+  reminder,
+} from "../../src/slack/notices.ts";
 import { blocksProblem, viewProblem } from "../support/slack-payload-rules.ts";
 import { CANCEL, decided, NOW, OCCASION, SUBMIT } from "./proposals.ts";
 
@@ -223,6 +230,14 @@ describe("notices", () => {
     const { text } = outcomeLine(CANCEL, { ...outcome, requestId: "req_1" });
     expect(text).toContain(part);
     expect(text).toContain("req_1");
+  });
+
+  test("a broken glass names who broke it and why, and who has to look at it", () => {
+    const decisions = [{ ...decided("@erin"), decision: "break-glass" as const, comment: "nobody answers" }];
+    const { text } = glassBroken({ ...CANCEL, state: "approved", decisions });
+    expect(text).toContain("Cancel job llama-finetune-v3 was let through by @erin, with 0 of 2 approvals.");
+    expect(text).toContain("Why: nobody answers");
+    expect(text).toContain("Who could decide: @alice, @bob. One of them, or security, has to review it.");
   });
 
   test("the gate's own try that something refused: what said no, and whether the approval still stands", () => {

@@ -19,8 +19,6 @@ export const SUITES = [
   "openapi",
   "attack-proposals",
   "attack-records",
-  "signed",
-  "standing",
   "slack-flow",
   "slack-trouble",
   "slack-clicks",

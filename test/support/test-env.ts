@@ -10,6 +10,8 @@ export type TestEnv = Env & {
   readonly UPSTREAMS: string;
   /** One that nobody calls, then the tests' own webhooks (`webhook-standin.ts`). */
   readonly WEBHOOK_ORIGINS: string;
+  /** The stand-in's Web API; its commands are beside it (`slack-standin.ts`). */
+  readonly SLACK_API_URL: string;
   readonly TEST_MIGRATIONS: D1Migration[];
 };
 

@@ -1,5 +1,7 @@
 import type { TestProject } from "vitest/node";
 import { startControlPlane } from "../../example/control-plane/server.ts";
+import { STANDIN_SIGNING_SECRET } from "./slack-names.ts";
+import { startSlackStandin } from "./slack-standin.ts";
 import { SUITES, TENANTS_PER_SUITE, upstreamToken, type Suite } from "./suites.ts";
 import { testSecrets } from "./test-secrets.ts";
 import { startWebhooks } from "./webhook-standin.ts";
@@ -17,8 +19,8 @@ const UPSTREAM_DEADLINE_MS = 5_000;
 const RECONCILE_GRACE_MS = 300;
 
 /**
- * Global set-up of the `workerd` project: real example control planes on free loopback ports, one per suite, webhooks, and the
- * bindings with which the Worker under test reaches them. Returns the teardown.
+ * Global set-up of the `workerd` project: real example control planes on free loopback ports, one per suite, webhooks, a
+ * Slack, and the bindings with which the Worker under test reaches them. Returns the teardown.
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const secrets = await testSecrets();
@@ -30,16 +32,19 @@ export default async function setup(project: TestProject): Promise<() => Promise
     }),
   );
   const webhooks = await startWebhooks();
+  const slack = await startSlackStandin();
   project.provide("gateBindings", {
     ...secrets,
     ENVIRONMENT: "test",
     WEBHOOK_ORIGINS: `https://hooks.example,${webhooks.url}`,
+    SLACK_API_URL: slack.url,
+    SLACK_SIGNING_SECRETS: STANDIN_SIGNING_SECRET,
     UPSTREAMS: JSON.stringify(Object.fromEntries(controlPlanes.map(({ suite, started }) => [suite, started.url]))),
     UPSTREAM_DEADLINE_MS: String(UPSTREAM_DEADLINE_MS),
     RECONCILE_GRACE_MS: String(RECONCILE_GRACE_MS),
   });
   return async () => {
-    await Promise.all([webhooks.close(), ...controlPlanes.map(({ started }) => started.close())]);
+    await Promise.all([webhooks.close(), slack.stop(), ...controlPlanes.map(({ started }) => started.close())]);
   };
 }
 
