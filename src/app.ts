@@ -1,4 +1,5 @@
 import { Hono, type Context } from "hono";
+import { registerApprovalIssuer } from "./admin/approval-issuers.ts";
 import { approvalRoutes } from "./admin/approvals.ts";
 import { auditRoutes } from "./admin/audit.ts";
 import { bootstrap } from "./admin/bootstrap.ts";
@@ -10,6 +11,7 @@ import { registerIssuer } from "./admin/issuers.ts";
 import { openApiDocument } from "./admin/openapi.ts";
 import { policyRoutes } from "./admin/policy.ts";
 import { problemPage, readiness } from "./admin/public.ts";
+import { signedDecisionRoutes } from "./admin/signed-decisions.ts";
 import { upstreamCredentialRoutes } from "./admin/upstream-credential.ts";
 import { tenantRoutes } from "./admin/tenant-routes.ts";
 import { NO_TENANT } from "./audit/recorder.ts";
@@ -34,6 +36,7 @@ export const ADMIN_ROUTES: readonly AdminRoute[] = [
   ...credentialRoutes,
   ...policyRoutes,
   ...upstreamCredentialRoutes,
+  ...signedDecisionRoutes,
   ...channelRoutes,
 ];
 
@@ -72,6 +75,31 @@ for (const route of ADMIN_ROUTES) {
   app.on(route.method, route.path, (c) =>
     answerAdmin(
       route,
+app.post("/_gate/v1/approval-issuers", (c) =>
+  registerApprovalIssuer(c.req.raw, c.get("gate"), (work) => c.executionCtx.waitUntil(work)),
+);
+app.post("/_gate/slack/interactions", (c) =>
+  answerInteraction(c.req.raw, c.get("gate"), (work) => c.executionCtx.waitUntil(work)),
+);
+
+app.post("/_gate/v1/sign-in", (c) =>
+  registerSignIn(c.req.raw, c.get("gate"), (work) => c.executionCtx.waitUntil(work)),
+);
+app.post("/_gate/v1/sign-in/links", (c) =>
+  answerMakeLink(c.req.raw, c.get("gate"), (work) => c.executionCtx.waitUntil(work)),
+);
+
+for (const route of PAGE_ROUTES) {
+  app.on(route.method, route.path, (c) =>
+    answerPage(
+      route,
+      c.req.raw,
+      c.get("gate"),
+      (name) => c.req.param(name) ?? "",
+      (work) => c.executionCtx.waitUntil(work),
+    ),
+  );
+}
       c.req.raw,
       c.get("gate"),
       (name) => c.req.param(name) ?? "",

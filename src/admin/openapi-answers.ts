@@ -212,6 +212,16 @@ export const ANSWER = {
   whoami: named(
     "WhoAmI",
     z.object({
+  approvalIssuerRegistered: named(
+    "ApprovalIssuerRegistered",
+    z.object({
+      registered: z.boolean(),
+      tenant: text,
+      id: text,
+      issuer: text,
+      audience: text.meta({ description: "What its tokens must name as their `aud`, alone." }),
+    }),
+  ),
       principal: text,
       class: principalClass,
       owner: text,

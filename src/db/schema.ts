@@ -88,6 +88,22 @@ export const issuers = sqliteTable("issuers", {
 });
 
 /**
+ * Registered approval authorities: whose tokens count as decisions of one tenant's people. `mac` as above, over the exact text
+ * of `registration`.
+ */
+export const approvalIssuers = sqliteTable(
+  "approval_issuers",
+  {
+    tenant: text("tenant").notNull(),
+    issuer: text("issuer").notNull(),
+    registration: text("registration").notNull(),
+    createdAt: text("created_at").notNull(),
+    mac: text("mac").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.tenant, table.issuer] })],
+);
+
+/**
  * How a tenant's people are reached: its Slack workspace, its webhook, its OpenID provider. `sealed` holds tokens and secrets
  * under SEALING_KEY; `mac` as above.
  */

@@ -19,6 +19,8 @@ export const SUITES = [
   "openapi",
   "attack-proposals",
   "attack-records",
+  "signed",
+  "standing",
   "slack-flow",
   "slack-trouble",
   "slack-clicks",
