@@ -31,12 +31,12 @@ import { answerInteraction } from "./slack/route.ts";
 export const ADMIN_ROUTES: readonly AdminRoute[] = [
   ...tenantRoutes,
   ...approvalRoutes,
+  ...signedDecisionRoutes,
   ...evidenceRoutes,
   ...auditRoutes,
   ...credentialRoutes,
   ...policyRoutes,
   ...upstreamCredentialRoutes,
-  ...signedDecisionRoutes,
   ...channelRoutes,
 ];
 
@@ -67,6 +67,9 @@ app.post("/_gate/v1/bootstrap", (c) => bootstrap(c.req.raw, c.get("gate"), (work
 app.post("/_gate/v1/issuers", (c) =>
   registerIssuer(c.req.raw, c.get("gate"), (work) => c.executionCtx.waitUntil(work)),
 );
+app.post("/_gate/v1/approval-issuers", (c) =>
+  registerApprovalIssuer(c.req.raw, c.get("gate"), (work) => c.executionCtx.waitUntil(work)),
+);
 app.post("/_gate/slack/interactions", (c) =>
   answerInteraction(c.req.raw, c.get("gate"), (work) => c.executionCtx.waitUntil(work)),
 );
@@ -75,31 +78,6 @@ for (const route of ADMIN_ROUTES) {
   app.on(route.method, route.path, (c) =>
     answerAdmin(
       route,
-app.post("/_gate/v1/approval-issuers", (c) =>
-  registerApprovalIssuer(c.req.raw, c.get("gate"), (work) => c.executionCtx.waitUntil(work)),
-);
-app.post("/_gate/slack/interactions", (c) =>
-  answerInteraction(c.req.raw, c.get("gate"), (work) => c.executionCtx.waitUntil(work)),
-);
-
-app.post("/_gate/v1/sign-in", (c) =>
-  registerSignIn(c.req.raw, c.get("gate"), (work) => c.executionCtx.waitUntil(work)),
-);
-app.post("/_gate/v1/sign-in/links", (c) =>
-  answerMakeLink(c.req.raw, c.get("gate"), (work) => c.executionCtx.waitUntil(work)),
-);
-
-for (const route of PAGE_ROUTES) {
-  app.on(route.method, route.path, (c) =>
-    answerPage(
-      route,
-      c.req.raw,
-      c.get("gate"),
-      (name) => c.req.param(name) ?? "",
-      (work) => c.executionCtx.waitUntil(work),
-    ),
-  );
-}
       c.req.raw,
       c.get("gate"),
       (name) => c.req.param(name) ?? "",
