@@ -123,3 +123,20 @@ export const channels = sqliteTable(
     index("channels_by_address").on(table.name, table.address),
   ],
 );
+
+/** Open sessions of the approval page, and links that make one: positive records (db/sign-in-rows.ts). */
+export const signIns = sqliteTable(
+  "sign_ins",
+  {
+    id: text("id").primaryKey(),
+    kind: text("kind", { enum: ["session", "link"] }).notNull(),
+    tenant: text("tenant").notNull(),
+    subject: text("subject").notNull(),
+    /** Milliseconds since the epoch. */
+    expiresAt: integer("expires_at").notNull(),
+  },
+  (table) => [
+    index("sign_ins_by_person").on(table.tenant, table.subject),
+    index("sign_ins_by_expiry").on(table.expiresAt),
+  ],
+);

@@ -24,7 +24,8 @@ const HEADER_NAMES: ReadonlySet<string> = new Set(["alg", "kid", "typ", "x5t", "
 export type UnverifiedJws = {
   readonly alg: string;
   readonly kid: string;
-  readonly typ: string;
+  /** Null where the header states none, as the ID tokens of some providers do. Whoever reads a token says which it accepts. */
+  readonly typ: string | null;
   readonly payload: JsonObject;
 };
 
@@ -47,9 +48,11 @@ export function readCompactJws(token: string): Result<UnverifiedJws, string> {
       return err(`token: header parameter ${JSON.stringify(name.slice(0, 32))} is not accepted`);
   }
   const { alg, kid, typ } = header.value;
-  if (typeof alg !== "string" || typeof typ !== "string") return err("token: header has no alg or no typ");
+  if (typeof alg !== "string" || (typ !== undefined && typeof typ !== "string")) {
+    return err("token: header has no alg, or a typ that is no text");
+  }
   if (typeof kid !== "string" || !KID.test(kid)) return err("token: kid is missing or malformed");
-  return ok({ alg, kid, typ, payload: payload.value });
+  return ok({ alg, kid, typ: typ ?? null, payload: payload.value });
 }
 
 function readSegment(name: string, segment: string): Result<JsonObject, string> {

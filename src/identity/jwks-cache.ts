@@ -18,8 +18,11 @@ export type KeyLookUp =
   | { readonly kind: "unknown" }
   | { readonly kind: "unavailable"; readonly cause: string };
 
+/** Whose keys are asked for. `issuer` names the entry: an origin that is used for another purpose has another name. */
+export type KeyOrigin = Pick<IssuerRegistration, "issuer" | "jwks_uri" | "algorithms">;
+
 /** Where verification keys come from. Never throws. */
-export type JwksSource = (issuer: IssuerRegistration, kid: string, now: EpochMs) => Promise<KeyLookUp>;
+export type JwksSource = (issuer: KeyOrigin, kid: string, now: EpochMs) => Promise<KeyLookUp>;
 
 type Entry = {
   /** Address and algorithms it was read for: a changed registration starts anew. */
@@ -49,7 +52,7 @@ export function createJwksCache(fetch: Fetch): JwksSource {
   };
 }
 
-function entryOf(entries: Map<string, Entry>, issuer: IssuerRegistration): Entry {
+function entryOf(entries: Map<string, Entry>, issuer: KeyOrigin): Entry {
   const source = JSON.stringify([issuer.jwks_uri, issuer.algorithms]);
   const known = entries.get(issuer.issuer);
   if (known?.source === source) return known;
@@ -67,7 +70,7 @@ function mayFetch(entry: Entry, now: EpochMs): boolean {
   return entry.attempts.length < (usableKeys(entry, now) === null ? MAX_COLD_FETCHES : 1);
 }
 
-async function refresh(entry: Entry, issuer: IssuerRegistration, fetch: Fetch, now: EpochMs): Promise<void> {
+async function refresh(entry: Entry, issuer: KeyOrigin, fetch: Fetch, now: EpochMs): Promise<void> {
   // Counted before it starts: a request that dies while waiting has still used its turn.
   entry.attempts.push(now);
   const text = await fetchJwks(fetch, issuer.jwks_uri);

@@ -1,9 +1,9 @@
 import { errors, jwtVerify } from "jose";
-import type { JsonValue } from "../platform/json.ts";
+import type { JsonObject, JsonValue } from "../platform/json.ts";
 import type { Result } from "../platform/result.ts";
 import { err, ok } from "../platform/result.ts";
 import type { EpochMs } from "../vocabulary.ts";
-import { readCompactJws, type UnverifiedJws } from "./compact-jws.ts";
+import { readCompactJws } from "./compact-jws.ts";
 import type { IssuerDirectory, IssuerRegistration } from "./issuers.ts";
 import type { VerificationKey } from "./jwks-document.ts";
 import type { JwksSource } from "./jwks-cache.ts";
@@ -31,7 +31,7 @@ export async function verifyJwt(
   const jws = readCompactJws(token);
   if (!jws.ok) return unauthenticated(jws.error);
   const { alg, kid, typ, payload } = jws.value;
-  if (!ACCESS_TOKEN_TYPES.has(typ)) return unauthenticated("token: typ is not at+jwt");
+  if (typ === null || !ACCESS_TOKEN_TYPES.has(typ)) return unauthenticated("token: typ is not at+jwt");
   const { iss } = payload;
   if (typeof iss !== "string" || iss.length > MAX_ISSUER_CHARS) return unauthenticated("token: no iss");
   const issuer = await issuers(iss);
@@ -42,12 +42,12 @@ export async function verifyJwt(
   if (found.kind === "unavailable") return { kind: "unavailable", dependency: "jwks", cause: found.cause };
   if (found.kind === "unknown") return unauthenticated("token: kid is not the issuer's");
   if (found.key.alg !== alg) return unauthenticated("token: key is for another alg");
-  return verifiedPrincipal(token, jws.value, issuer.value, found.key, now);
+  return verifiedPrincipal(token, { typ, payload }, issuer.value, found.key, now);
 }
 
 async function verifiedPrincipal(
   token: string,
-  { typ, payload }: UnverifiedJws,
+  { typ, payload }: { readonly typ: string; readonly payload: JsonObject },
   issuer: IssuerRegistration,
   key: VerificationKey,
   now: EpochMs,
