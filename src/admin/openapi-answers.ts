@@ -78,6 +78,9 @@ const approval = z.object({
   eligible: count,
   approvers: z.array(text).meta({ description: "Handles of the people who may decide." }),
   decisions: z.array(decision),
+  attempts: z
+    .array(z.object({ subject: text, handle: textOrNull, decision: text, reason: text, attempted_at: time }))
+    .meta({ description: "People whose word does not count and who tried all the same; the last try of each." }),
   review: z
     .object({ state: z.enum(["due", "done"]), broken_by: text, reviewed_by: textOrNull, comment: textOrNull })
     .nullable()
@@ -209,9 +212,6 @@ export const ANSWER = {
     "IssuerRegistered",
     z.object({ registered: z.boolean(), tenant: text, id: text, issuer: text }),
   ),
-  whoami: named(
-    "WhoAmI",
-    z.object({
   approvalIssuerRegistered: named(
     "ApprovalIssuerRegistered",
     z.object({
@@ -222,6 +222,9 @@ export const ANSWER = {
       audience: text.meta({ description: "What its tokens must name as their `aud`, alone." }),
     }),
   ),
+  whoami: named(
+    "WhoAmI",
+    z.object({
       principal: text,
       class: principalClass,
       owner: text,

@@ -1,4 +1,6 @@
-import type { ApprovalWithDecisions } from "../ledger/decisions.ts";
+import type { ApprovalWithDecisions } from "../ledger/approval-with-decisions.ts";
+import type { Constraints } from "../catalogue/constraints.ts";
+import type { StandingApproval } from "../ledger/standing-approvals.ts";
 import type { JsonObject } from "../platform/json.ts";
 import { usd } from "../platform/money.ts";
 import type { Digest } from "../vocabulary.ts";
@@ -7,7 +9,7 @@ import { mintApprovalToken } from "./approval-token.ts";
 import type { ProposalView } from "./proposal-view.ts";
 
 /** A proposal as JSON, the same for the gate's API and for webhooks: what was rendered when it was opened, and how it stands now. */
-export const proposalJson = ({ approval }: ApprovalWithDecisions, shown: ProposalView): JsonObject => ({
+export const proposalJson = ({ approval, standing }: ApprovalWithDecisions, shown: ProposalView): JsonObject => ({
   ...approval.shown,
   id: shown.id,
   state: shown.state,
@@ -35,6 +37,13 @@ export const proposalJson = ({ approval }: ApprovalWithDecisions, shown: Proposa
     demo: d.demo,
     decided_at: d.decidedAt,
   })),
+  attempts: shown.attempts.map((a) => ({
+    subject: a.subject,
+    handle: a.handle,
+    decision: a.decision,
+    reason: a.reason,
+    attempted_at: a.attemptedAt,
+  })),
   review:
     shown.review === null
       ? null
@@ -50,9 +59,28 @@ export const proposalJson = ({ approval }: ApprovalWithDecisions, shown: Proposa
   approval_digest: shown.approvalDigest,
   confirm: shown.confirm,
   consumed_by: approval.consumedBy,
+  standing: standing === null ? null : standingJson(standing),
   url: `/_gate/v1/approvals/${shown.id}`,
   page_url: shown.url,
 });
+
+/** What a standing approval allows beyond one request, and how much of it is left. */
+const standingJson = (standing: StandingApproval): JsonObject => ({
+  pins: pinsJson(standing.pins),
+  uses: standing.uses,
+  uses_left: standing.uses - standing.used,
+  cap_usd: usd(standing.capMicros),
+  cap_micros: standing.capMicros,
+  left_usd: usd(standing.capMicros - standing.usedMicros),
+  left_micros: standing.capMicros - standing.usedMicros,
+  expires_at: new Date(standing.endsAt).toISOString(),
+});
+
+/** Constraints as JSON. */
+export const pinsJson = (pins: Constraints): JsonObject =>
+  Object.fromEntries(
+    Object.entries(pins).map(([name, limit]) => [name, typeof limit === "object" ? [...limit] : limit]),
+  );
 
 /**
  * The approval token of a grant, null where there is none (any more). Made anew each time from the record, so it is the same

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { eligibleApprovers, requesterOf } from "../ledger/approvals.ts";
-import type { ApprovalWithDecisions } from "../ledger/decisions.ts";
+import type { ApprovalWithDecisions } from "../ledger/approval-with-decisions.ts";
 import type { JsonObject } from "../platform/json.ts";
 import type { CompiledPeople } from "../policy/people.ts";
 import type { CompiledPolicy } from "../policy/types.ts";
@@ -54,6 +54,14 @@ export type ProposalView = {
     /** ISO 8601, UTC. */
     readonly decidedAt: string;
   }[];
+  /** People whose word does not count and who tried all the same. */
+  readonly attempts: readonly {
+    readonly handle: string | null;
+    readonly subject: string;
+    readonly decision: string;
+    readonly reason: string;
+    readonly attemptedAt: string;
+  }[];
   /** Set where somebody broke the glass: by whom, and what its review said; `reviewedBy` is null while it is due. */
   readonly review: {
     readonly brokenBy: string;
@@ -100,7 +108,7 @@ export type Viewing = {
 
 /** A proposal as it stands now, for every channel. */
 export function proposalView(
-  { approval, decisions, review }: ApprovalWithDecisions,
+  { approval, decisions, review, attempts }: ApprovalWithDecisions,
   { tenant, policy, people, publicUrl }: Viewing,
 ): ProposalView {
   const shown = shownSchema.parse(approval.shown);
@@ -139,6 +147,13 @@ export function proposalView(
       comment: d.comment,
       demo: d.demo,
       decidedAt: new Date(d.decidedAt).toISOString(),
+    })),
+    attempts: attempts.map((a) => ({
+      handle: people.bySubject(a.subject)?.handle ?? null,
+      subject: a.subject,
+      decision: a.decision,
+      reason: a.reason,
+      attemptedAt: new Date(a.attemptedAt).toISOString(),
     })),
     review:
       review === null ? null : { brokenBy: review.brokenBy, reviewedBy: review.reviewedBy, comment: review.comment },

@@ -9,12 +9,22 @@ import type { Refusal } from "../refusal.ts";
 import { TIERS, type EpochMs, type Micros } from "../vocabulary.ts";
 import type { AdmissionScope } from "./admission.ts";
 import { approvalById, decisionsOf, grantApproval, storedRequest } from "./approval-rows.ts";
-import { eligibleApprovers, GRANT_LIFETIME_MS, type Approval, type Decision } from "./approvals.ts";
+import {
+  eligibleApprovers,
+  GRANT_LIFETIME_MS,
+  interestOf,
+  requesterOf,
+  type Approval,
+  type Decision,
+} from "./approvals.ts";
+import { withDecisions, type ApprovalWithDecisions } from "./approval-with-decisions.ts";
 import type { Approver } from "./contract.ts";
+import { noteAttempt } from "./attempts.ts";
 import { plan } from "./due.ts";
 import { alreadyDecided, endApproval, refused } from "./endings.ts";
 import { note } from "./notices.ts";
-import { awaitingReview, requireReview, reviewOf, type Review } from "./reviews.ts";
+import { awaitingReview, requireReview } from "./reviews.ts";
+import { standingApproval } from "./standing-approvals.ts";
 
 /** The person who decides, as authenticated: nobody can decide in another's name. */
 export type Decider = {
@@ -44,20 +54,6 @@ export type DecisionRequest = {
   readonly groups: readonly ApproverGroup[];
 };
 
-export type ApprovalWithDecisions = {
-  readonly approval: Approval;
-  readonly decisions: readonly Decision[];
-  /** Null where nobody broke the glass. */
-  readonly review: Review | null;
-};
-
-/** An approval with all that people have said about it. */
-export const withDecisions = (sql: SqlStorage, approval: Approval): ApprovalWithDecisions => ({
-  approval,
-  decisions: decisionsOf(sql, approval.id),
-  review: reviewOf(sql, approval.id),
-});
-
 export type DecisionOutcome =
   | ({ readonly kind: "recorded" } & ApprovalWithDecisions)
   | { readonly kind: "refused"; readonly refusal: Refusal };
@@ -73,6 +69,8 @@ export function decide(scope: AdmissionScope, request: DecisionRequest): Decisio
   if (approval === null) return refused({ kind: "not-found" });
   const why = ineligible(approval, request) ?? glassFault(sql, approval, request);
   if (why !== null) {
+    const { decider, decision } = request;
+    noteAttempt(sql, approval.id, { subject: decider.subject, decision, reason: why, attemptedAt: now });
     journalDecision(scope, approval, request, "not-eligible", why);
     return refused({ kind: "not-eligible", reason: why });
   }
@@ -137,7 +135,7 @@ function grantIfComplete(scope: AdmissionScope, approval: Approval, request: Dec
   );
 }
 
-/** Makes a grant of a proposal: single use, for half an hour at most. */
+/** Makes a grant of a proposal: single use, for half an hour at most; or a standing one, until the end that was asked for. */
 function grant(
   scope: AdmissionScope,
   approval: Approval,
@@ -145,8 +143,9 @@ function grant(
   approvers: readonly string[],
 ): void {
   const { sql, now } = scope;
-  const expiresAt = now + Math.min(GRANT_LIFETIME_MS, approval.timeoutMs);
-  grantApproval(sql, approval.id, newId("grt"), expiresAt, now);
+  const standing = standingApproval(sql, approval.id);
+  const expiresAt = standing?.endsAt ?? now + Math.min(GRANT_LIFETIME_MS, approval.timeoutMs);
+  grantApproval(sql, approval.id, standing === null ? newId("grt") : null, expiresAt, now);
   plan(sql, "approval-expiry", approval.id, expiresAt);
   appendEntry(
     sql,
@@ -159,20 +158,13 @@ function grant(
   if (storedRequest(sql, approval.id) !== null) note(sql, "execute", approval.id, null, now);
 }
 
-const requesterOf = (approval: Approval): { subject: string; owner: string; issuer: string } => ({
-  subject: approval.principal,
-  owner: approval.owner,
-  issuer: approval.issuer,
-});
-
 /** Why this person's word on this proposal does not count, null where it does. Reads nothing. */
 export function ineligible(approval: Approval, request: DecisionRequest): string | null {
   const { subject, class: deciderClass } = request.decider;
   if (request.decider.fault !== null) return request.decider.fault;
   if (deciderClass !== "person") return "Only people decide; this credential is not a person's.";
-  if (subject === approval.principal) return "The requester cannot decide its own request.";
-  if (subject === approval.owner) return "The owner of the requesting credential cannot decide its requests.";
-  if (subject === approval.issuer) return "The issuer of the requesting credential cannot decide its requests.";
+  const interest = interestOf(subject, requesterOf(approval));
+  if (interest !== null) return interest;
   if (request.decision !== "break-glass" && !request.approvers.some((a) => a.subject === subject))
     return "This person is not an approver of this tier.";
   return approval.state === "draft" ? "The draft still lacks context; it cannot be decided yet." : null;
@@ -182,6 +174,8 @@ export function ineligible(approval: Approval, request: DecisionRequest): string
 function glassFault(sql: SqlStorage, approval: Approval, request: DecisionRequest): string | null {
   if (request.decision !== "break-glass") return null;
   const { subject } = request.decider;
+  if (standingApproval(sql, approval.id) !== null)
+    return "The glass is broken for one request, not for a standing approval.";
   if (!request.breakGlass.includes(subject)) return "This person does not hold the role that may break the glass.";
   if (request.comment === null) return "Breaking the glass needs a comment that says why.";
   if (approval.ceilingMicros > request.breakGlassMaxMicros)

@@ -7,6 +7,7 @@ import { approvalDigest, type ApprovalTerms } from "./approvals.ts";
 import { reserve, shortages } from "./budget.ts";
 import { budgetExceeded } from "./holds.ts";
 import type { BudgetTerms, ProposalBounds, RequestContext } from "./contract.ts";
+import { withDecisions } from "./approval-with-decisions.ts";
 import type { Decider, DecisionOutcome } from "./decisions.ts";
 import { plan } from "./due.ts";
 import { alreadyDecided, doneBy, isRequesterOrOwner, refused, storedEntry } from "./endings.ts";
@@ -87,5 +88,5 @@ export function completeDraft(
     },
     now,
   );
-  return { kind: "recorded", approval: approvalById(sql, approval.id) ?? approval, decisions: [], review: null };
+  return { kind: "recorded", ...withDecisions(sql, approvalById(sql, approval.id) ?? approval) };
 }

@@ -7,6 +7,7 @@ import type { AdmissionScope } from "./admission.ts";
 import { approvalById, decisionsOf, setApprovalState } from "./approval-rows.ts";
 import type { Approval, Decision } from "./approvals.ts";
 import { findReservation, resolveReservation } from "./budget.ts";
+import { withDecisions } from "./approval-with-decisions.ts";
 import type { Decider, DecisionOutcome } from "./decisions.ts";
 import { plan } from "./due.ts";
 import { note } from "./notices.ts";
@@ -24,12 +25,7 @@ export function withdraw(
   }
   const entry = { ...storedEntry(sql, approval), ...doneBy(request) };
   endApproval(sql, scope.place, approval, "withdrawn", entry, now);
-  return {
-    kind: "recorded",
-    approval: approvalById(sql, approval.id) ?? approval,
-    decisions: decisionsOf(sql, approval.id),
-    review: null,
-  };
+  return { kind: "recorded", ...withDecisions(sql, approvalById(sql, approval.id) ?? approval) };
 }
 
 /** Expires an open approval whose time has come; one whose end was moved by a decision waits for its later job. */

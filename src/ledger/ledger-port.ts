@@ -1,6 +1,8 @@
 import type { Refusal } from "../refusal.ts";
 import type { EpochMs } from "../vocabulary.ts";
-import type { ApprovalWithDecisions, Decider, DecisionOutcome, DecisionRequest } from "./decisions.ts";
+import type { ApprovalWithDecisions } from "./approval-with-decisions.ts";
+import type { StandingAsk } from "./ask-standing-approval.ts";
+import type { Decider, DecisionOutcome, DecisionRequest } from "./decisions.ts";
 import type { VersionTerms } from "./authority.ts";
 import type {
   AdmissionOutcome,
@@ -87,6 +89,16 @@ export interface LedgerPort {
     authority: Authority,
     request: { requestId: string; decision: SignedDecision } & Pick<DecisionRequest, "approvers" | "groups">,
   ): Promise<DecisionOutcome | Stale>;
+  /** Puts a standing approval before people, or finds the one that waits or stands already. */
+  askStandingApproval(authority: Authority, ask: StandingAsk): Promise<DecisionOutcome | Stale>;
+  standingApprovals(state: string | null, limit: number): Promise<readonly ApprovalWithDecisions[]>;
+  endStandingApproval(request: {
+    requestId: string;
+    approvalId: string;
+    by: Decider;
+    approvers: readonly Approver[];
+    isSecurity: boolean;
+  }): Promise<DecisionOutcome>;
   withdraw(request: { requestId: string; approvalId: string; by: Decider }): Promise<DecisionOutcome>;
   completeDraft(
     authority: Authority,

@@ -63,6 +63,10 @@ export const LEDGER_SCHEMA: readonly string[] = [
   CREATE INDEX approvals_by_request ON approvals (principal, request_digest, opened_at);
   CREATE INDEX approvals_by_state ON approvals (state, opened_at);
   CREATE INDEX approvals_by_action ON approvals (principal, action, decided_at);
+  CREATE TABLE attempts (
+    approval_id TEXT NOT NULL, subject TEXT NOT NULL, decision TEXT NOT NULL, reason TEXT NOT NULL, attempted_at INTEGER NOT NULL,
+    PRIMARY KEY (approval_id, subject)
+  ) WITHOUT ROWID;
   CREATE TABLE reviews (
     approval_id TEXT PRIMARY KEY, broken_by TEXT NOT NULL, broken_at INTEGER NOT NULL,
     reviewed_by TEXT, comment TEXT, reviewed_at INTEGER
@@ -82,6 +86,16 @@ export const LEDGER_SCHEMA: readonly string[] = [
   CREATE TABLE signed_decisions (
     issuer TEXT NOT NULL, jti TEXT NOT NULL, approval_id TEXT NOT NULL, subject TEXT NOT NULL, counted_at INTEGER NOT NULL,
     PRIMARY KEY (issuer, jti)
+  ) WITHOUT ROWID;
+  CREATE TABLE standing_approvals (
+    id TEXT PRIMARY KEY, owner TEXT NOT NULL, action TEXT NOT NULL, pins TEXT NOT NULL,
+    uses INTEGER NOT NULL CHECK (uses > 0), cap_micros INTEGER NOT NULL CHECK (cap_micros >= 0), ends_at INTEGER NOT NULL,
+    used INTEGER NOT NULL DEFAULT 0 CHECK (used BETWEEN 0 AND uses),
+    used_micros INTEGER NOT NULL DEFAULT 0 CHECK (used_micros BETWEEN 0 AND cap_micros)
+  ) WITHOUT ROWID;
+  CREATE INDEX standing_by_owner ON standing_approvals (owner, action, ends_at);
+  CREATE TABLE standing_uses (
+    request_id TEXT PRIMARY KEY, approval_id TEXT NOT NULL, micros INTEGER NOT NULL, used_at INTEGER NOT NULL
   ) WITHOUT ROWID;
   `,
 ];

@@ -9,8 +9,9 @@ import { log } from "../platform/log.ts";
 import { migrate } from "../platform/sqlite-migrations.ts";
 import type { EpochMs } from "../vocabulary.ts";
 import { outboxOf } from "../outbox/port.ts";
-import { admit, planRequest, type AdmissionScope } from "./admission.ts";
-import { approvalById, listApprovals, storedRequest } from "./approval-rows.ts";
+import { admit, type AdmissionScope } from "./admission.ts";
+import { approvalById, listApprovals, listStandingApprovals, storedRequest } from "./approval-rows.ts";
+import { askStandingApproval, endStandingApproval } from "./ask-standing-approval.ts";
 import {
   activeVersion,
   addCredential,
@@ -32,7 +33,8 @@ import type {
   LedgerSnapshot,
   PlanOutcome,
 } from "./contract.ts";
-import { decide, withDecisions, type ApprovalWithDecisions, type DecisionOutcome } from "./decisions.ts";
+import { withDecisions, type ApprovalWithDecisions } from "./approval-with-decisions.ts";
+import { decide, type DecisionOutcome } from "./decisions.ts";
 import { completeDraft } from "./drafts.ts";
 import { done, dueAt, nextDue, plan, postpone, type DueRow } from "./due.ts";
 import { expireApproval, withdraw } from "./endings.ts";
@@ -47,8 +49,9 @@ import {
   settleAtCeiling,
   unknownOperation,
 } from "./operations.ts";
+import { planRequest } from "./plan-request.ts";
 import { remind } from "./proposals.ts";
-import { review } from "./reviews.ts";
+import { review } from "./review-glass.ts";
 import { prune, PRUNE_EVERY_MS } from "./prune.ts";
 import { decideSigned } from "./signed-decisions.ts";
 import { LEDGER_SCHEMA } from "./schema.ts";
@@ -172,6 +175,22 @@ export class TenantLedger extends DurableObject<Env> implements LedgerPort {
     return this.#transact((scope) =>
       this.#isCurrent(authority) ? decideSigned(scope, requestId, decision, rules) : STALE,
     );
+  }
+
+  async askStandingApproval(
+    authority: Authority,
+    ask: Parameters<LedgerPort["askStandingApproval"]>[1],
+  ): Promise<DecisionOutcome | Stale> {
+    return this.#transact((scope) => (this.#isCurrent(authority) ? askStandingApproval(scope, ask) : STALE));
+  }
+
+  async standingApprovals(state: string | null, limit: number): Promise<readonly ApprovalWithDecisions[]> {
+    const { sql } = this.ctx.storage;
+    return listStandingApprovals(sql, state, limit).map((approval) => withDecisions(sql, approval));
+  }
+
+  async endStandingApproval(request: Parameters<LedgerPort["endStandingApproval"]>[0]): Promise<DecisionOutcome> {
+    return this.#transact((scope) => endStandingApproval(scope, request));
   }
 
   async withdraw(request: Parameters<LedgerPort["withdraw"]>[0]): Promise<DecisionOutcome> {

@@ -1,7 +1,7 @@
 import type { ProposalView } from "../approval/proposal-view.ts";
 import type { Gate } from "../gateway/gate.ts";
 import type { TenantContext } from "../gateway/tenant-context.ts";
-import type { ApprovalWithDecisions } from "../ledger/decisions.ts";
+import type { ApprovalWithDecisions } from "../ledger/approval-with-decisions.ts";
 import type { LedgerPort } from "../ledger/ledger-port.ts";
 import type { JsonObject } from "../platform/json.ts";
 import type { EpochMs } from "../vocabulary.ts";

@@ -53,6 +53,8 @@ describe("who does not count", () => {
     expect(await stateOf(box, approval)).toBe("pending");
     const records = (await ledgerRecords(box.tenant)).filter((record) => record.reason_code === "not-eligible");
     expect(records).toMatchObject([{ kind: "decision", approval_id: approval, detail: text(refused, "reason") }]);
+    const shown = await (await box.as("alice")).get(`/_gate/v1/approvals/${approval}`);
+    expect(member(shown, "attempts")).toMatchObject([{ decision: "approve", reason: text(refused, "reason") }]);
     expect(verdict(await (await box.as("agent")).post(SUBMIT, big))).toBe("428 approval-required");
     expect(await box.upstream.mutations()).toEqual([]);
   });

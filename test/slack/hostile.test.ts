@@ -101,6 +101,7 @@ const hostileView: fc.Arbitrary<ProposalView> = fc.record({
   given: fc.nat({ max: 9 }),
   approvers: fc.array(attack, { maxLength: 30 }),
   decisions: fc.array(decision, { maxLength: 30 }),
+  attempts: fc.constant([]),
   review: fc.constant(null),
   openedAt: attack,
   expiresAt: fc.oneof(attack, fc.constant(CANCEL.expiresAt)),

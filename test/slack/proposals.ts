@@ -31,6 +31,7 @@ export const CANCEL: ProposalView = {
   given: 0,
   approvers: ["@alice", "@bob"],
   decisions: [],
+  attempts: [],
   review: null,
   openedAt: "2026-11-20T14:02:00Z",
   expiresAt: "2026-11-20T14:32:00Z",
