@@ -19,6 +19,7 @@ const FACT_MAX = 70;
 const AFFECTED_SHOWN = 6;
 const AFFECTED_MAX = 60;
 const DECISIONS_SHOWN = 6;
+const ATTEMPTS_SHOWN = 3;
 const COMMENT_MAX = 100;
 /** A request line is a method, at most 1 KiB of path and a query; this much shows which object it means. */
 const PATH_MAX = 200;
@@ -143,15 +144,21 @@ function requestText({ request }: ProposalView): string {
 
 const DECIDED = { approve: "Approved", deny: "Denied", "break-glass": "Break-glass, in place of missing approvers," };
 
-function decisionBlocks({ decisions }: ProposalView): readonly AnyMessageBlock[] {
-  if (decisions.length === 0) return [];
-  const shown = decisions.slice(0, DECISIONS_SHOWN).map(({ handle, subject, decision, comment, decidedAt }) => {
+function decisionBlocks({ decisions, attempts }: ProposalView): readonly AnyMessageBlock[] {
+  const given = decisions.slice(0, DECISIONS_SHOWN).map(({ handle, subject, decision, comment, decidedAt }) => {
     const said = comment === null ? "" : `: ${inertLine(comment, COMMENT_MAX)}`;
-    return `${DECIDED[decision]} by ${handle === null ? name(subject) : handles([handle])} at ${timeOf(decidedAt)}${said}`;
+    return `${DECIDED[decision]} by ${whoOf(handle, subject)} at ${timeOf(decidedAt)}${said}`;
   });
-  const more = decisions.length - shown.length;
-  return [heading("Decisions"), section([...shown, ...(more > 0 ? [`and ${more} more`] : [])].join("\n"))];
+  const tried = attempts.slice(0, ATTEMPTS_SHOWN).map(({ handle, subject, reason, attemptedAt }) => {
+    const why = inertLine(reason, COMMENT_MAX);
+    return `Not counted: ${whoOf(handle, subject)} at ${timeOf(attemptedAt)}: ${why}`;
+  });
+  const more = decisions.length - given.length + attempts.length - tried.length;
+  const lines = [...given, ...tried, ...(more > 0 ? [`and ${more} more`] : [])];
+  return lines.length === 0 ? [] : [heading("Decisions"), section(lines.join("\n"))];
 }
+
+const whoOf = (handle: string | null, subject: string): string => (handle === null ? name(subject) : handles([handle]));
 
 function buttons(view: ProposalView): readonly AnyMessageBlock[] {
   if (view.state !== "pending") return [];

@@ -1,7 +1,7 @@
 import { afterEach, expect, test, vi } from "vitest";
 import { ACTION_IDS } from "../../src/slack/action-value.ts";
 import { text, verdict } from "../support/answer.ts";
-import { ACME_POLICY, replaceOnce, useBlackBox, type BlackBox } from "../support/black-box.ts";
+import { ACME_PEOPLE, ACME_POLICY, replaceOnce, useBlackBox, type BlackBox } from "../support/black-box.ts";
 import { ledgerRecords } from "../support/books.ts";
 import { MINUTE_MS, moveClock } from "../support/clock.ts";
 import { CONTEXT, decide, job, proposalOf, REASON, submit, SUBMIT } from "../support/requests.ts";
@@ -22,6 +22,7 @@ afterEach(() => void vi.useRealTimers());
 
 const { approve: APPROVE, deny: DENY, openConfirm: CONFIRM } = ACTION_IDS;
 const big = job({ gpus: 8 });
+const CANCEL = "/v1/workloads/wl-1/cancel";
 
 /** The one message of the one proposal, once its text has this part. */
 async function messageSaying(slack: SlackPlace, part: string): Promise<Shown> {
@@ -217,4 +218,60 @@ test("a draft is announced only when it is complete", async () => {
   const context = { evidence: "queue is empty", back_out: "cancel it" };
   expect(verdict(await agent.put(`/_gate/v1/approvals/${approval}/context`, context))).toBe("200");
   expect(shownOf(await messageSaying(slack, "needs 1 approval"))).toContain("queue is empty");
+});
+
+test("the modal: one per click, none for what has ended, and it says what is wrong with what was typed", async () => {
+  const { box, slack } = await open();
+  const agent = await box.as("agent");
+  const approval = proposalOf(await agent.post(CANCEL, {}, CONTEXT));
+  const posted = await messageSaying(slack, "needs 2 approvals");
+  const click = await slack.prepareClick("alice", CONFIRM, posted);
+  for (const request of [click, click]) expect(verdict(await sendPrepared(request))).toBe("200");
+  expect((await slack.look()).views).toHaveLength(1);
+  for (const comment of ["\u202eevil", "x".repeat(1_025)]) {
+    expect((await slack.submit("alice", "wl-1", comment)).text).toContain("A comment has at most 1024 characters");
+  }
+  expect(await stateOf(box, approval)).toMatchObject({ state: "pending", given: 0 });
+  expect(await slack.whispered()).toEqual([]);
+
+  await slack.failNext("views.open", { kind: "error", error: "expired_trigger_id" });
+  expect(verdict(await slack.click("bob", CONFIRM, posted))).toBe("503 unavailable");
+  await expect
+    .poll(slack.whispered, PATIENCE)
+    .toEqual([[USERS.bob, expect.stringContaining("The gate cannot decide right now")]]);
+
+  const late = await slack.prepareClick("bob", CONFIRM, posted);
+  // A comment of blanks is none.
+  expect(verdict(await slack.submit("alice", "wl-1", "  "))).toBe("200");
+  await agent.delete(`/_gate/v1/approvals/${approval}`);
+  expect(verdict(await sendPrepared(late))).toBe("409 already-decided");
+  expect((await slack.look()).views).toHaveLength(1);
+  expect(await stateOf(box, approval)).toMatchObject({ state: "withdrawn", decisions: [{ comment: null }] });
+});
+
+test("a submission whose answer comes too late is told by a message instead", async () => {
+  const { box, slack } = await open();
+  await (await box.as("agent")).post(CANCEL, {}, CONTEXT);
+  expect(verdict(await slack.click("carol", CONFIRM, await messageSaying(slack, "needs 2 approvals")))).toBe("200");
+  await slack.failNext("users.info", { kind: "hang" });
+  const answered = await slack.submit("carol", "wl-1");
+  expect([verdict(answered), answered.text]).toEqual(["200", ""]);
+  await expect.poll(slack.whispered, PATIENCE).toEqual([[USERS.carol, expect.stringContaining("not counted")]]);
+});
+
+test("when somebody breaks the glass, the escalation channel hears who, why, and that it needs a review", async () => {
+  const { box, slack } = await open({
+    policy: replaceOnce(ACME_POLICY, "approval:\n", "approval:\n  break_glass: { role: lead, max_usd: 100 }\n"),
+    people: replaceOnce(ACME_PEOPLE, "    subject: person:carol\n", "    subject: person:carol\n    roles: [lead]\n"),
+  });
+  const approval = proposalOf(await (await box.as("agent")).post(CANCEL, {}, CONTEXT));
+  await messageSaying(slack, "needs 2 approvals");
+  const word = { decision: "break-glass", comment: "nobody answers the phone", confirm: "wl-1" };
+  const broken = await (await box.as("carol")).post(`/_gate/v1/approvals/${approval}/decisions`, word);
+  expect(verdict(broken), broken.text).toBe("200");
+  await expect.poll(async () => (await slack.posted()).length, PATIENCE).toBe(2);
+  const [message, escalated] = await slack.posted();
+  expect(message?.text).toContain("Approved: Cancel job wl-1");
+  expect(escalated?.channelId).toBe("C0ESCALATION");
+  expect(escalated?.text).toContain("let through by @carol, with 0 of 2 approvals.\nWhy: nobody answers the phone");
 });

@@ -73,6 +73,14 @@ const decision = fc.record({
   decidedAt: fc.oneof(attack, fc.constant("2026-11-20T14:05:00Z")),
 });
 
+const attempt = fc.record({
+  handle: maybe,
+  subject: attack,
+  decision: attack,
+  reason: attack,
+  attemptedAt: fc.oneof(attack, fc.constant("2026-11-20T14:05:00Z")),
+});
+
 /** A proposal in which everything but the gate's own id and digests is hostile. */
 const hostileView: fc.Arbitrary<ProposalView> = fc.record({
   id: fc.constant(CANCEL.id),
@@ -101,7 +109,7 @@ const hostileView: fc.Arbitrary<ProposalView> = fc.record({
   given: fc.nat({ max: 9 }),
   approvers: fc.array(attack, { maxLength: 30 }),
   decisions: fc.array(decision, { maxLength: 30 }),
-  attempts: fc.constant([]),
+  attempts: fc.array(attempt, { maxLength: 20 }),
   review: fc.constant(null),
   openedAt: attack,
   expiresAt: fc.oneof(attack, fc.constant(CANCEL.expiresAt)),

@@ -128,6 +128,25 @@ describe("CA5 a message tells who decided and who may", () => {
     expect(text).toContain("Approved by @alice at 14:05 UTC: checked the loss");
   });
 
+  test("people whose word does not count, and who tried, are named with the reason", () => {
+    const attempt = { decision: "approve", reason: "This person is not an approver of this tier." };
+    const attempts = [
+      { ...attempt, handle: "@carol", subject: "person:carol", attemptedAt: "2026-11-20T14:03:00Z" },
+      ...["dan", "eve", "fay"].map((who) => ({
+        ...attempt,
+        handle: null,
+        subject: `person:${who}`,
+        attemptedAt: "2026-11-20T14:04:00Z",
+      })),
+    ];
+    const text = readable(rendered({ attempts, decisions: [decided("@alice")], given: 1 }));
+    expect(text).toContain("Approved by @alice at 14:05 UTC");
+    expect(text).toContain("Not counted: @carol at 14:03 UTC: This person is not an approver of this tier.");
+    expect(text).toContain("Not counted: person:eve at 14:04 UTC");
+    expect(text).toContain("and 1 more");
+    expect(text).not.toContain("person:fay");
+  });
+
   test("a person without a handle is named by subject, break-glass is called so", () => {
     const decisions = [{ ...decided("@carol"), handle: null, decision: "break-glass" as const }];
     expect(readable(rendered({ state: "approved", decisions }))).toContain(

@@ -12,6 +12,7 @@ import {
   runAlarms,
   sendPrepared,
   setUp,
+  slackPlace,
   USERS,
   useSlackBox,
   type SlackPlace,
@@ -196,7 +197,6 @@ test("a policy without channels, and a tenant without Slack, tell nobody and lea
 
 test("after a move to another workspace the proposal is posted there, and the old workspace decides nothing", async () => {
   const { box, slack } = await open();
-  const { slack: other } = await open();
   const approval = await ask(box, CANCEL, {});
   await expect.poll(() => textsOf(slack), PATIENCE).toHaveLength(1);
   const [old] = await slack.posted();
@@ -204,7 +204,21 @@ test("after a move to another workspace the proposal is posted there, and the ol
   await setUp(box, "slack-trouble-moved");
   expect(verdict(await slack.click("alice", ACTION_IDS.deny, old))).toBe("403 approval-invalid");
   await decide(box, approval, ["alice"]);
-  await expect.poll(async () => postingOf(box, approval), PATIENCE).toMatchObject({ team_id: "T0SLACKTROUBLEMOVED" });
+  const moved = slackPlace("slack-trouble-moved");
+  await expect.poll(() => textsOf(moved), PATIENCE).toEqual([expect.stringContaining("1 given")]);
+  // A place in one workspace means nothing in another: nothing there was touched.
+  expect((await moved.look()).calls.map(({ method }) => method)).toEqual(["chat.postMessage"]);
+  expect(await postingOf(box, approval)).toMatchObject({ team_id: moved.teamId });
   expect(await textsOf(slack)).toEqual([expect.stringContaining("0 given")]);
-  expect(await textsOf(other)).toEqual([]);
+});
+
+test("after another app was installed, the buttons of the old one are dead", async () => {
+  const { box, slack } = await open({}, "slack-trouble-apps");
+  const approval = await ask(box);
+  await expect.poll(() => textsOf(slack), PATIENCE).toHaveLength(1);
+  const [old] = await slack.posted();
+  if (old === undefined) throw new Error("no message");
+  await setUp(box, "slack-trouble-apps", "A0ANOTHER");
+  expect(verdict(await slack.click("alice", ACTION_IDS.approve, old))).toBe("403 approval-invalid");
+  expect((await (await box.as("agent")).get(`/_gate/v1/approvals/${approval}`)).body).toMatchObject({ given: 0 });
 });

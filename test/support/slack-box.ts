@@ -83,8 +83,8 @@ export function useSlackBox(
 }
 
 /** Sets a tenant's Slack channel up with the workspace of this name. */
-export async function setUp(box: BlackBox, name: string, token: string = tokenOf(name)): Promise<void> {
-  const settings = { app_id: STANDIN_APP, team_id: teamOf(name), bot_token: token };
+export async function setUp(box: BlackBox, name: string, app: string = STANDIN_APP): Promise<void> {
+  const settings = { app_id: app, team_id: teamOf(name), bot_token: tokenOf(name) };
   const answered = await (await box.as("operator")).put("/_gate/v1/channels/slack", settings);
   expect(verdict(answered), answered.text).toBe("200");
 }
@@ -108,7 +108,8 @@ function prepared({ sent }: StandinReport): Prepared {
 /** The gate's clock, which tests move; the stand-in has the real one. */
 const nowS = (): number => Math.floor(Date.now() / 1_000);
 
-function slackPlace(name: string): SlackPlace {
+/** The workspace of this name. */
+export function slackPlace(name: string): SlackPlace {
   const commands = new URL(`/_standin/${tokenOf(name)}`, testEnv.SLACK_API_URL);
   const tell = async (command: StandinCommand): Promise<StandinReport> => {
     const answered = await fetch(commands, { method: "POST", body: JSON.stringify(command) });
