@@ -2,7 +2,7 @@ import { Option, type Command } from "commander";
 import { z } from "zod";
 import type { JsonObject } from "../platform/json.ts";
 import { err, ok, type Result } from "../platform/result.ts";
-import { approve } from "./approve.ts";
+import { approve, breakGlass } from "./approve.ts";
 import { openClient, readAs, type GateClient } from "./client.ts";
 import { addCommand, wholeNumber, type CommandSpec, type Invocation, type Session } from "./command.ts";
 import { usage, valueText, type Failure } from "./failure.ts";
@@ -10,6 +10,7 @@ import { isId } from "./ids.ts";
 import { table, text, verbatim, type Block, type Cell } from "./print.ts";
 import { costText, decidedOutcome, proposalBlocks, proposalSchema, stateCell, type Proposal } from "./proposal.ts";
 import { fromNow } from "./times.ts";
+import { watch } from "./watch.ts";
 
 /** The gate's own bound of one long poll, seconds. */
 const POLL_S = 30;
@@ -19,7 +20,8 @@ const WAIT_MAX_S = 3_600;
 const none = z.object({});
 const listOptions = z.object({ state: z.string().default("pending"), limit: wholeNumber(1, 200).optional() });
 const showOptions = z.object({ wait: wholeNumber(1, WAIT_MAX_S).optional() });
-const denyOptions = z.object({ comment: z.string().min(1).max(1_024) });
+/** Of a denial and of a review. */
+const commentOptions = z.object({ comment: z.string().min(1).max(1_024) });
 const contextOptions = z.object({
   reason: z.string().optional(),
   evidence: z.string().optional(),
@@ -27,13 +29,16 @@ const contextOptions = z.object({
   incident: z.string().optional(),
 });
 
-/** `approvals list|show|approve|deny|complete|withdraw`. Whoever's key it is decides: there is no way to name another person. */
+/** `approvals list|watch|show|approve|deny|break-glass|review|complete|withdraw`. Whoever's key it is decides: there is no way to name another person. */
 export function addApprovalCommands(program: Command, session: Session): void {
   const group = program.command("approvals").description("proposals that people decide");
   addCommand(group, session, list);
+  addCommand(group, session, watch);
   addCommand(group, session, show);
   addCommand(group, session, approve);
   addCommand(group, session, deny);
+  addCommand(group, session, breakGlass);
+  addCommand(group, session, review);
   addCommand(group, session, complete);
   addCommand(group, session, withdraw);
 }
@@ -129,17 +134,33 @@ async function readProposal(
   }
 }
 
-const deny: CommandSpec<z.infer<typeof denyOptions>> = {
+const deny: CommandSpec<z.infer<typeof commentOptions>> = {
   usage: "deny <id>",
   summary: "deny a proposal as the person whose key this is; one denial is a veto",
   options: [new Option("--comment <text>", "why; the requester and the audit record get it").makeOptionMandatory()],
-  schema: denyOptions,
+  schema: commentOptions,
   run: async (invocation) => {
     const opened = openProposal(invocation);
     if (!opened.ok) return opened;
     const { client, path } = opened.value;
     const body = { decision: "deny", comment: invocation.options.comment };
     return decidedOutcome(await client.call({ method: "POST", path: `${path}/decisions`, body }));
+  },
+};
+
+const review: CommandSpec<z.infer<typeof commentOptions>> = {
+  usage: "review <id>",
+  summary: "review a broken glass that somebody else broke",
+  options: [new Option("--comment <text>", "what the review found, for the audit record").makeOptionMandatory()],
+  schema: commentOptions,
+  run: async (invocation) => {
+    const opened = openProposal(invocation);
+    if (!opened.ok) return opened;
+    const { client, path } = opened.value;
+    const body = { comment: invocation.options.comment };
+    const answer = await client.call({ method: "POST", path: `${path}/review`, body });
+    if (!answer.ok) return answer;
+    return ok({ json: answer.value, human: [text({ text: "The review is recorded.", style: "good" })] });
   },
 };
 

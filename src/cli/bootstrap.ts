@@ -92,7 +92,12 @@ const filesFor = ({ out, tenant }: Options): readonly string[] | null =>
 function madeKeys(options: Options, answer: JsonObject, made: z.infer<typeof answerSchema>): Made {
   const rows = FOUNDERS.map((role) => [role, `${options[role]} (${made[role].key_id})`] as const);
   return {
-    keys: FOUNDERS.map((role) => ({ holder: options[role], key: made[role].key, keyId: made[role].key_id })),
+    keys: FOUNDERS.map((role) => ({
+      holder: options[role],
+      called: `Key of ${options[role]}`,
+      key: made[role].key,
+    })),
+    ifLost: `revoke ${FOUNDERS.map((role) => made[role].key_id).join(", ")} and make others.`,
     answer,
     withoutKeys: { ...answer, ...Object.fromEntries(FOUNDERS.map((role) => [role, { key_id: made[role].key_id }])) },
     human: [

@@ -17,6 +17,10 @@ export type GateCall = {
   /** Members that are undefined are left out. */
   readonly query?: Readonly<Record<string, string | number | undefined>>;
   readonly body?: JsonObject;
+  /** The answer may take long, and nobody has to be told. */
+  readonly patient?: true;
+  /** Ends the call; what then comes back is a failure. */
+  readonly stop?: AbortSignal;
 };
 
 export type GateAnswer = { readonly status: number; readonly body: JsonObject };
@@ -79,7 +83,8 @@ async function send(
   call: GateCall,
   note: (text: string) => void,
 ): Promise<Result<GateAnswer, Failure>> {
-  const slow = setTimeout(() => note(`waiting for ${origin} …`), SLOW_MS);
+  const slow = call.patient === true ? undefined : setTimeout(() => note(`waiting for ${origin} …`), SLOW_MS);
+  const deadline = AbortSignal.timeout(ANSWER_WAIT_MS);
   try {
     const response = await fetch(`${origin}${call.path}${queryText(call.query ?? {})}`, {
       method: call.method,
@@ -91,7 +96,7 @@ async function send(
       ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
       // The key goes to the address that the person gave and to no other.
       redirect: "manual",
-      signal: AbortSignal.timeout(ANSWER_WAIT_MS),
+      signal: call.stop === undefined ? deadline : AbortSignal.any([deadline, call.stop]),
     });
     return readAnswer(origin, response.status, response.headers.get("content-type"), await response.text());
   } catch (error) {

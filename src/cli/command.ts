@@ -4,7 +4,7 @@ import type { JsonValue } from "../platform/json.ts";
 import type { Result } from "../platform/result.ts";
 import { plainMessage } from "../platform/zod-problems.ts";
 import { EXIT, exitCodeOf, failureBlocks, failureJson, usage, type ExitCode, type Failure } from "./failure.ts";
-import { inertJson } from "./inert.ts";
+import { inertJson, inertJsonLine } from "./inert.ts";
 import { render, text, type Block } from "./print.ts";
 import { hasColour, type Terminal } from "./terminal.ts";
 
@@ -19,6 +19,9 @@ export type Globals = z.infer<typeof GLOBALS>;
 /** What a command has come to: the machine's form and the people's form of the same. */
 export type Outcome = { readonly json: JsonValue; readonly human: readonly Block[]; readonly exitCode?: ExitCode };
 
+/** The end of a command that has printed everything while it ran. */
+export const ENDED = "ended";
+
 /** One call of one command. */
 export type Invocation<O> = {
   readonly options: O;
@@ -29,6 +32,8 @@ export type Invocation<O> = {
   readonly show: (blocks: readonly Block[]) => void;
   /** A warning or a step of something slow, on stderr. */
   readonly note: (text: string) => void;
+  /** One result of several, at once: JSON in one line, or blocks for people. */
+  readonly emit: (outcome: Outcome) => void;
 };
 
 export type CommandSpec<O> = {
@@ -39,7 +44,9 @@ export type CommandSpec<O> = {
   readonly notes?: string;
   readonly options?: readonly Option[];
   readonly schema: z.ZodType<O>;
-  readonly run: (invocation: Invocation<O>) => Promise<Result<Outcome, Failure>>;
+  /** With `--json`: one JSON document per line (NDJSON) instead of one in all. */
+  readonly jsonLines?: true;
+  readonly run: (invocation: Invocation<O>) => Promise<Result<Outcome | typeof ENDED, Failure>>;
 };
 
 /** Where a program run keeps its result. */
@@ -55,29 +62,37 @@ export function addCommand<O>(group: Command, session: Session, spec: CommandSpe
     const given: unknown = command.optsWithGlobals();
     const globals = GLOBALS.parse(given);
     const options = spec.schema.safeParse(given, { error: plainMessage });
-    if (!options.success) return finish(session, globals.json, { ok: false, error: optionFailure(options.error) });
+    const form = globals.json ? (spec.jsonLines === true ? "json-lines" : "json") : "human";
+    if (!options.success) return finish(session, form, { ok: false, error: optionFailure(options.error) });
     const invocation = invocationOf(session.terminal, globals, options.data, command.args);
-    finish(session, globals.json, await spec.run(invocation));
+    finish(session, form, await spec.run(invocation));
   });
 }
 
+type Form = "human" | "json" | "json-lines";
+
 /** Prints a failure outside any command (a mistake on the command line, a bug). */
-export function printFailure(terminal: Terminal, json: boolean, failure: Failure): ExitCode {
-  // One JSON document on stdout whatever happens, so that a script has one place to look.
-  if (json) terminal.out(`${inertJson(failureJson(failure))}\n`);
-  else terminal.err(render(failureBlocks(failure), errorLayout(terminal)));
+export function printFailure(terminal: Terminal, form: Form, failure: Failure): ExitCode {
+  // JSON goes to stdout whatever happens, so that a script has one place to look.
+  if (form === "human") terminal.err(render(failureBlocks(failure), errorLayout(terminal)));
+  else terminal.out(`${jsonText(form, failureJson(failure))}\n`);
   return exitCodeOf(failure);
 }
 
-function finish(session: Session, json: boolean, result: Result<Outcome, Failure>): void {
+function finish(session: Session, form: Form, result: Result<Outcome | typeof ENDED, Failure>): void {
   const { terminal } = session;
   if (!result.ok) {
-    session.exitCode = printFailure(terminal, json, result.error);
+    session.exitCode = printFailure(terminal, form, result.error);
     return;
   }
-  terminal.out(json ? `${inertJson(result.value.json)}\n` : render(result.value.human, outLayout(terminal)));
-  session.exitCode = result.value.exitCode ?? EXIT.done;
+  if (result.value === ENDED) return;
+  const { json, human, exitCode } = result.value;
+  terminal.out(form === "human" ? render(human, outLayout(terminal)) : `${jsonText(form, json)}\n`);
+  session.exitCode = exitCode ?? EXIT.done;
 }
+
+const jsonText = (form: "json" | "json-lines", value: JsonValue): string =>
+  form === "json" ? inertJson(value) : inertJsonLine(value);
 
 function invocationOf<O>(terminal: Terminal, globals: Globals, options: O, args: readonly string[]): Invocation<O> {
   return {
@@ -90,6 +105,8 @@ function invocationOf<O>(terminal: Terminal, globals: Globals, options: O, args:
       else terminal.out(`${render(blocks, outLayout(terminal))}\n`);
     },
     note: (line) => terminal.err(render([text(line)], errorLayout(terminal))),
+    emit: ({ json, human }) =>
+      terminal.out(globals.json ? `${inertJsonLine(json)}\n` : render(human, outLayout(terminal))),
   };
 }
 

@@ -9,6 +9,8 @@ const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
 /** An API key or a JWT: one word of printable ASCII. */
 const KEY = /^[\x21-\x7e]{16,8192}$/;
 const KEY_IN_TEXT = /pcl_(?:live|test|local)_/;
+/** Signing secrets of webhooks and Slack's tokens. */
+const SECRET_IN_TEXT = /whsec_|xox[a-z]-/;
 
 /** The gate's origin from `--url` or PORTCULLIS_URL. A key is never sent in the clear beyond this machine. */
 export function gateOrigin(globals: Globals, env: Terminal["env"]): Result<string, Failure> {
@@ -42,8 +44,14 @@ export function openKey(globals: Globals, terminal: Terminal, note: (text: strin
   return KEY.test(key) ? ok(key) : err(usage(`${from} does not hold a key: one word is expected`, HOW_TO_GIVE_A_KEY));
 }
 
-/** Refuses a key among the arguments, whatever it was meant as; nothing of it is repeated. */
+/** Refuses a key or secret among the arguments, whatever it was meant as; nothing of it is repeated. */
 export function keyOnCommandLine(argv: readonly string[]): Failure | null {
+  if (argv.some((word) => SECRET_IN_TEXT.test(word))) {
+    return usage(
+      "a secret does not belong on the command line: it would stay in the shell's history and show in the list of processes",
+      "Put the settings into a file, or pipe them to -. If the secret was typed out just now, replace it where it comes from.",
+    );
+  }
   const found = argv.some((word) => KEY_IN_TEXT.test(word) || /^--(?:api-)?(?:key|token)(?:=|$)/.test(word));
   return found
     ? usage(

@@ -68,7 +68,8 @@ const create: CommandSpec<CreateOptions> = {
     const { key, key_id: keyId, expires_at: expires } = made.value;
     const { key: _key, ...withoutKeys } = answer.value;
     return deliver(place.value, {
-      keys: [{ holder: options.subject, key, keyId }],
+      keys: [{ holder: options.subject, called: `Key of ${options.subject}`, key }],
+      ifLost: `revoke ${keyId} and make another.`,
       answer: answer.value,
       withoutKeys,
       human: [

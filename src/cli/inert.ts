@@ -19,8 +19,13 @@ export function inertLines(text: string): readonly string[] {
 }
 
 /** Pretty JSON in which no character is live: the same value for every parser, and nothing that a terminal acts on. */
-export const inertJson = (value: unknown): string =>
-  JSON.stringify(value, null, 2).replaceAll(UNSHOWABLE_IN_JSON, (character) =>
+export const inertJson = (value: unknown): string => withoutLive(JSON.stringify(value, null, 2));
+
+/** The same in one line. */
+export const inertJsonLine = (value: unknown): string => withoutLive(JSON.stringify(value));
+
+const withoutLive = (json: string): string =>
+  json.replaceAll(UNSHOWABLE_IN_JSON, (character) =>
     Array.from({ length: character.length }, (_, index) => utf16Escape(character.charCodeAt(index))).join(""),
   );
 

@@ -5,6 +5,7 @@ import { addAuditCommands } from "./audit.ts";
 import { addBootstrapCommand } from "./bootstrap.ts";
 import { addBudgetCommands } from "./budget.ts";
 import { addCatalogueCommands } from "./catalogue.ts";
+import { addChannelCommands } from "./channels.ts";
 import { printFailure, type Session } from "./command.ts";
 import { DEFAULT_URL, keyOnCommandLine } from "./connection.ts";
 import { addCredentialCommands } from "./credentials.ts";
@@ -19,13 +20,14 @@ import { addWhoamiCommand } from "./whoami.ts";
 const HELP_NOTES = `
 Keys are given in a file or in the environment, never as an argument.
 Exit codes: 0 done, 1 refused or failed, 2 called in a way that cannot work.
-With --json there is one JSON document on stdout, for failures {"error": …}.`;
+With --json there is one JSON document on stdout (approvals watch: one per
+line), for failures {"error": …}.`;
 
 /** Runs one command line and answers its exit code. Never throws: whatever happens is told without a stack. */
 export async function runProgram(argv: readonly string[], terminal: Terminal): Promise<ExitCode> {
-  const json = argv.includes("--json");
+  const form = argv.includes("--json") ? "json" : "human";
   const leaked = keyOnCommandLine(argv);
-  if (leaked !== null) return printFailure(terminal, json, leaked);
+  if (leaked !== null) return printFailure(terminal, form, leaked);
   const session: Session = { terminal, exitCode: EXIT.done };
   const complaints: string[] = [];
   try {
@@ -35,7 +37,7 @@ export async function runProgram(argv: readonly string[], terminal: Terminal): P
     if (!(error instanceof CommanderError)) {
       return printFailure(
         terminal,
-        json,
+        form,
         failed("Unexpected error", describeError(error), "This is a bug: please report it."),
       );
     }
@@ -48,7 +50,7 @@ export async function runProgram(argv: readonly string[], terminal: Terminal): P
       .replace(/^error: /, "");
     return printFailure(
       terminal,
-      json,
+      form,
       usage(detail === "" ? error.message : detail, "portcullis help shows every command."),
     );
   }
@@ -81,6 +83,7 @@ function buildProgram(session: Session, complain: (text: string) => void): Comma
   addBudgetCommands(program, session);
   addOperationCommands(program, session);
   addFreezeCommands(program, session);
+  addChannelCommands(program, session);
   addAuditCommands(program, session);
   addDoctorCommand(program, session);
   addBootstrapCommand(program, session);

@@ -5,7 +5,8 @@ import { ok, type Result } from "../platform/result.ts";
 import { readAs } from "./client.ts";
 import type { Outcome } from "./command.ts";
 import { valueText, type Failure } from "./failure.ts";
-import { fields, quote, table, text, type Block, type Cell } from "./print.ts";
+import { inert } from "./inert.ts";
+import { fields, quote, table, text, verbatim, type Block, type Cell } from "./print.ts";
 import { fromNow, shortTime } from "./times.ts";
 
 const jsonValue: z.ZodType<JsonValue> = z.json();
@@ -28,6 +29,9 @@ export const proposalSchema = z.object({
     })
     .nullish(),
   cost: z.object({ ceiling_micros: z.int() }),
+  affected: z.object({ count: z.int(), items: z.array(z.string()) }).nullish(),
+  blast_radius: z.string().nullish(),
+  reversible: z.boolean().nullish(),
   reason: z.string().nullish(),
   evidence: z.string().nullish(),
   back_out: z.string().nullish(),
@@ -48,13 +52,15 @@ export const proposalSchema = z.object({
     }),
   ),
   expires_at: z.string(),
+  confirm: z.string().nullish(),
+  page_url: z.string().nullish(),
   consumed_by: z.string().nullish(),
   token: z.string().nullish(),
 });
 export type Proposal = z.infer<typeof proposalSchema>;
 
-/** What a person types to confirm: the resource that will change, or the action where the request creates something. */
-export const confirmationOf = ({ resource, action }: Proposal): string => resource ?? action;
+/** What a person types to confirm: what the gate asks for, else the resource that will change, or the action of a creation. */
+export const confirmationOf = ({ confirm, resource, action }: Proposal): string => confirm ?? resource ?? action;
 
 export const costText = ({ cost }: Proposal): string =>
   cost.ceiling_micros === 0 ? "no cost" : `at most ${formatUsd(cost.ceiling_micros)} USD`;
@@ -64,19 +70,24 @@ export const costText = ({ cost }: Proposal): string =>
  * comes last, next to the question that follows, where no length of text can push it away.
  */
 export function proposalBlocks(proposal: Proposal, now: number): readonly Block[] {
-  const { request } = proposal;
+  const { request, affected, page_url: page } = proposal;
   return [
     text({ text: `Proposal ${proposal.id}`, style: "strong" }),
+    // Whole, so that it can be clicked or copied. Without a host it is no address.
+    ...(page?.startsWith("http") === true ? [verbatim([page])] : []),
     ...(request === null || request === undefined ? [] : [quote("Request as it will be sent", requestText(request))]),
     quote(`Reason, as ${proposal.requester} wrote it`, proposal.reason ?? "(none given)"),
     quote("Evidence", proposal.evidence ?? "(none given)"),
     quote("Back-out plan", proposal.back_out ?? "(none given)"),
+    ...(affected?.items.length ? [quote(affectedLabel(affected), affected.items.map(inert).join("\n"))] : []),
     ...(proposal.decisions.length === 0 ? [] : [decisionTable(proposal)]),
     fields([
       ["action", `${proposal.action} (tier ${proposal.tier}${proposal.rule ? `, ${proposal.rule}` : ""})`],
       ["resource", proposal.resource ?? "a new one"],
       ["facts", factsText(proposal.facts)],
       ["cost", costText(proposal)],
+      ["affected", affected ? (affected.count === 0 ? "nothing" : `${affected.count}, listed above`) : null],
+      ["reach", reachText(proposal)],
       ["incident", proposal.incident ?? null],
       ["requester", `${proposal.requester} (owner ${proposal.owner})`],
       ["approvals", approvalsText(proposal)],
@@ -85,6 +96,17 @@ export function proposalBlocks(proposal: Proposal, now: number): readonly Block[
       ["used by", proposal.consumed_by ?? null],
     ]),
   ];
+}
+
+/** Names of what is affected are other people's texts: they stand in a quotation, their number is the gate's. */
+const affectedLabel = ({ count, items }: NonNullable<Proposal["affected"]>): string =>
+  items.length === count ? "What it affects" : `What it affects, ${items.length} of ${count}`;
+
+/** `allocation; cannot be undone`. */
+function reachText({ blast_radius: radius, reversible }: Proposal): string | null {
+  const undo = typeof reversible === "boolean" ? [reversible ? "can be undone" : "cannot be undone"] : [];
+  const parts = [...(typeof radius === "string" ? [radius] : []), ...undo];
+  return parts.length === 0 ? null : parts.join("; ");
 }
 
 /** `1 of 2; may decide: @alice, @bob`. */

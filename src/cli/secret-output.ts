@@ -6,17 +6,21 @@ import { failed, usage, type Failure } from "./failure.ts";
 import { createPrivate, type PrivateFile } from "./files.ts";
 import { fields, text, verbatim, type Block } from "./print.ts";
 
-/** Where keys that are shown once will go: settled before they are made, so that none is made that nobody gets. */
+/** Where secrets that are shown once will go: settled before they are made, so that none is made that nobody gets. */
 export type SecretPlace =
   | { readonly kind: "files"; readonly files: readonly PrivateFile[] }
   | { readonly kind: "screen" };
 
-/** One key that was just made. */
-export type MadeKey = { readonly holder: string; readonly key: string; readonly keyId: string };
+/** One key or other secret that was just made, and how it is called: `Key of agent:sweep`. */
+export type MadeKey = { readonly holder: string; readonly called: string; readonly key: string };
 
-/** `keys`: as many and in the same order as the files asked for. `withoutKeys`: the gate's answer less every key. */
+/**
+ * `keys`: as many and in the same order as the files asked for. `answer`: with every key; `withoutKeys`: without. `ifLost`: what
+ * to do when a file does not take its key.
+ */
 export type Made = {
   readonly keys: readonly MadeKey[];
+  readonly ifLost: string;
   readonly answer: JsonObject;
   readonly withoutKeys: JsonObject;
   readonly human: readonly Block[];
@@ -31,7 +35,7 @@ export function openSecretPlace(
     // Output that goes nobody knows where (a CI log) is no place for a key that cannot be shown again.
     return globals.json || terminal.outIsTty
       ? ok({ kind: "screen" })
-      : err(usage("keys are shown once and stdout is not a terminal", "Give --out (files of mode 0600), or --json."));
+      : err(usage("a secret is shown once and stdout is not a terminal", "Give --out (mode 0600), or --json."));
   }
   const files: PrivateFile[] = [];
   for (const name of names) {
@@ -49,17 +53,17 @@ export function abandoned(place: SecretPlace, failure: Failure): Result<never, F
 }
 
 /** Hands the keys over, once. */
-export function deliver(place: SecretPlace, { keys, answer, withoutKeys, human }: Made): Result<Outcome, Failure> {
+export function deliver(
+  place: SecretPlace,
+  { keys, ifLost, answer, withoutKeys, human }: Made,
+): Result<Outcome, Failure> {
   if (place.kind === "screen") {
-    const shown = keys.flatMap(({ holder, key }) => [text(`Key of ${holder}:`), verbatim([key])]);
+    const shown = keys.flatMap(({ called, key }) => [text(`${called}:`), verbatim([key])]);
     return ok({ json: answer, human: [...human, ...shown, text("This is the only time that this is shown.")] });
   }
   const lost = keys.flatMap((made, index) => written(made, place.files[index]) ?? []);
   if (lost.length > 0) {
-    const ids = keys.map(({ keyId }) => keyId).join(", ");
-    return err(
-      failed("A key could not be written", lost.join("; "), `What is lost is lost: revoke ${ids} and make others.`),
-    );
+    return err(failed("A secret could not be written", lost.join("; "), `What is lost is lost: ${ifLost}`));
   }
   const files = place.files.map(({ name }) => name);
   const rows = keys.map(({ holder }, index) => [holder, files[index] ?? ""] as const);

@@ -1,4 +1,5 @@
 import { createInterface } from "node:readline/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { isatty } from "node:tty";
 
 /** Everything of the surroundings that a command may use. Tests bring their own. */
@@ -17,10 +18,19 @@ export type Terminal = {
   readonly columns: number;
   /** Asks a person for one line; null when there is none (end of input, interrupted). */
   readonly ask: (question: string) => Promise<string | null>;
+  /** Everything that stdin holds, up to a mebibyte. */
+  readonly input: () => Promise<string>;
+  /** Waits so long, or until `stop` is aborted. */
+  readonly pause: (ms: number, stop: AbortSignal) => Promise<void>;
+  /** Aborted by Ctrl-C, which then ends nothing by itself; a second one does. */
+  readonly interruption: () => AbortSignal;
 };
 
 /** What a terminal has when nobody says. */
 const COLUMNS_DEFAULT = 80;
+
+/** More than any settings or key. */
+const INPUT_CHARS_MAX = 1024 * 1024;
 
 /** The surroundings of this process. */
 export function processTerminal(): Terminal {
@@ -40,7 +50,23 @@ export function processTerminal(): Terminal {
     inIsTty: isatty(stdin.fd),
     columns: columnsOf(stdout.isTTY ? stdout.columns : Number(env["COLUMNS"])),
     ask,
+    input,
+    pause: (ms, stop) => sleep(ms, undefined, { signal: stop }).catch(() => undefined),
+    interruption: () => {
+      const interrupted = new AbortController();
+      process.once("SIGINT", () => interrupted.abort());
+      return interrupted.signal;
+    },
   };
+}
+
+async function input(): Promise<string> {
+  let text = "";
+  for await (const chunk of process.stdin.setEncoding("utf8")) {
+    text += String(chunk);
+    if (text.length > INPUT_CHARS_MAX) break;
+  }
+  return text.slice(0, INPUT_CHARS_MAX);
 }
 
 /** Colours only where a terminal shows them and nobody has asked for none (https://no-color.org). */

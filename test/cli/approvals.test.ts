@@ -43,6 +43,11 @@ describe("approvals list", () => {
   });
 });
 
+const shown = async (changes: object): Promise<string> => {
+  const gate = await gateWith(proposal(changes));
+  return (await runCli(["approvals", "show", "apr_1"], { env: gate.env })).stdout;
+};
+
 describe("approvals show", () => {
   test("shows everything that an approver needs", async () => {
     const gate = await gateWith(
@@ -84,6 +89,30 @@ describe("approvals show", () => {
     expect(widest(stdout)).toBeLessThanOrEqual(80);
   });
 
+  test("shows what it would affect, how far it reaches and where its page is, the address whole", async () => {
+    const page = `https://gate.example.com/_gate/approvals/apr_${"0".repeat(60)}`;
+    const gate = await gateWith(
+      proposal({
+        affected: { count: 52, items: ["wl-1 train", "wl-2 eval"] },
+        blast_radius: "allocation",
+        reversible: false,
+        page_url: page,
+      }),
+    );
+    const { stdout } = await runCli(["approvals", "show", "apr_1"], { env: gate.env });
+    expect(stdout).toContain("What it affects, 2 of 52:\n  │ wl-1 train\n  │ wl-2 eval\n");
+    expect(stdout).toMatch(/^affected {3}52, listed above$/m);
+    expect(stdout).toMatch(/^reach {6}allocation; cannot be undone$/m);
+    expect(stdout.split("\n")).toContain(page);
+    expect(widest(stdout.replace(page, ""))).toBeLessThanOrEqual(80);
+  });
+
+  test("nothing affected is said; what the gate does not know is left out, and so is an address without a host", async () => {
+    expect(await shown({ affected: { count: 0, items: [] } })).toMatch(/^affected {3}nothing$/m);
+    const unknown = await shown({ affected: null, blast_radius: null, reversible: null });
+    expect(unknown).not.toMatch(/affect|reach|_gate\/approvals/);
+  });
+
   test("--wait polls the gate until there is a decision", async () => {
     const gate = await gateWith(proposal({ state: "approved", token: "aaa.bbb.ccc" }));
     const ran = await runCli(["approvals", "show", "apr_1", "--wait", "20"], { env: gate.env });
@@ -110,11 +139,15 @@ describe("what an agent wrote cannot act on the approver's terminal or imitate t
         back_out: hostile,
         requester: `agent:${hostile}`,
         request: { method: "POST", path: "/v1/x", query: {}, body: { name: hostile } },
+        affected: { count: 1, items: [hostile] },
+        blast_radius: hostile,
+        page_url: `https://gate.example/${hostile}`,
       }),
     );
     const { stdout } = await runCli(["approvals", "show", "apr_1"], { env: gate.env });
     expect(stdout.replaceAll("\n", "")).not.toMatch(/[\p{Cc}\p{Cf}]/u);
     expect(stdout).not.toMatch(/^approvals {2}2 of 2/m);
+    expect(stdout.match(/^What it affects:\n( {2}│ .*\n)+/m)?.[0]).not.toContain("│ approvals");
     expect(stdout.match(/^ {2}│ approvals {2}2 of 2$/gm)).toHaveLength(3);
   });
 });
@@ -128,7 +161,9 @@ describe("approvals approve", () => {
     expect(ran.stdout).toContain("stuck since noon");
     expect(ran.stdout).toContain("You approve as person:alice");
     expect(ran.stdout).toContain("Proposal apr_1 is approved: 2 of 2 approvals.");
-    expect(decisions(gate)).toEqual([{ target: "/_gate/v1/approvals/apr_1/decisions", body: { decision: "approve" } }]);
+    expect(decisions(gate)).toEqual([
+      { target: "/_gate/v1/approvals/apr_1/decisions", body: { decision: "approve", confirm: "job-7" } },
+    ]);
   });
 
   test.each([["yes"], ["job-8"], [""], ["JOB-7"]])("typing %j decides nothing", async (answer) => {
@@ -161,7 +196,7 @@ describe("approvals approve", () => {
     });
     expect(ran).toMatchObject({ code: 0, stderr: "" });
     expect(ran.stdout).toContain("stuck since noon");
-    expect(decisions(gate)).toMatchObject([{ body: { decision: "approve", comment: "checked" } }]);
+    expect(decisions(gate)).toMatchObject([{ body: { decision: "approve", confirm: "job-7", comment: "checked" } }]);
   });
 
   test.each([
@@ -202,6 +237,53 @@ describe("approvals approve", () => {
     const ran = await runCli(["approvals", "approve", "apr_1", "--confirm", "job-7"], { env: gate.env });
     expect(ran.code).toBe(1);
     expect(flat(ran.stderr)).toContain("The owner cannot decide.");
+  });
+});
+
+describe("approvals break-glass", () => {
+  const BREAK = ["approvals", "break-glass", "apr_1"];
+
+  test("shows the proposal, has the name typed and sends the comment: as oneself, and said to be recorded", async () => {
+    const gate = await gateWith(proposal({ confirm: "job-7" }));
+    const ran = await runAtTerminal([...BREAK, "--comment", "cluster is burning"], {
+      env: { ...gate.env, NO_COLOR: "1" },
+      answers: ["job-7"],
+    });
+    expect(ran.code).toBe(0);
+    expect(ran.asked).toEqual(["Type job-7 to break the glass, anything else to stop: "]);
+    expect(flat(ran.stdout)).toContain("You break the glass as person:alice, with 0 of 2 approvals: workloads.cancel");
+    expect(ran.stdout).toContain("stuck since noon");
+    expect(widest(ran.stdout)).toBeLessThanOrEqual(80);
+    const body = { decision: "break-glass", confirm: "job-7", comment: "cluster is burning" };
+    expect(decisions(gate)).toEqual([{ target: "/_gate/v1/approvals/apr_1/decisions", body }]);
+  });
+
+  test.each([
+    ["without a comment", [], ["job-7"], 2],
+    ["with another text typed", ["--comment", "c"], ["job-8"], 1],
+    ["interrupted", ["--comment", "c"], [], 1],
+  ])("%s nothing is decided", async (_, more, answers, code) => {
+    const gate = await gateWith();
+    const ran = await runAtTerminal([...BREAK, ...more], { env: gate.env, answers });
+    expect(ran.code).toBe(code);
+    expect(decisions(gate)).toEqual([]);
+  });
+
+  test("without a terminal --confirm has to name it", async () => {
+    const gate = await gateWith();
+    const comment = ["--comment", "c"];
+    expect((await runCli([...BREAK, ...comment], { env: gate.env })).code).toBe(2);
+    expect((await runCli([...BREAK, ...comment, "--confirm", "job-8"], { env: gate.env })).code).toBe(1);
+    expect(decisions(gate)).toEqual([]);
+    const ran = await runCli([...BREAK, ...comment, "--confirm", "job-7", "--json"], { env: gate.env });
+    expect(jsonOf(ran)).toEqual(proposal({ state: "approved", given: 2 }));
+  });
+
+  test("its review sends what was found", async () => {
+    const gate = await startStubGate({ "POST /_gate/v1/approvals/apr_1/review": { body: proposal() } });
+    const ran = await runCli(["approvals", "review", "apr_1", "--comment", "it was right"], { env: gate.env });
+    expect(ran).toMatchObject({ code: 0, stderr: "" });
+    expect(gate.received).toMatchObject([{ body: { comment: "it was right" } }]);
   });
 });
 

@@ -28,6 +28,9 @@ export async function runAtTerminal(
       asked.push(question);
       return answers[asked.length - 1] ?? null;
     },
+    input: async () => "",
+    pause: async () => undefined,
+    interruption: () => new AbortController().signal,
     ...surroundings,
   };
   const code = await runProgram(args, terminal);

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { onTestFinished } from "vitest";
 
 export type Received = {
@@ -15,6 +15,8 @@ export type Answer = {
   readonly headers?: Readonly<Record<string, string>>;
   /** Sent as it is, instead of JSON. */
   readonly text?: string;
+  /** Cuts the connection instead of answering. */
+  readonly drop?: true;
 };
 
 export type StubGate = {
@@ -27,18 +29,17 @@ export type StubGate = {
 export const STUB_KEY = "stub-key-0123456789abcdef";
 
 /** A server that answers like the gate: `answers` by `METHOD /path`, without the query; anything else is not found. */
-export async function startStubGate(answers: Readonly<Record<string, Answer>>): Promise<StubGate> {
+export async function startStubGate(answers: Readonly<Record<string, Answer | (() => Answer)>>): Promise<StubGate> {
   const received: Received[] = [];
   const server = createServer((request, response) => {
     void readBody(request).then((body) => {
       const target = request.url ?? "/";
       const method = request.method ?? "GET";
       received.push({ method, target, authorization: request.headers.authorization, body });
-      const answer = answers[`${method} ${target.split("?")[0]}`] ?? problemAnswer("not-found", 404, "Not found", {});
-      const status = answer.status ?? 200;
-      const type = status < 400 || status === 503 ? "application/json" : "application/problem+json";
-      response.writeHead(status, { "content-type": type, connection: "close", ...answer.headers });
-      response.end(answer.text ?? JSON.stringify(answer.body ?? {}));
+      const planned = answers[`${method} ${target.split("?")[0]}`] ?? problemAnswer("not-found", 404, "Not found", {});
+      const answer = typeof planned === "function" ? planned() : planned;
+      if (answer.drop === true) request.socket.destroy();
+      else send(response, answer);
     });
   });
   await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
@@ -47,6 +48,12 @@ export async function startStubGate(answers: Readonly<Record<string, Answer>>): 
   const port = typeof address === "object" && address !== null ? address.port : 0;
   const url = `http://127.0.0.1:${port}`;
   return { url, received, env: { PORTCULLIS_URL: url, PORTCULLIS_KEY: STUB_KEY } };
+}
+
+function send(response: ServerResponse, { status = 200, headers, text, body }: Answer): void {
+  const type = status < 400 || status === 503 ? "application/json" : "application/problem+json";
+  response.writeHead(status, { "content-type": type, connection: "close", ...headers });
+  response.end(text ?? JSON.stringify(body ?? {}));
 }
 
 /** Problem details as the gate sends them. */
@@ -94,6 +101,11 @@ export const proposal = (changes: object = {}): object => ({
   decisions: [],
   opened_at: "2026-11-20T08:00:00.000Z",
   expires_at: "2026-11-20T08:30:00.000Z",
+  affected: null,
+  blast_radius: "workload",
+  reversible: true,
+  confirm: null,
+  page_url: "/_gate/approvals/apr_1",
   request_digest: "sha256:00",
   approval_digest: "sha256:01",
   consumed_by: null,

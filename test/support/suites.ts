@@ -26,6 +26,7 @@ export const SUITES = [
   "slack-clicks",
   "slack-reading",
   "webhook",
+  "break-glass",
 ] as const;
 export type Suite = (typeof SUITES)[number];
 
