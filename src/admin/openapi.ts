@@ -203,8 +203,38 @@ function publicOperations(): readonly Operation[] {
         },
       },
     },
+    {
+      method: "POST",
+      path: "/_gate/slack/interactions",
+      operation: {
+        operationId: "slackInteraction",
+        summary: "A person's click or submission in Slack",
+        description: "Called by Slack and nobody else: X-Slack-Signature over the raw bytes is the credential.",
+        tags: ["slack"],
+        security: [],
+        requestBody: { required: true, content: { "application/x-www-form-urlencoded": { schema: SLACK_FORM } } },
+        responses: {
+          200: {
+            description: "It counted, or goes on in the background; for a form that stays open: why, as Slack reads it",
+          },
+          ...problemResponses(SLACK_REFUSALS),
+        },
+      },
+    },
   ];
 }
+
+const SLACK_FORM = { type: "object", required: ["payload"], properties: { payload: { type: "string" } } };
+const SLACK_REFUSALS: readonly RefusalKind[] = [
+  "malformed-request",
+  "unauthenticated",
+  "approval-invalid",
+  "not-eligible",
+  "approval-expired",
+  "request-timeout",
+  "already-decided",
+  "unavailable",
+];
 
 const parameter = (place: "path" | "query", name: string, schema: z.ZodType): JsonObject => ({
   name,
