@@ -1,9 +1,10 @@
 import type { MatchedOperation } from "../catalogue/types.ts";
-import { LEDGER_RPC_VERSION, type AdmissionRequest, type Requirement } from "../ledger/contract.ts";
+import { LEDGER_RPC_VERSION, type AdmissionRequest, type Requirement, type StandingRules } from "../ledger/contract.ts";
 import { canonicalJson } from "../platform/canonical-json.ts";
 import { digestOf } from "../platform/digest.ts";
 import type { JsonObject } from "../platform/json.ts";
 import type { Principal } from "../identity/principal.ts";
+import type { CompiledPolicy } from "../policy/types.ts";
 import type { Refusal } from "../refusal.ts";
 import type { Digest, Tier } from "../vocabulary.ts";
 import type { Gate } from "./gate.ts";
@@ -36,7 +37,16 @@ export function requirementOf(judgement: Judgement, context: TenantContext, acti
       judgement.tier,
       judgement.cost.kind === "priced" ? judgement.cost.priceVersion : null,
     ),
+    standing: standingRules(policy, action),
   };
+}
+
+/** The rules by which standing approvals of this action are given; null where the policy has nobody approve it. */
+export function standingRules(policy: CompiledPolicy, action: string): StandingRules | null {
+  const tier = policy.approvalTier(action);
+  if (tier === null) return null;
+  const { needed, people, groups } = policy.approvers(tier);
+  return { tier, needed, approvers: people, groups, ruleDigest: policy.ruleDigest(action, tier) };
 }
 
 /** Digest of this action's rule, approvers, catalogue entry and price: only a change in these invalidates an approval. */
@@ -82,6 +92,7 @@ export function admissionRequest(
     },
     action: operation.action,
     tier: judgement?.tier ?? operation.minimumTier,
+    facts: judgement?.facts.facts ?? {},
     requestDigest: digest,
     ...decided.kept,
     resource: judgement?.facts.resource ?? null,

@@ -1,9 +1,10 @@
 import { appendEntry, backlog, type Place } from "../audit/journal.ts";
 import { BACKLOG_LIMIT_ROWS } from "../audit/projection.ts";
 import type { Refusal } from "../refusal.ts";
-import type { EpochMs } from "../vocabulary.ts";
+import { formatUsd } from "../platform/money.ts";
+import type { EpochMs, Micros } from "../vocabulary.ts";
 import { consumeApproval, decisionsOf, latestApproval } from "./approval-rows.ts";
-import { eligibleApprovers, summaryOf, type Approval } from "./approvals.ts";
+import { eligibleApprovers, summaryOf, type Approval, type ApprovalRequirement } from "./approvals.ts";
 import { credentialFault, freezeRefusal, listFreezes, standing } from "./authority.ts";
 import { budgetView, findReservation, reserve, resolveReservation, shortages, type Reservation } from "./budget.ts";
 import type { BudgetWindows } from "./budget-windows.ts";
@@ -12,17 +13,19 @@ import {
   type AdmissionOutcome,
   type AdmissionRequest,
   type BudgetView,
-  type PlanOutcome,
   type RequestContext,
 } from "./contract.ts";
 import { plan } from "./due.ts";
 import { budgetExceeded } from "./holds.ts";
 import { note } from "./notices.ts";
-import { findGrant } from "./grants.ts";
+import { endApproval } from "./endings.ts";
+import { findGrant, type GrantSearch } from "./grants.ts";
 import { openProposal } from "./proposals.ts";
-import { consumeReceipt, issueReceipt, receiptRefusal } from "./receipts.ts";
+import { consumeReceipt, receiptRefusal } from "./receipts.ts";
 import { findReplay, operationUrl, rememberHandles } from "./replay.ts";
 import { countSigned } from "./signed-decisions.ts";
+import { takeUse, type StandingApproval } from "./standing-approvals.ts";
+import { findStandingUse, STANDING_USE, type StandingUse } from "./use-standing-approval.ts";
 import { textOf } from "../platform/sql-row.ts";
 
 /** What one admission runs with. `dispatchDeadlineMs`: how long after admission a silent dispatch becomes `unknown`. */
@@ -38,6 +41,7 @@ type Stop = Exclude<AdmissionOutcome, { kind: "admitted" }>;
 type Spending =
   | { readonly kind: "receipt"; readonly receipt: string }
   | { readonly kind: "grant"; readonly approval: Approval; readonly approvers: readonly string[] }
+  | ({ readonly kind: "standing" } & StandingUse)
   | { readonly kind: "nothing" };
 
 /**
@@ -81,26 +85,41 @@ export function admit(scope: AdmissionScope, request: AdmissionRequest): Admissi
     if (uncounted !== null) return refuse(uncounted);
     const search = findGrant(sql, request, request.requirement, now);
     if (search.kind === "refused") return refuse(search.refusal);
-    if (search.kind === "join")
-      return refuse({ kind: "approval-required", approval: joinSummary(sql, request, search.approval) });
-    if (search.kind === "open") {
-      return refuse(openProposal(sql, scope.place, request, request.requirement, windows, search.supersedes, now));
+    if (search.kind === "granted") {
+      spending = { kind: "grant", approval: search.approval, approvers: search.approvers };
+      context = search.context;
+    } else {
+      const use = findStandingUse(sql, request, request.requirement, ceilingOf(request), now);
+      if (use === null) return refuse(putBeforePeople(scope, request, request.requirement, search));
+      // Whatever was open for this request is answered by it, and must not run it once more.
+      const open = search.kind === "join" ? search.approval : search.supersedes;
+      if (open !== null) endApproval(sql, scope.place, open, "invalidated", request.entry, now);
+      spending = { kind: "standing", ...use };
     }
-    spending = { kind: "grant", approval: search.approval, approvers: search.approvers };
-    context = search.context;
   }
   commitAdmission(scope, request, spending, context);
   return {
     kind: "admitted",
     budget: budgetView(sql, windows, request.budget),
-    approvalId: spending.kind === "grant" ? spending.approval.id : null,
-    approvers: spending.kind === "grant" ? spending.approvers : [],
+    approvalId: "approval" in spending ? spending.approval.id : null,
+    approvers: "approval" in spending ? spending.approvers : [],
     context,
   };
 }
 
+/** Opens a proposal for a request that nothing lets run yet, or says which one is open. */
+function putBeforePeople(
+  { sql, place, windows, now }: AdmissionScope,
+  request: AdmissionRequest,
+  requirement: ApprovalRequirement,
+  search: Extract<GrantSearch, { kind: "open" | "join" }>,
+): Refusal {
+  if (search.kind === "open") return openProposal(sql, place, request, requirement, windows, search.supersedes, now);
+  return { kind: "approval-required", approval: joinSummary(sql, request, search.approval) };
+}
+
 /** The checks that admissions and plans share, in the order of refusals. Reads only. */
-function commonChecks(scope: AdmissionScope, request: AdmissionRequest): Stop | null {
+export function commonChecks(scope: AdmissionScope, request: AdmissionRequest): Stop | null {
   const { sql, now, windows } = scope;
   if (request.rpcVersion !== LEDGER_RPC_VERSION) return unavailable("ledger", `RPC version ${request.rpcVersion}`);
   const authority = standing(sql, request.authority);
@@ -136,6 +155,7 @@ function commitAdmission(
     resolveReservation(sql, spending.approval.id, "released", 0, `moved to ${request.requestId}`, now);
     note(sql, "consumed", spending.approval.id, request.requestId, now);
   }
+  if (spending.kind === "standing") takeUse(sql, spending.standing.id, request.requestId, ceiling, now);
   reserve(
     sql,
     { id: request.requestId, state: "dispatching", principal: request.requester.subject, action: request.action },
@@ -152,8 +172,9 @@ function commitAdmission(
     evidence: context.evidence,
     back_out: context.backOut,
     incident: context.incident,
-    approval_id: spending.kind === "grant" ? spending.approval.id : null,
-    approvers: spending.kind === "grant" ? spending.approvers : [],
+    approval_id: "approval" in spending ? spending.approval.id : null,
+    approvers: "approval" in spending ? spending.approvers : [],
+    ...(spending.kind === "standing" ? { reason_code: STANDING_USE, detail: useOf(spending.standing, ceiling) } : {}),
     reservation: {
       id: request.requestId,
       state: "dispatching",
@@ -184,48 +205,12 @@ function commitAdmission(
   appendEntry(sql, place, `${request.requestId}/intent`, entry, now);
 }
 
-/**
- * A dry run: every check that an execution would meet (but receipt and approval), the budget before and after, and a
- * receipt where `issue` asks for one. Holds nothing. Run inside `transactionSync`.
- */
-export function planRequest(scope: AdmissionScope, request: AdmissionRequest, issue: boolean): PlanOutcome {
-  const { sql, now, windows } = scope;
-  // A plan repeats nothing: handles that would replay an execution do not apply to it.
-  const bare = {
-    ...request,
-    handles: { idempotencyKey: null, byDigest: false, receipt: null, tokens: [], signed: [], tokenFault: null },
-  };
-  const stop = commonChecks(scope, bare);
-  if (stop !== null) {
-    if (stop.kind === "stale" || stop.kind === "refused") return stop;
-    return {
-      kind: "refused",
-      refusal: { kind: "unavailable", dependency: "ledger", cause: "a plan cannot replay" },
-      budget: null,
-    };
-  }
-  const before = budgetView(sql, windows, request.budget);
-  const busy = busyRefusal(sql, request.resource);
-  if (busy !== null) return { kind: "refused", refusal: busy, budget: before };
-  const own = ownHold(sql, request);
-  const ceiling = ceilingOf(request);
-  const short = shortages(sql, windows, request.budget, ceiling, own);
-  if (short.length > 0) return { kind: "refused", refusal: budgetExceeded(sql, short), budget: before };
-  const eligible =
-    request.requirement.kind === "approval"
-      ? eligibleApprovers(request.requirement.approvers, request.requester).length
-      : 0;
-  return {
-    kind: "planned",
-    before,
-    after: budgetView(sql, windows, request.budget, ceiling - (own?.ceilingMicros ?? 0)),
-    eligible,
-    receipt: issue ? issueReceipt(sql, request.requester.subject, request.requestDigest, now) : null,
-  };
-}
+/** Which use of a standing approval a record is about. */
+const useOf = ({ id, used, uses, usedMicros, capMicros }: StandingApproval, micros: Micros): string =>
+  `use ${used + 1} of ${uses} of ${id}, ${formatUsd(usedMicros + micros)} of ${formatUsd(capMicros)} USD`;
 
 /** A hold that this very request's open proposal or grant already has. */
-function ownHold(sql: SqlStorage, request: AdmissionRequest): Reservation | null {
+export function ownHold(sql: SqlStorage, request: AdmissionRequest): Reservation | null {
   if (request.requirement.kind !== "approval") return null;
   const approval = latestApproval(sql, request.requester.subject, request.requestDigest);
   if (approval === null || (approval.state !== "pending" && approval.state !== "approved")) return null;
@@ -241,7 +226,8 @@ function joinSummary(sql: SqlStorage, request: AdmissionRequest, approval: Appro
   return summaryOf(approval, given, eligibleApprovers(approvers, request.requester), missing);
 }
 
-function busyRefusal(sql: SqlStorage, resource: string | null): Refusal | null {
+/** Why the request has to wait for another change of its resource, null where it need not. */
+export function busyRefusal(sql: SqlStorage, resource: string | null): Refusal | null {
   if (resource === null) return null;
   const row = sql.exec("SELECT request_id FROM busy_resources WHERE resource = ?", resource).toArray()[0];
   return row === undefined
@@ -249,7 +235,8 @@ function busyRefusal(sql: SqlStorage, resource: string | null): Refusal | null {
     : { kind: "resource-busy", resource, operation_url: operationUrl(textOf(row, "request_id")) };
 }
 
-const ceilingOf = (request: AdmissionRequest): number =>
+/** The most that the request may cost. */
+export const ceilingOf = (request: AdmissionRequest): number =>
   request.cost.kind === "priced" ? request.cost.ceilingMicros : 0;
 
 const unavailable = (dependency: string, cause: string): Stop => ({

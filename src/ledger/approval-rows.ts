@@ -45,6 +45,19 @@ export function listApprovals(sql: SqlStorage, state: string | null, limit: numb
   return rows.toArray().map(fromRow);
 }
 
+/** Standing approvals in one state (or all), newest first, at most `limit`. */
+export function listStandingApprovals(sql: SqlStorage, state: string | null, limit: number): readonly Approval[] {
+  return sql
+    .exec(
+      `SELECT approvals.* FROM approvals JOIN standing_approvals USING (id) WHERE state = coalesce(?, state)
+       ORDER BY opened_at DESC, approvals.rowid DESC LIMIT ?`,
+      state,
+      limit,
+    )
+    .toArray()
+    .map(fromRow);
+}
+
 /** The request that the gate keeps for an approved proposal, sealed; null where it keeps none. */
 export function storedRequest(sql: SqlStorage, id: string): string | null {
   const row = sql.exec("SELECT stored FROM approvals WHERE id = ? AND state = 'approved'", id).toArray()[0];
@@ -107,8 +120,8 @@ export function decisionsOf(sql: SqlStorage, approvalId: string): readonly Decis
 /** Records an approval. The caller holds its money in the same transaction unless it is a draft. */
 export function insertApproval(
   sql: SqlStorage,
-  request: AdmissionRequest,
-  requirement: ApprovalRequirement,
+  request: Pick<AdmissionRequest, "requester" | "action" | "tier" | "requestDigest" | "stored" | "shown" | "entry">,
+  requirement: Pick<ApprovalRequirement, "needed" | "timeoutMs">,
   approval: {
     readonly id: string;
     readonly state: "draft" | "pending";
@@ -151,8 +164,8 @@ export function setApprovalState(sql: SqlStorage, id: string, state: ApprovalSta
   sql.exec("UPDATE approvals SET state = ?, decided_at = ?, stored = NULL WHERE id = ?", state, now, id);
 }
 
-/** Turns a pending approval into a grant: single use, with an id of its own and its own end. */
-export function grantApproval(sql: SqlStorage, id: string, jti: string, expiresAt: EpochMs, now: EpochMs): void {
+/** Turns a pending approval into a grant with its own end: single use under an id of its own, or (null) a standing one. */
+export function grantApproval(sql: SqlStorage, id: string, jti: string | null, expiresAt: EpochMs, now: EpochMs): void {
   sql.exec(
     "UPDATE approvals SET state = 'approved', grant_jti = ?, expires_at = ?, decided_at = ? WHERE id = ?",
     jti,

@@ -3,7 +3,7 @@ import type { JsonObject } from "../platform/json.ts";
 import type { PrincipalClass } from "../identity/principal.ts";
 import type { ApproverGroup, ContextField } from "../policy/types.ts";
 import type { Refusal } from "../refusal.ts";
-import type { Digest, EpochMs, Micros, Tier } from "../vocabulary.ts";
+import type { Digest, EpochMs, Facts, Micros, Tier } from "../vocabulary.ts";
 
 /**
  * What crosses between Worker and TenantLedger. Plain data only. The version travels with every call: a Worker and an
@@ -84,7 +84,21 @@ export type Requirement =
       readonly execute: "resend" | "stored";
       /** Digest of everything that decides this action besides the request itself. */
       readonly ruleDigest: Digest;
+      /** The rules by which standing approvals of the action are given now. */
+      readonly standing: StandingRules | null;
     };
+
+/**
+ * How a standing approval of an action is decided: like a request of the highest tier that the policy has people approve the action
+ * at. A use needs the same rules as when it was given; prices are not among them, because its USD are counted.
+ */
+export type StandingRules = {
+  readonly tier: Tier;
+  readonly needed: number;
+  readonly approvers: readonly Approver[];
+  readonly groups: readonly ApproverGroup[];
+  readonly ruleDigest: Digest;
+};
 
 /** How much of the tenant's attention and money open proposals may take. */
 export type ProposalBounds = {
@@ -145,6 +159,8 @@ export type AdmissionRequest = {
   readonly requester: Requester;
   readonly action: string;
   readonly tier: Tier;
+  /** What the catalogue extracted from the request: what the pins of a standing approval are held against. */
+  readonly facts: Facts;
   readonly requestDigest: Digest;
   /**
    * The request as it will be sent, sealed, kept until its outcome is known: a look-up is made from it. Null: upstream has

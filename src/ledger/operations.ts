@@ -7,6 +7,7 @@ import { findReservation, moveReservation, resolveReservation } from "./budget.t
 import type { Conclusion } from "./contract.ts";
 import { done, plan } from "./due.ts";
 import { note } from "./notices.ts";
+import { STANDING_USE } from "./use-standing-approval.ts";
 import { textOf, integerOf, textOrNull, integerOrNull } from "../platform/sql-row.ts";
 
 /** Waits between look-ups of an unknown outcome: double from one grace period to an hour. */
@@ -83,7 +84,7 @@ export function conclude(sql: SqlStorage, place: Place, conclusion: Conclusion, 
   // Only an operation that named its resource at admission keeps it busy.
   else if (operation.resource !== null)
     sql.exec("DELETE FROM busy_resources WHERE request_id = ?", conclusion.requestId);
-  if (operation.entry.approval_id !== null)
+  if (operation.entry.approval_id !== null && operation.entry.reason_code !== STANDING_USE)
     note(sql, "executed", operation.entry.approval_id, conclusion.requestId, now, conclusion.outcome);
   appendEntry(
     sql,

@@ -44,7 +44,7 @@ export function openProposal(
     eligible.map((a) => a.subject),
   );
   if (fillable < requirement.needed) return tooFewApprovers(request, requirement, fillable);
-  const crowded = tooManyOpen(sql, request, supersedes, now) ?? coolingDown(sql, request, requirement.bounds, now);
+  const crowded = crowding(sql, request, supersedes, requirement.bounds, now);
   if (crowded !== null) return crowded;
   if (supersedes !== null)
     endApproval(sql, place, supersedes, supersedes.expiresAt <= now ? "expired" : "invalidated", request.entry, now);
@@ -122,12 +122,19 @@ export function remind(scope: Pick<AdmissionScope, "sql" | "now">, approvalId: s
 /** Taking one back to correct it is fine; each one had people look at it. */
 const WITHDRAWALS_MAX = 3;
 
-function tooManyOpen(
+/** Who asks people for what. */
+type Asked = Pick<AdmissionRequest, "requester" | "action" | "requestDigest">;
+
+/** Why people are not asked just now: too much of this principal waits already, or they were asked too often. */
+export const crowding = (
   sql: SqlStorage,
-  request: AdmissionRequest,
+  asked: Asked,
   supersedes: Approval | null,
+  bounds: ProposalBounds,
   now: EpochMs,
-): Refusal | null {
+): Refusal | null => tooManyOpen(sql, asked, supersedes, now) ?? coolingDown(sql, asked, bounds, now);
+
+function tooManyOpen(sql: SqlStorage, request: Asked, supersedes: Approval | null, now: EpochMs): Refusal | null {
   const open = openApprovals(sql, request.requester.subject, supersedes?.id ?? null, now);
   if (open.count < OPEN_APPROVALS_MAX) return null;
   return wait(`${OPEN_APPROVALS_MAX} open proposals of one principal`, (open.firstEndsAt ?? now) - now);
@@ -139,7 +146,7 @@ function tooManyOpen(
  */
 function coolingDown(
   sql: SqlStorage,
-  { requester, action }: AdmissionRequest,
+  { requester, action }: Asked,
   { deniedCoolDownMs, withdrawnCoolDownMs }: ProposalBounds,
   now: EpochMs,
 ): Refusal | null {
@@ -166,7 +173,12 @@ const wait = (limit: string, leftMs: number): Refusal => ({
   retry_after_s: Math.max(1, Math.ceil(leftMs / 1_000)),
 });
 
-const tooFewApprovers = (request: AdmissionRequest, requirement: ApprovalRequirement, eligible: number): Refusal => ({
+/** The refusal where nobody is asked, because too few people could ever say yes. */
+export const tooFewApprovers = (
+  request: Asked,
+  requirement: Pick<ApprovalRequirement, "needed" | "approvers" | "missingContext">,
+  eligible: number,
+): Refusal => ({
   kind: "approval-required",
   approval: {
     id: null,

@@ -57,6 +57,8 @@ export function compilePolicy(
   const requires = readRequires(document);
   const approvalTimeoutMs = readApprovalTimeoutMs(document);
   const named: ReadonlySet<string> = new Set([...rules.map((rule) => rule.action), ...prohibited.keys()]);
+  // Rules come in order of tier: the highest is kept.
+  const approvalTiers = new Map(rules.filter(({ tier }) => tier >= 3).map(({ action, tier }) => [action, tier]));
   const dryRun = document.value.dry_run ?? "receipt";
   const policy: CompiledPolicy = {
     digest: digestOf("portcullis/policy/v1", text),
@@ -79,6 +81,7 @@ export function compilePolicy(
     prohibits: (action) => prohibited.get(action) ?? null,
     evaluate: compileEvaluator(rules, prohibited),
     requires,
+    approvalTier: (action) => approvalTiers.get(action) ?? null,
     approvers,
     ruleDigest: compileRuleDigest({ rules, prohibited, approvers, requires, approvalTimeoutMs }),
   };

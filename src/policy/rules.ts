@@ -121,7 +121,8 @@ function mistakesOf(document: Document, rule: Rule): readonly DocumentProblem[] 
 
 const UNKNOWN_FACT = "the catalogue extracts no fact";
 
-function constraintMistake(name: string, limit: Fact, spec: ActionSpec): string | null {
+/** What keeps a constraint from meaning anything to the catalogue, null where it has a meaning. */
+export function constraintMistake(name: string, limit: Fact, spec: ActionSpec): string | null {
   const { kind, fact } = constraintTarget(name, limit);
   const type = spec.factNames.get(fact);
   if (type === undefined) {

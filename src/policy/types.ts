@@ -47,6 +47,8 @@ export type CompiledPolicy = {
   readonly evaluate: (request: PolicyRequest) => PolicyOutcome;
   /** Which of reason, evidence and back_out the tier requires. */
   readonly requires: (tier: Tier) => readonly ContextField[];
+  /** The highest tier at which people approve some request of this action; null where no entry of tier 3 or 4 names it. */
+  readonly approvalTier: (action: string) => Tier | null;
   /** Who decides a request of this tier; `needed` distinct people out of `approvers`. */
   readonly approvers: (tier: Tier) => ApproverRule;
   /** SHA-256 over everything in the policy that decides this action at this tier: entries, approvers, timeouts. */

@@ -26,6 +26,8 @@ const READ = [
   "operations",
   "approvals",
   "receipts",
+  "standing_approvals",
+  "standing_uses",
   "busy_resources",
   "due",
   "journal",
@@ -35,7 +37,8 @@ const READ = [
 /**
  * What must hold in a ledger between any two of its transactions: windows equal the sum of their reservations and stay
  * within `caps`; every operation, approval and busy resource has the hold and the planned job that its state says; each
- * approval and receipt was spent once at most; the alarm is set no later than the first job; the journal is a chain.
+ * approval and receipt was spent once at most, and of each standing approval no more uses and USD than it grants; the alarm is
+ * set no later than the first job; the journal is a chain.
  * Reads the object's own tables: it shares no code with what it checks but the hash function.
  */
 export async function checkInvariants(
@@ -46,6 +49,7 @@ export async function checkInvariants(
   checkWindows(tables, caps);
   checkOperations(tables);
   checkApprovals(tables);
+  checkStandingUses(tables);
   checkJobs(tables);
   checkChain(rows(tables, "journal"));
   checkRecords(tables, rows(tables, "journal"));
@@ -128,9 +132,14 @@ function checkOperations(tables: Tables): void {
 function checkApprovals(tables: Tables): void {
   const holds = new Map(rows(tables, "reservations").map((row) => [row["id"], row["state"]]));
   const operations = new Map(rows(tables, "operations").map((row) => [row["request_id"], row]));
+  const standing = new Set(rows(tables, "standing_approvals").map((row) => row["id"]));
   for (const approval of rows(tables, "approvals")) {
     const { id, state, consumed_by: by, grant_jti: jti } = approval;
     const name = `approval ${String(id)} (${String(state)})`;
+    if (standing.has(id ?? null)) {
+      expect([holds.get(id ?? null), by, jti, state === "consumed"], name).toEqual([undefined, null, null, false]);
+      continue;
+    }
     const expected = state === "draft" ? undefined : OPEN.has(state) ? "held" : "released";
     const held = holds.get(id ?? null);
     // One that ended as a draft never held anything.
@@ -147,9 +156,33 @@ function checkApprovals(tables: Tables): void {
   const open = rows(tables, "approvals").filter((row) => OPEN.has(row["state"]));
   const requests = open.map((row) => `${String(row["principal"])} ${String(row["request_digest"])}`);
   expect(new Set(requests).size, "one open approval per request and principal").toBe(requests.length);
-  const uses = [...rows(tables, "approvals"), ...rows(tables, "receipts")].flatMap((row) => row["consumed_by"] ?? []);
-  expect(new Set(uses).size, "each admission spends one approval or receipt at most").toBe(uses.length);
+  const uses = [
+    ...[...rows(tables, "approvals"), ...rows(tables, "receipts")].flatMap((row) => row["consumed_by"] ?? []),
+    ...rows(tables, "standing_uses").flatMap((row) => row["request_id"] ?? []),
+  ];
+  expect(new Set(uses).size, "each admission spends one approval, receipt or use at most").toBe(uses.length);
   expect(uses.filter((use) => !operations.has(use))).toEqual([]);
+}
+
+/** The counts of a standing approval are its uses, its USD their holds, and neither is more than was granted. */
+function checkStandingUses(tables: Tables): void {
+  const uses = rows(tables, "standing_uses");
+  const ceilings = new Map(rows(tables, "reservations").map((row) => [row["id"], row["ceiling_micros"]]));
+  for (const { id, uses: granted, cap_micros: cap, used, used_micros: usedMicros } of rows(
+    tables,
+    "standing_approvals",
+  )) {
+    const own = uses.filter((use) => use["approval_id"] === id);
+    const name = `standing approval ${String(id)}`;
+    expect([used, usedMicros], `${name}: what is used`).toEqual([own.length, sum(own.map((use) => use["micros"]))]);
+    expect(own.length, `${name}: uses`).toBeLessThanOrEqual(Number(granted));
+    expect(Number(usedMicros), `${name}: USD`).toBeLessThanOrEqual(Number(cap));
+  }
+  const granted = new Set(rows(tables, "standing_approvals").map((row) => row["id"]));
+  for (const { request_id: id, approval_id: approval, micros } of uses) {
+    expect(granted.has(approval ?? null), `use ${String(id)}: of a standing approval`).toBe(true);
+    expect(ceilings.get(id ?? null), `use ${String(id)}: its hold`).toBe(micros);
+  }
 }
 
 /** Whatever waits for time to pass has a job that will come, and the alarm comes for it. */

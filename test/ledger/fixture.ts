@@ -134,6 +134,7 @@ export const needing = (
   bounds: UNBOUNDED,
   execute: "resend",
   ruleDigest: digest("rule"),
+  standing: null,
   ...over,
 });
 
@@ -162,6 +163,7 @@ export function write(over: Over = {}): AdmissionRequest {
     sent: null,
     stored: null,
     resource: null,
+    facts: {},
     observed: { affected: null, version: null },
     cost: priced(USD),
     budget: BUDGET,

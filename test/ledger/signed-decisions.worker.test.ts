@@ -254,25 +254,25 @@ describe("a signed decision that comes by itself", () => {
   });
 });
 
-describe("several of the gate's own tokens", () => {
-  /** Two grants of one agent, and the token of each. */
-  async function twoGrants() {
-    const { tenant, ledger } = await newTenant();
-    const requests = ["first", "second"].map((name) =>
-      write({ requirement: needing(1), requestDigest: digest(name), cost: priced(USD) }),
-    );
-    const tokens = [];
-    for (const request of requests) {
-      const id = await propose(ledger, request);
-      await decideAs(ledger, id, person("alice"), "approve");
-      const approval = (await ledger.approval(id))?.approval;
-      if (approval === undefined || approval.grantJti === null) throw new Error("no grant");
-      const { grantJti: jti, requestDigest, approvalDigest } = approval;
-      tokens.push({ jti, approvalId: id, requestDigest, approvalDigest });
-    }
-    return { tenant, ledger, requests, tokens };
+/** Two grants of one agent, and the token of each. */
+async function twoGrants() {
+  const { tenant, ledger } = await newTenant();
+  const requests = ["first", "second"].map((name) =>
+    write({ requirement: needing(1), requestDigest: digest(name), cost: priced(USD) }),
+  );
+  const tokens = [];
+  for (const request of requests) {
+    const id = await propose(ledger, request);
+    await decideAs(ledger, id, person("alice"), "approve");
+    const approval = (await ledger.approval(id))?.approval;
+    if (approval === undefined || approval.grantJti === null) throw new Error("no grant");
+    const { grantJti: jti, requestDigest, approvalDigest } = approval;
+    tokens.push({ jti, approvalId: id, requestDigest, approvalDigest });
   }
+  return { tenant, ledger, requests, tokens };
+}
 
+describe("several of the gate's own tokens", () => {
   it.each([0, 1])("the one that was given for this request counts, wherever it stands (%i)", async (index) => {
     const { tenant, ledger, requests, tokens } = await twoGrants();
     const request = requests[index];

@@ -1,0 +1,46 @@
+import { busyRefusal, ceilingOf, commonChecks, ownHold, type AdmissionScope } from "./admission.ts";
+import { eligibleApprovers } from "./approvals.ts";
+import { budgetView, shortages } from "./budget.ts";
+import type { AdmissionRequest, PlanOutcome } from "./contract.ts";
+import { budgetExceeded } from "./holds.ts";
+import { issueReceipt } from "./receipts.ts";
+
+/**
+ * A dry run: every check that an execution would meet (but receipt and approval), the budget before and after, and a
+ * receipt where `issue` asks for one. Holds nothing. Run inside `transactionSync`.
+ */
+export function planRequest(scope: AdmissionScope, request: AdmissionRequest, issue: boolean): PlanOutcome {
+  const { sql, now, windows } = scope;
+  // A plan repeats nothing: handles that would replay an execution do not apply to it.
+  const bare = {
+    ...request,
+    handles: { idempotencyKey: null, byDigest: false, receipt: null, tokens: [], signed: [], tokenFault: null },
+  };
+  const stop = commonChecks(scope, bare);
+  if (stop !== null) {
+    if (stop.kind === "stale" || stop.kind === "refused") return stop;
+    return {
+      kind: "refused",
+      refusal: { kind: "unavailable", dependency: "ledger", cause: "a plan cannot replay" },
+      budget: null,
+    };
+  }
+  const before = budgetView(sql, windows, request.budget);
+  const busy = busyRefusal(sql, request.resource);
+  if (busy !== null) return { kind: "refused", refusal: busy, budget: before };
+  const own = ownHold(sql, request);
+  const ceiling = ceilingOf(request);
+  const short = shortages(sql, windows, request.budget, ceiling, own);
+  if (short.length > 0) return { kind: "refused", refusal: budgetExceeded(sql, short), budget: before };
+  const eligible =
+    request.requirement.kind === "approval"
+      ? eligibleApprovers(request.requirement.approvers, request.requester).length
+      : 0;
+  return {
+    kind: "planned",
+    before,
+    after: budgetView(sql, windows, request.budget, ceiling - (own?.ceilingMicros ?? 0)),
+    eligible,
+    receipt: issue ? issueReceipt(sql, request.requester.subject, request.requestDigest, now) : null,
+  };
+}
