@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { ACTION_IDS, actionValue } from "../../src/slack/action-value.ts";
-import { text, verdict } from "../support/answer.ts";
-import { useBlackBox } from "../support/black-box.ts";
+import { member, text, verdict } from "../support/answer.ts";
+import { ACME_PEOPLE, useBlackBox } from "../support/black-box.ts";
 import { openIsolate } from "../support/isolates.ts";
 import { CONTEXT, job, SUBMIT } from "../support/requests.ts";
 import { PATIENCE, sendPrepared, USERS, useSlackBox, type Prepared } from "../support/slack-box.ts";
@@ -148,6 +148,22 @@ describe("SLK-05 who somebody is, is the workspace's id and nothing else", () =>
     await expect.poll(async () => (await slack.whispered()).length, PATIENCE).toBe(before + 1);
     expect(await stateOf(shared)).toBe("pending");
   });
+});
+
+test("SLK-05 who is taken out of the people document decides no longer, in a warm isolate either", async () => {
+  const { box, ...one } = await proposed();
+  const warm = openIsolate();
+  const by = async (name: "alice" | "carol") =>
+    sendPrepared(await one.slack.prepareClick(name, APPROVE, one.message), warm.entrance);
+  expect(verdict(await by("carol"))).toBe("403 not-eligible");
+  const people = ACME_PEOPLE.replace("U0ACMEALICE", "U0SOMEBODY").replaceAll("T0ACME001", one.slack.teamId);
+  const added = await (await box.as("operator")).post("/_gate/v1/policy/versions", { people, reason: "alice left" });
+  const activation = { version: member(added, "version") };
+  expect(verdict(await (await box.as("security")).post("/_gate/v1/policy/activate", activation))).toBe("200");
+  const refused = await by("alice");
+  expect(verdict(refused)).toBe("403 not-eligible");
+  expect(text(refused, "reason")).toContain("names nobody with your Slack account");
+  await warm.idle();
 });
 
 describe("SLK-07 a click counts once", () => {
