@@ -12,6 +12,7 @@ import { openApiDocument } from "./admin/openapi.ts";
 import { policyRoutes } from "./admin/policy.ts";
 import { problemPage, readiness } from "./admin/public.ts";
 import { signedDecisionRoutes } from "./admin/signed-decisions.ts";
+import { sessionRoutes } from "./admin/sessions.ts";
 import { upstreamCredentialRoutes } from "./admin/upstream-credential.ts";
 import { tenantRoutes } from "./admin/tenant-routes.ts";
 import { NO_TENANT } from "./audit/recorder.ts";
@@ -21,6 +22,10 @@ import { handleRequest } from "./gateway/pipeline.ts";
 import { problemResponse } from "./gateway/respond.ts";
 import { openTrail, refusalEntry } from "./gateway/trail.ts";
 import { describeError } from "./platform/describe-error.ts";
+import { answerPage } from "./page/call.ts";
+import { PAGE_ROUTES } from "./page/routes.ts";
+import { answerMakeLink } from "./page/sign-in/make-link.ts";
+import { registerSignIn } from "./page/sign-in/register.ts";
 import { newId } from "./platform/ids.ts";
 import { log } from "./platform/log.ts";
 import { toProblem } from "./problem.ts";
@@ -38,6 +43,7 @@ export const ADMIN_ROUTES: readonly AdminRoute[] = [
   ...policyRoutes,
   ...upstreamCredentialRoutes,
   ...channelRoutes,
+  ...sessionRoutes,
 ];
 
 type Bindings = { Bindings: Env; Variables: { gate: Gate } };
@@ -73,6 +79,25 @@ app.post("/_gate/v1/approval-issuers", (c) =>
 app.post("/_gate/slack/interactions", (c) =>
   answerInteraction(c.req.raw, c.get("gate"), (work) => c.executionCtx.waitUntil(work)),
 );
+
+app.post("/_gate/v1/sign-in", (c) =>
+  registerSignIn(c.req.raw, c.get("gate"), (work) => c.executionCtx.waitUntil(work)),
+);
+app.post("/_gate/v1/sign-in/links", (c) =>
+  answerMakeLink(c.req.raw, c.get("gate"), (work) => c.executionCtx.waitUntil(work)),
+);
+
+for (const route of PAGE_ROUTES) {
+  app.on(route.method, route.path, (c) =>
+    answerPage(
+      route,
+      c.req.raw,
+      c.get("gate"),
+      (name) => c.req.param(name) ?? "",
+      (work) => c.executionCtx.waitUntil(work),
+    ),
+  );
+}
 
 for (const route of ADMIN_ROUTES) {
   app.on(route.method, route.path, (c) =>

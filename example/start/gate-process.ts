@@ -48,7 +48,8 @@ export async function startGateProcess(options: GateProcessOptions): Promise<Gat
   // wrangler.toml lists the secrets that a deployment must have, and wrangler reads no other name from the file.
   if (options.bootstrapSecret !== null) args.push("--var", `BOOTSTRAP_SECRET:${options.bootstrapSecret}`);
   // Wrangler binds a variable of its environment only where wrangler.toml lists the name: the others are declared here.
-  for (const [name, value] of Object.entries(options.extraEnv ?? {})) args.push("--var", `${name}:${value}`);
+  const variables = { PUBLIC_URL: `http://${HOST}:${options.port}`, ...options.extraEnv };
+  for (const [name, value] of Object.entries(variables)) args.push("--var", `${name}:${value}`);
   const before = logSize(options.stateDir);
   const child = spawnWrangler(options.stateDir, args, options.extraEnv);
   const gate = groupOf(child, options.port, files.pid);

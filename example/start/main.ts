@@ -3,6 +3,7 @@ import { startGate } from "./running-gate.ts";
 import type { RunningGate } from "./running-gate.ts";
 import { readSettings } from "./settings.ts";
 import type { Settings } from "./settings.ts";
+import { linkLines, signInLinks } from "./sign-in-links.ts";
 
 /**
  * `npm start`: upstream and gate from nothing, until SIGTERM or SIGINT. The last line printed is `ready <address>`.
@@ -21,6 +22,7 @@ async function run(chosen: Settings): Promise<void> {
   try {
     const running = await startGate({ ...chosen, signal: stopping.signal, progress: (line) => say(`· ${line}`) });
     say(`\n${announcement(running.demo, chosen.upstream)}`);
+    say(linkLines(running.gate, await signInLinks(running.demo)));
     say(`ready ${running.gate}`);
     await untilTheEnd(running);
   } catch (error) {

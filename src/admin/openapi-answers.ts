@@ -212,6 +212,12 @@ export const ANSWER = {
     "IssuerRegistered",
     z.object({ registered: z.boolean(), tenant: text, id: text, issuer: text }),
   ),
+  signInRegistered: named(
+    "SignInRegistered",
+    z.object({ registered: z.boolean(), tenant: text, oidc: z.boolean(), access: z.boolean() }),
+  ),
+  signInLink: named("SignInLink", z.object({ path: text, expires_at: text })),
+  sessionsRevoked: named("SessionsRevoked", z.object({ subject: text, ended: count })),
   approvalIssuerRegistered: named(
     "ApprovalIssuerRegistered",
     z.object({

@@ -193,6 +193,11 @@ export const ROUTE_DESCRIPTIONS: Readonly<Record<string, RouteDescription>> = {
     answer: ANSWER.channelRemoved,
     refusals: ["not-found"],
   },
+  "POST /_gate/v1/sessions/revoke": {
+    operationId: "revokeSessions",
+    summary: "Ends every session that a person has at the approval page",
+    answer: ANSWER.sessionsRevoked,
+  },
   "GET /_gate/v1/policy": { operationId: "getPolicy", summary: "The policy in force", answer: ANSWER.policy },
   "GET /_gate/v1/policy/versions": {
     operationId: "listPolicyVersions",

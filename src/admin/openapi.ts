@@ -9,6 +9,7 @@ import { registrationSchema } from "../identity/issuers.ts";
 import { bootstrapBody } from "./bootstrap.ts";
 import type { AdminRoute } from "./call.ts";
 import { ANSWER, ANSWERS } from "./openapi-answers.ts";
+import { pageOperations } from "./openapi-pages.ts";
 import { PATH_PARAMETERS, RESPONSE_HEADERS, ROUTE_DESCRIPTIONS } from "./openapi-routes.ts";
 
 const SLUGS = Object.keys(PROBLEMS);
@@ -47,7 +48,7 @@ export function openApiDocument(routes: readonly AdminRoute[]): JsonObject {
         "response headers that it adds.",
     },
     servers: [{ url: "/" }],
-    paths: pathsOf([...publicOperations(), ...routes.map(adminOperation)]),
+    paths: pathsOf([...publicOperations(), ...pageOperations(PARTS), ...routes.map(adminOperation)]),
     components: {
       securitySchemes: {
         credential: {
@@ -264,6 +265,8 @@ function problemResponses(refusals: readonly RefusalKind[]): JsonObject {
     ]),
   );
 }
+
+const PARTS = { requestBody, answered, problemResponses, parameter, always: ALWAYS, withBody: WITH_BODY };
 
 const problemSchema = (): JsonObject => ({
   type: "object",

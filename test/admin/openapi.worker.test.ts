@@ -94,6 +94,11 @@ test("the gate's own API answers what its OpenAPI document says, on every route"
   compare("GET /_gate/v1/channels", await operator.get("/_gate/v1/channels"));
   compare("DELETE /_gate/v1/channels/:name", await operator.delete("/_gate/v1/channels/webhook"));
 
+  compare(
+    "POST /_gate/v1/sessions/revoke",
+    await security.post("/_gate/v1/sessions/revoke", { subject: "person:alice" }),
+  );
+
   compare("GET /_gate/v1/policy", await agent.get("/_gate/v1/policy"));
   const policy = replaceOnce(
     ACME_POLICY,

@@ -67,6 +67,7 @@ const EXPECTED: Readonly<Record<string, Expectation>> = {
     path: "/_gate/v1/channels/pager",
     answers: only(["operator"], "404 not-found"),
   },
+  "POST /_gate/v1/sessions/revoke": { body: {}, answers: only(["operator", "security"], "400 malformed-request") },
   "PUT /_gate/v1/upstream-credential": { body: {}, answers: only(["operator"], "400 malformed-request") },
 };
 

@@ -27,6 +27,10 @@ export const SUITES = [
   "slack-reading",
   "webhook",
   "break-glass",
+  "page",
+  "page-forms",
+  "page-sign-in",
+  "page-access",
 ] as const;
 export type Suite = (typeof SUITES)[number];
 

@@ -12,6 +12,8 @@ export type TestEnv = Env & {
   readonly WEBHOOK_ORIGINS: string;
   /** The stand-in's Web API; its commands are beside it (`slack-standin.ts`). */
   readonly SLACK_API_URL: string;
+  /** Origin of the identity provider's stand-in (`provider-standin.ts`). */
+  readonly PROVIDER_URL: string;
   readonly TEST_MIGRATIONS: D1Migration[];
 };
 

@@ -1,5 +1,6 @@
 import type { TestProject } from "vitest/node";
 import { startControlPlane } from "../../example/control-plane/server.ts";
+import { startProvider } from "./provider-standin.ts";
 import { STANDIN_SIGNING_SECRET } from "./slack-names.ts";
 import { startSlackStandin } from "./slack-standin.ts";
 import { SUITES, TENANTS_PER_SUITE, upstreamToken, type Suite } from "./suites.ts";
@@ -20,7 +21,7 @@ const RECONCILE_GRACE_MS = 300;
 
 /**
  * Global set-up of the `workerd` project: real example control planes on free loopback ports, one per suite, webhooks, a
- * Slack, and the bindings with which the Worker under test reaches them. Returns the teardown.
+ * Slack, an identity provider, and the bindings with which the Worker under test reaches them. Returns the teardown.
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const secrets = await testSecrets();
@@ -33,18 +34,25 @@ export default async function setup(project: TestProject): Promise<() => Promise
   );
   const webhooks = await startWebhooks();
   const slack = await startSlackStandin();
+  const provider = await startProvider();
   project.provide("gateBindings", {
     ...secrets,
     ENVIRONMENT: "test",
     WEBHOOK_ORIGINS: `https://hooks.example,${webhooks.url}`,
     SLACK_API_URL: slack.url,
     SLACK_SIGNING_SECRETS: STANDIN_SIGNING_SECRET,
+    PROVIDER_URL: provider.url,
     UPSTREAMS: JSON.stringify(Object.fromEntries(controlPlanes.map(({ suite, started }) => [suite, started.url]))),
     UPSTREAM_DEADLINE_MS: String(UPSTREAM_DEADLINE_MS),
     RECONCILE_GRACE_MS: String(RECONCILE_GRACE_MS),
   });
   return async () => {
-    await Promise.all([webhooks.close(), slack.stop(), ...controlPlanes.map(({ started }) => started.close())]);
+    await Promise.all([
+      webhooks.close(),
+      slack.stop(),
+      provider.close(),
+      ...controlPlanes.map(({ started }) => started.close()),
+    ]);
   };
 }
 
