@@ -1,6 +1,7 @@
 import { assert } from "../platform/assert.ts";
 import { canonicalJson } from "../platform/canonical-json.ts";
 import { digestOf } from "../platform/digest.ts";
+import type { JsonValue } from "../platform/json.ts";
 import type { Digest, EpochMs } from "../vocabulary.ts";
 import type { AuditEntry, AuditRecord, Ending } from "./record.ts";
 import { textOf, integerOf, textOrNull } from "../platform/sql-row.ts";
@@ -55,49 +56,40 @@ export function appendEntry(sql: SqlStorage, place: Place, entryId: string, entr
   );
 }
 
-/** Appends one entry whose ending is still to come (`endEntry`), or which waits behind such a one to be chained. */
-export function appendOpenEntry(
-  sql: SqlStorage,
-  entryId: string,
-  entry: AuditEntry,
-  ended: boolean,
-  now: EpochMs,
-): void {
+/**
+ * Appends entries to be chained later, in order: the text of a JSON array of `{ entryId, entry, open }` (`openEntries`).
+ * An open one's ending is still to come; the others wait behind such a one. One statement, whatever their number; the
+ * sequence is SQLite's own (the newest row always stays, so it never goes back), which an entry seen before does not use up.
+ */
+export function appendOpenEntries(sql: SqlStorage, entries: string, now: EpochMs): void {
   sql.exec(
-    `INSERT INTO journal (sequence, entry_id, ended, appended_at, record)
-     SELECT coalesce(max(sequence), 0) + 1, ?, ?, ?, ? FROM journal WHERE true ON CONFLICT (entry_id) DO NOTHING`,
-    entryId,
-    ended ? 1 : 0,
+    `INSERT INTO journal (entry_id, ended, appended_at, record)
+     SELECT value ->> 'entryId', NOT (value ->> 'open'), ?, value -> 'entry' FROM json_each(?) WHERE true
+     ON CONFLICT (entry_id) DO NOTHING`,
     now,
-    storable(entry),
-  );
-}
-
-/** Writes the ending into an open entry. Too late (the entry is chained already) or unknown: changes nothing. */
-export function endEntry(sql: SqlStorage, entryId: string, ending: Ending): void {
-  sql.exec(
-    `UPDATE journal SET ended = 1, record = json_set(record, '$.outcome', ?, '$.upstream_status', ?, '$.duration_ms', ?, '$.detail', ?)
-     WHERE entry_id = ? AND hash IS NULL`,
-    ending.outcome,
-    ending.upstream_status,
-    ending.duration_ms,
-    ending.detail,
-    entryId,
+    entries,
   );
 }
 
 /**
- * Chains open entries in order, up to the first that may still get an ending: one not ended and appended after
- * `waitedSince`. Older ones are chained as they are, their outcome `not-seen`. Returns how many are still open.
+ * Chains open entries in order, up to the first that may still get an ending: one not ended, none of `endings`, and
+ * appended after `waitedSince`. Older ones are chained as they are, their outcome `not-seen`. An ending that is used, or
+ * that comes too late to be, leaves `endings`. Returns how many entries are still open.
  */
-export function sealEntries(sql: SqlStorage, place: Place, waitedSince: EpochMs, limit: number): number {
+export function sealEntries(
+  sql: SqlStorage,
+  place: Place,
+  endings: Map<string, Ending>,
+  waitedSince: EpochMs,
+  limit: number,
+): number {
   // Rows are sealed in order, so whatever follows the newest sealed one is open: no look at the many that are not.
   const head = sql
     .exec("SELECT sequence, hash FROM journal WHERE hash IS NOT NULL ORDER BY sequence DESC LIMIT 1")
     .toArray()[0];
   const open = sql
     .exec(
-      "SELECT sequence, ended, appended_at, record FROM journal WHERE sequence > ? ORDER BY sequence LIMIT ?",
+      "SELECT sequence, entry_id, ended, appended_at, record FROM journal WHERE sequence > ? ORDER BY sequence LIMIT ?",
       head === undefined ? 0 : integerOf(head, "sequence"),
       limit,
     )
@@ -105,21 +97,25 @@ export function sealEntries(sql: SqlStorage, place: Place, waitedSince: EpochMs,
   let previous = head === undefined ? GENESIS : asDigest(head["hash"]);
   let sealed = 0;
   for (const row of open) {
-    if (row["ended"] !== 1 && integerOf(row, "appended_at") > waitedSince) break;
+    const entryId = textOf(row, "entry_id");
+    const ending = row["ended"] === 1 ? {} : (endings.get(entryId) ?? null);
+    if (ending === null && integerOf(row, "appended_at") > waitedSince) break;
     const entry: AuditEntry = JSON.parse(textOf(row, "record"));
-    const complete = row["ended"] === 1 ? entry : { ...entry, outcome: "not-seen" };
-    const { hash, record } = chained(place, complete, integerOf(row, "sequence"), previous);
-    sql.exec(
-      "UPDATE journal SET hash = ?, ended = 1, record = ? WHERE sequence = ?",
-      hash,
-      record,
-      integerOf(row, "sequence"),
-    );
+    const complete = { ...entry, ...(ending ?? NOT_SEEN) };
+    const sequence = integerOf(row, "sequence");
+    const { hash, record } = chained(place, complete, sequence, previous);
+    sql.exec("UPDATE journal SET hash = ?, ended = 1, record = ? WHERE sequence = ?", hash, record, sequence);
+    endings.delete(entryId);
     previous = hash;
     sealed += 1;
   }
+  // Nothing is open: whatever is left is about entries that are chained, or that never came.
+  if (open.length === sealed && open.length < limit) endings.clear();
   return open.length - sealed;
 }
+
+/** What a record says whose ending never came. */
+const NOT_SEEN: Partial<Ending> = { outcome: "not-seen" };
 
 /** Chained rows that D1 has not confirmed yet, oldest first, at most `limit`. */
 export function unconfirmedRows(sql: SqlStorage, limit: number): readonly JournalRow[] {
@@ -148,12 +144,16 @@ export function backlog(sql: SqlStorage): { readonly rows: number; readonly halt
  */
 export function confirmRows(sql: SqlStorage, sequence: number, retainAfter: EpochMs): void {
   sql.exec("UPDATE projection SET confirmed = ? WHERE confirmed < ?", sequence, sequence);
-  // Always the oldest rows: after a step back of the clock younger ones may carry an earlier time.
-  sql.exec(
-    `DELETE FROM journal WHERE sequence < (SELECT confirmed FROM projection) AND sequence < coalesce(
-       (SELECT sequence FROM journal WHERE appended_at >= ? ORDER BY sequence LIMIT 1), (SELECT confirmed FROM projection))`,
-    retainAfter,
-  );
+  // Always the oldest rows: after a step back of the clock younger ones may carry an earlier time. One bound, made here:
+  // of two SQLite would use one for the range and test the other on every row that stays.
+  const { end } = sql
+    .exec(
+      `SELECT min(confirmed, coalesce((SELECT sequence FROM journal WHERE appended_at >= ? ORDER BY sequence LIMIT 1), confirmed))
+         AS end FROM projection`,
+      retainAfter,
+    )
+    .one();
+  sql.exec("DELETE FROM journal WHERE sequence < ?", end ?? 0);
 }
 
 /** Stops projection for good until an operator looks: D1 holds a different record under this sequence. */
@@ -161,12 +161,17 @@ export function haltProjection(sql: SqlStorage, why: string): void {
   sql.exec("UPDATE projection SET halted = ?", why);
 }
 
-/** JSON that is sure to chain: one half character, which RFC 8785 refuses, would stop every later record of this log. */
-function storable(entry: AuditEntry): string {
-  const text = JSON.stringify(entry);
+/**
+ * JSON that is sure to chain: one half character, which RFC 8785 refuses, would stop every later record of this log.
+ * The form in which entries and endings travel and `appendOpenEntries` takes them.
+ */
+export function storableJson(value: object): string {
+  const text = JSON.stringify(value);
   // Half a character is the only thing that JSON.stringify writes as `\\ud…`; looking for it is cheaper than a replacer.
   if (!text.includes("\\ud")) return text;
-  return JSON.stringify(entry, (_name, value: unknown) => (typeof value === "string" ? value.toWellFormed() : value));
+  return JSON.stringify(value, (_name, member: unknown) =>
+    typeof member === "string" ? member.toWellFormed() : member,
+  );
 }
 
 function headOf(sql: SqlStorage): { readonly sequence: number; readonly hash: Digest } | null {
@@ -182,17 +187,17 @@ function chained(
 ): { readonly hash: Digest; readonly record: string } {
   const unhashed = { ...entry, tenant: place.tenant, log: place.log, sequence, previous_hash: previous };
   // RFC 8785 sorts members, so `hash` has one place: with the text before and after it, the record is serialised once.
-  const before = membersOf(unhashed, (name) => name < "hash");
-  const after = membersOf(unhashed, (name) => name > "hash");
+  const members = Object.entries(unhashed).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  const hashAt = members.findIndex(([name]) => name > "hash");
+  const before = textOfMembers(members.slice(0, hashAt));
+  const after = textOfMembers(members.slice(hashAt));
   const hash = digestOf(HASH_DOMAIN, `{${before},${after}}`);
   return { hash, record: `{${before},"hash":"${hash}",${after}}` };
 }
 
 /** Canonical text of some members of a record, without the braces. No record has none before or none after `hash`. */
-function membersOf(record: Omit<AuditRecord, "hash">, chosen: (name: string) => boolean): string {
-  const text = canonicalJson(Object.fromEntries(Object.entries(record).filter(([name]) => chosen(name))));
-  return text.slice(1, -1);
-}
+const textOfMembers = (members: readonly (readonly [string, JsonValue])[]): string =>
+  canonicalJson(Object.fromEntries(members)).slice(1, -1);
 
 function asDigest(value: SqlStorageValue | undefined): Digest {
   assert(typeof value === "string" && value.startsWith("sha256:"), "the head of a chain carries a digest");

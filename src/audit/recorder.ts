@@ -2,6 +2,7 @@ import { describeError } from "../platform/describe-error.ts";
 import { log } from "../platform/log.ts";
 import type { AuditEntry, Ending } from "./record.ts";
 import { requestLogOf, type SubmittedEnding, type SubmittedEntry } from "./request-log-port.ts";
+import { storableJson } from "./journal.ts";
 import { createFloodGuard } from "./flood-guard.ts";
 
 /** Where requests that were never authenticated are recorded; not a tenant id, so no credential can read it. */
@@ -16,10 +17,15 @@ const ENDING_DELAY_MS = 100;
 /** Entries per call: a few hundred kilobytes, far below the 32 MiB bound of an RPC. */
 const BATCH_LIMIT = 256;
 
+/** A Durable Object's SQLite takes no value above 2 MB; one character is three bytes of UTF-8 at most. */
+const BATCH_CHARS = 500_000;
+
 type WaitUntil = (work: Promise<unknown>) => void;
 
 type Batch = {
-  readonly entries: SubmittedEntry[];
+  /** Entries as they travel: each a `SubmittedEntry` as JSON. */
+  readonly entries: string[];
+  chars: number;
   readonly done: Promise<boolean>;
   readonly settle: (durable: boolean) => void;
 };
@@ -59,13 +65,17 @@ export function createRecorder(namespace: DurableObjectNamespace): Recorder {
 
   const call = async (
     tenant: string,
-    entries: readonly SubmittedEntry[],
+    entries: readonly string[],
     endings: readonly SubmittedEnding[],
   ): Promise<boolean> => {
     shard ??= crypto.getRandomValues(new Uint8Array(1))[0] ?? 0;
     try {
       const { port, place } = requestLogOf(namespace, tenant, shard);
-      const outcome = await port.append(place, entries, endings);
+      const outcome = await port.append(
+        place,
+        entries.length === 0 ? null : `[${entries.join(",")}]`,
+        endings.length === 0 ? null : storableJson(endings),
+      );
       if (outcome.kind === "appended") return true;
       log("error", "audit-refused", { tenant, cause: outcome.cause });
     } catch (error) {
@@ -94,10 +104,11 @@ export function createRecorder(namespace: DurableObjectNamespace): Recorder {
 
   const append: Recorder["append"] = async (tenant, entryId, entry, open, waitUntil) => {
     const lane = laneOf(tenant);
-    const submitted = { entryId, entry, open };
+    const submitted = storableJson({ entryId, entry, open } satisfies SubmittedEntry);
     const joined = lane.next;
-    if (joined !== null && joined.entries.length < BATCH_LIMIT) {
+    if (joined !== null && joined.entries.length < BATCH_LIMIT && joined.chars + submitted.length <= BATCH_CHARS) {
       joined.entries.push(submitted);
+      joined.chars += submitted.length;
       const durable = await Promise.race([joined.done, pause(FOLLOW_MS).then(() => null)]);
       if (durable !== null) return durable;
       // Its leader is gone: nobody else must join it and wait as long.
@@ -149,9 +160,9 @@ export function createRecorder(namespace: DurableObjectNamespace): Recorder {
   };
 }
 
-function newBatch(first: SubmittedEntry): Batch {
+function newBatch(first: string): Batch {
   const { promise, resolve } = Promise.withResolvers<boolean>();
-  return { entries: [first], done: promise, settle: resolve };
+  return { entries: [first], chars: first.length, done: promise, settle: resolve };
 }
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

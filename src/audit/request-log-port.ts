@@ -10,8 +10,12 @@ export type SubmittedEnding = { readonly entryId: string; readonly ending: Endin
 export type AppendOutcome = { readonly kind: "appended" } | { readonly kind: "refused"; readonly cause: string };
 
 export interface RequestLogPort {
-  /** Makes entries durable, in order, and writes endings into entries submitted earlier; one transaction. */
-  append(place: Place, entries: readonly SubmittedEntry[], endings: readonly SubmittedEnding[]): Promise<AppendOutcome>;
+  /**
+   * Makes entries durable, in order, and takes note of endings of entries submitted earlier. Both are JSON
+   * (`storableJson`): text crosses RPC and enters SQLite as it is, objects would be taken apart and put together twice.
+   * `entries`: a `SubmittedEntry[]`, null for none. `endings`: a `SubmittedEnding[]`, null for none.
+   */
+  append(place: Place, entries: string | null, endings: string | null): Promise<AppendOutcome>;
 }
 
 /** Shards per tenant: enough that one tenant's reads spread over four single-threaded objects. */

@@ -2,11 +2,13 @@ import { DurableObject } from "cloudflare:workers";
 import type { Env } from "../env.ts";
 import { describeError } from "../platform/describe-error.ts";
 import { log } from "../platform/log.ts";
+import { dropOldest } from "../platform/drop-oldest.ts";
 import { migrate } from "../platform/sqlite-migrations.ts";
 import type { EpochMs } from "../vocabulary.ts";
-import { appendOpenEntry, backlog, endEntry, JOURNAL_SCHEMA, sealEntries, type Place } from "./journal.ts";
+import { appendOpenEntries, backlog, JOURNAL_SCHEMA, sealEntries, type Place } from "./journal.ts";
 import { BACKLOG_LIMIT_ROWS, PROJECTION_DELAY_MS, projectJournal } from "./projection.ts";
-import type { AppendOutcome, RequestLogPort, SubmittedEnding, SubmittedEntry } from "./request-log-port.ts";
+import type { Ending } from "./record.ts";
+import type { AppendOutcome, RequestLogPort, SubmittedEnding } from "./request-log-port.ts";
 import { textOf } from "../platform/sql-row.ts";
 
 const SCHEMA: readonly string[] = [
@@ -20,6 +22,9 @@ const ENDING_WAIT_MS = 5_000;
 /** Entries chained per alarm: ≈ 15 µs each, so a few milliseconds. */
 const SEAL_ROWS = 500;
 
+/** Endings kept in memory: far more than can come while an alarm waits; without the bound a stuck alarm would fill it. */
+const ENDINGS_MAX = 50_000;
+
 /** After an unexpected failure the alarm comes again by itself; the platform would give up after six. */
 const ALARM_RETRY_MS = 2_000;
 
@@ -28,12 +33,15 @@ const ALARM_RETRY_MS = 2_000;
  * behind writes, nor fill the journal that writes depend on.
  *
  * A read's entry is stored while upstream is still answering, so that the response waits for no extra hop; its ending
- * arrives with a later batch. Chaining happens in the alarm. A crash in between leaves an open entry that is durable and
- * is chained, ending `not-seen`, once it has waited long enough.
+ * arrives with a later batch and stays in memory until the alarm chains entry and ending together, a quarter of a second
+ * later. A crash in between leaves an open entry that is durable and is chained, ending `not-seen`, once it has waited
+ * long enough.
  */
 export class RequestLog extends DurableObject<Env> implements RequestLogPort {
   #alarmAt: EpochMs | null = null;
   #failures = 0;
+  /** Endings of open entries, by entry id, until the alarm chains them. */
+  readonly #endings = new Map<string, Ending>();
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -43,22 +51,25 @@ export class RequestLog extends DurableObject<Env> implements RequestLogPort {
     });
   }
 
-  async append(
-    place: Place,
-    entries: readonly SubmittedEntry[],
-    endings: readonly SubmittedEnding[],
-  ): Promise<AppendOutcome> {
+  async append(place: Place, entries: string | null, endings: string | null): Promise<AppendOutcome> {
     const { storage } = this.ctx;
     const { rows, halted } = backlog(storage.sql);
     if (halted !== null) return { kind: "refused", cause: halted };
     if (rows >= BACKLOG_LIMIT_ROWS) return { kind: "refused", cause: `${rows} audit rows wait for D1` };
     const now = Date.now();
-    storage.transactionSync(() => {
-      if (rows === 0)
-        storage.sql.exec("INSERT OR IGNORE INTO place (only, tenant, log) VALUES (1, ?, ?)", place.tenant, place.log);
-      for (const { entryId, entry, open } of entries) appendOpenEntry(storage.sql, entryId, entry, !open, now);
-      for (const { entryId, ending } of endings) endEntry(storage.sql, entryId, ending);
-    });
+    if (entries !== null) {
+      storage.transactionSync(() => {
+        if (rows === 0)
+          storage.sql.exec("INSERT OR IGNORE INTO place (only, tenant, log) VALUES (1, ?, ?)", place.tenant, place.log);
+        appendOpenEntries(storage.sql, entries, now);
+      });
+    }
+    if (endings !== null) {
+      // Written by this build's own recorder.
+      const submitted: readonly SubmittedEnding[] = JSON.parse(endings);
+      for (const { entryId, ending } of submitted) this.#endings.set(entryId, ending);
+      dropOldest(this.#endings, ENDINGS_MAX);
+    }
     if (this.#alarmAt === null) this.#armAt(now + PROJECTION_DELAY_MS);
     return { kind: "appended" };
   }
@@ -72,7 +83,7 @@ export class RequestLog extends DurableObject<Env> implements RequestLogPort {
     const place = { tenant: textOf(row, "tenant"), log: textOf(row, "log") };
     try {
       const stillOpen = storage.transactionSync(() =>
-        sealEntries(storage.sql, place, Date.now() - ENDING_WAIT_MS, SEAL_ROWS),
+        sealEntries(storage.sql, place, this.#endings, Date.now() - ENDING_WAIT_MS, SEAL_ROWS),
       );
       const outcome = await projectJournal(storage, this.env.DB, place, this.#failures, Date.now());
       this.#failures = outcome.failure === null ? 0 : this.#failures + 1;

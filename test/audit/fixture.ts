@@ -1,8 +1,13 @@
 import { runInDurableObject } from "cloudflare:test";
 import { expect } from "vitest";
-import { GENESIS, type Place } from "../../src/audit/journal.ts";
+import { appendOpenEntries, GENESIS, storableJson, type Place } from "../../src/audit/journal.ts";
 import { blankEntry, type AuditEntry } from "../../src/audit/record.ts";
-import { requestLogOf, type RequestLogPort } from "../../src/audit/request-log-port.ts";
+import {
+  requestLogOf,
+  type AppendOutcome,
+  type SubmittedEnding,
+  type SubmittedEntry,
+} from "../../src/audit/request-log-port.ts";
 import { canonicalJson } from "../../src/platform/canonical-json.ts";
 import { digestOf } from "../../src/platform/digest.ts";
 import { newId } from "../../src/platform/ids.ts";
@@ -13,14 +18,31 @@ import { testEnv } from "../support/test-env.ts";
 /** Far in the real future, so that no alarm fires by itself. */
 export const START = Date.UTC(2031, 10, 20, 12);
 
+/** A request log as its recorder asks it, but with values in place of their JSON. */
+export type LogOfValues = {
+  readonly append: (
+    place: Place,
+    entries: readonly SubmittedEntry[],
+    endings: readonly SubmittedEnding[],
+  ) => Promise<AppendOutcome>;
+};
+
+const json = (values: readonly object[]): string | null => (values.length === 0 ? null : storableJson(values));
+
+/** Shard `index` of the tenant's request log. */
+export function logOf(tenant: string, index: number): { readonly port: LogOfValues; readonly place: Place } {
+  const { port, place } = requestLogOf(testEnv.REQUEST_LOG, tenant, index);
+  return { place, port: { append: async (at, entries, endings) => port.append(at, json(entries), json(endings)) } };
+}
+
 /** A request log of its own: its port, its place, and its storage. */
 export function newLog(): {
-  readonly port: RequestLogPort;
+  readonly port: LogOfValues;
   readonly place: Place;
   readonly stub: DurableObjectStub;
   readonly inside: <T>(act: (storage: DurableObjectStorage) => T | Promise<T>) => Promise<T>;
 } {
-  const { port, place } = requestLogOf(testEnv.REQUEST_LOG, newId("t").replace("_", "-"), 0);
+  const { port, place } = logOf(newId("t").replace("_", "-"), 0);
   const stub = testEnv.REQUEST_LOG.getByName(`${place.tenant}/${place.log}`);
   return { port, place, stub, inside: (act) => runInDurableObject(stub, (_, { storage }) => act(storage)) };
 }
@@ -31,6 +53,10 @@ export const entry = (name: string, over: Partial<AuditEntry> = {}): AuditEntry 
   action: "workloads.list",
   ...over,
 });
+
+/** Appends entries that wait to be chained, `open` ones for their ending too. */
+export const appendOpen = (sql: SqlStorage, names: readonly string[], open = false, over: Partial<AuditEntry> = {}) =>
+  appendOpenEntries(sql, storableJson(names.map((name) => ({ entryId: name, entry: entry(name, over), open }))), START);
 
 export const journalRows = (storage: DurableObjectStorage): readonly Row[] =>
   storage.sql.exec<Row>("SELECT * FROM journal ORDER BY sequence").toArray();

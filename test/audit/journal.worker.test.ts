@@ -1,15 +1,6 @@
 import { describe, expect, it } from "vitest";
-import {
-  appendEntry,
-  appendOpenEntry,
-  backlog,
-  confirmRows,
-  endEntry,
-  GENESIS,
-  sealEntries,
-  unconfirmedRows,
-} from "../../src/audit/journal.ts";
-import { chainOf, entry, journalRows, newLog, recordOf, START } from "./fixture.ts";
+import { appendEntry, backlog, confirmRows, GENESIS, sealEntries, unconfirmedRows } from "../../src/audit/journal.ts";
+import { appendOpen, chainOf, entry, journalRows, newLog, recordOf, START } from "./fixture.ts";
 
 /** One half of a surrogate pair, as a cut in the middle of a character leaves it. */
 const HALF = String.fromCharCode(0xd83d);
@@ -38,7 +29,7 @@ describe("appending", () => {
     const { place, inside } = newLog();
     const rows = await inside((storage) => {
       for (const name of ["a", "b", "a"]) appendEntry(storage.sql, place, name, entry(name), START);
-      appendOpenEntry(storage.sql, "b", entry("another b"), true, START);
+      appendOpen(storage.sql, ["b", "b"]);
       return journalRows(storage);
     });
     expect(chainOf(rows)).toEqual(["a", "b"]);
@@ -66,13 +57,14 @@ describe("an open entry", () => {
     const { place, inside } = newLog();
     const rows = await inside((storage) => {
       const { sql } = storage;
-      for (const name of ["a", "b"]) appendOpenEntry(sql, name, entry(name), false, START);
-      appendOpenEntry(sql, "c", entry("c"), true, START);
-      endEntry(sql, "b", ENDING);
-      expect(sealEntries(sql, place, START - 1, 100)).toBe(3);
+      appendOpen(sql, ["a", "b"], true);
+      appendOpen(sql, ["c"]);
+      const endings = new Map([["b", ENDING]]);
+      expect(sealEntries(sql, place, endings, START - 1, 100)).toBe(3);
       expect(journalRows(storage).every((row) => row["hash"] === null)).toBe(true);
-      endEntry(sql, "a", { ...ENDING, outcome: "failed" });
-      expect(sealEntries(sql, place, START - 1, 100)).toBe(0);
+      endings.set("a", { ...ENDING, outcome: "failed" });
+      expect(sealEntries(sql, place, endings, START - 1, 100)).toBe(0);
+      expect(endings.size).toBe(0);
       return journalRows(storage);
     });
     expect(chainOf(rows)).toEqual(["a", "b", "c"]);
@@ -83,13 +75,14 @@ describe("an open entry", () => {
   it("without ending is chained as not seen once it has waited, and a later ending changes nothing", async () => {
     const { place, inside } = newLog();
     const rows = await inside((storage) => {
-      appendOpenEntry(storage.sql, "a", entry("a"), false, START);
-      expect(sealEntries(storage.sql, place, START - 1, 100)).toBe(1);
-      expect(sealEntries(storage.sql, place, START, 100)).toBe(0);
+      appendOpen(storage.sql, ["a"], true);
+      expect(sealEntries(storage.sql, place, new Map(), START - 1, 100)).toBe(1);
+      expect(sealEntries(storage.sql, place, new Map(), START, 100)).toBe(0);
       const sealed = journalRows(storage);
-      endEntry(storage.sql, "a", ENDING);
-      endEntry(storage.sql, "never submitted", ENDING);
+      const endings = new Map(["a", "never submitted"].map((name) => [name, ENDING]));
+      sealEntries(storage.sql, place, endings, START, 100);
       expect(journalRows(storage)).toEqual(sealed);
+      expect(endings.size, "kept for nothing").toBe(0);
       return sealed;
     });
     expect(recordOf(rows[0])["outcome"]).toBe("not-seen");
@@ -100,8 +93,9 @@ describe("an open entry", () => {
     const { place, inside } = newLog();
     const names = Array.from({ length: 25 }, (_, index) => `request ${index}`);
     const rows = await inside((storage) => {
-      for (const name of names) appendOpenEntry(storage.sql, name, entry(name), true, START);
-      for (let round = 0; round < 5; round++) sealEntries(storage.sql, place, START, 5);
+      appendOpen(storage.sql, names, true);
+      const endings = new Map(names.map((name) => [name, ENDING]));
+      for (let round = 0; round < 5; round++) sealEntries(storage.sql, place, endings, START - 1, 5);
       return journalRows(storage);
     });
     expect(chainOf(rows)).toEqual(names);
@@ -110,10 +104,9 @@ describe("an open entry", () => {
   it("with half a character in it stops neither itself nor what follows", async () => {
     const { place, inside } = newLog();
     const rows = await inside((storage) => {
-      appendOpenEntry(storage.sql, "a", entry("a", { evidence: `cut ${HALF}` }), false, START);
-      appendOpenEntry(storage.sql, "b", entry("b"), true, START);
-      endEntry(storage.sql, "a", { ...ENDING, detail: HALF });
-      sealEntries(storage.sql, place, START, 100);
+      appendOpen(storage.sql, ["a"], true, { evidence: `cut ${HALF}` });
+      appendOpen(storage.sql, ["b"]);
+      sealEntries(storage.sql, place, new Map([["a", { ...ENDING, detail: HALF.toWellFormed() }]]), START, 100);
       return journalRows(storage);
     });
     expect(chainOf(rows)).toEqual(["a", "b"]);
@@ -167,7 +160,7 @@ describe("pruning", () => {
     await inside((storage) => {
       expect(backlog(storage.sql)).toEqual({ rows: 0, halted: null });
       appendEntry(storage.sql, place, "a", entry("a"), START);
-      appendOpenEntry(storage.sql, "b", entry("b"), false, START);
+      appendOpen(storage.sql, ["b"], true);
       expect(backlog(storage.sql).rows).toBe(2);
       confirmRows(storage.sql, 1, 0);
       expect(backlog(storage.sql).rows).toBe(1);

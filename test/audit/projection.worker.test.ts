@@ -1,12 +1,12 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { appendEntry, appendOpenEntry, backlog } from "../../src/audit/journal.ts";
+import { appendEntry, backlog } from "../../src/audit/journal.ts";
 import { BACKLOG_LIMIT_ROWS, projectJournal, type ProjectionOutcome } from "../../src/audit/projection.ts";
 import { decideAs, newTenant, OPERATOR, person, rowsOf, runAlarm, verdict, write } from "../ledger/fixture.ts";
 import { newId } from "../../src/platform/ids.ts";
 import { testEnv } from "../support/test-env.ts";
 import { D1_VALUE_BYTES, faultyD1 } from "./faulty-d1.ts";
-import { chainOf, entry, journalRows, newLog, recordOf, START, storedRows } from "./fixture.ts";
+import { appendOpen, chainOf, entry, journalRows, newLog, recordOf, START, storedRows } from "./fixture.ts";
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ["Date"], now: START }));
 afterEach(() => void vi.useRealTimers());
@@ -113,7 +113,7 @@ describe("the projection to D1", () => {
   it("stops before an open entry, and goes on once it is chained", async () => {
     const log = newLog();
     await append(log, ["a"]);
-    await log.inside(({ sql }) => appendOpenEntry(sql, "b", entry("b"), false, START));
+    await log.inside(({ sql }) => appendOpen(sql, ["b"], true));
     await project(log);
     expect(await project(log)).toEqual({ nextInMs: null, failure: null });
     expect(chainOf(await storedRows(log.place))).toEqual(["a"]);

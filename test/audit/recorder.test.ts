@@ -26,7 +26,9 @@ type Call = {
 function recorderWithLog(): { readonly recorder: Recorder; readonly calls: readonly Call[] } {
   const calls: Call[] = [];
   const getByName = (object: string) => ({
-    append: (_: unknown, entries: readonly SubmittedEntry[], endings: readonly SubmittedEnding[]) => {
+    append: (_: unknown, sentEntries: string | null, sentEndings: string | null) => {
+      const entries: readonly SubmittedEntry[] = JSON.parse(sentEntries ?? "[]");
+      const endings: readonly SubmittedEnding[] = JSON.parse(sentEndings ?? "[]");
       const { promise, resolve, reject } = Promise.withResolvers<AppendOutcome>();
       calls.push({
         object,
@@ -95,6 +97,17 @@ describe("the recorder", () => {
     for (let index = 0; index < calls.length; index++) await calls[index]?.answer();
     expect(calls.map((call) => call.ids.length)).toEqual([1, 256, 256, 88]);
     expect(calls.slice(1).flatMap((call) => call.ids)).toEqual(ids);
+  });
+
+  it("never puts more into one batch than one value of the log's store takes, however large the entries are", async () => {
+    const { recorder, calls } = recorderWithLog();
+    append(recorder, "first");
+    const evidence = "e".repeat(30_000);
+    const ids = Array.from({ length: 100 }, (_, index) => `${index}`);
+    for (const id of ids) void recorder.append(TENANT, id, entry(id, { evidence }), false, background);
+    for (let index = 0; index < calls.length; index++) await calls[index]?.answer();
+    expect(calls.slice(1).flatMap((call) => call.ids)).toEqual(ids);
+    for (const call of calls) expect(JSON.stringify(call.entries).length).toBeLessThan(600_000);
   });
 
   it.each([

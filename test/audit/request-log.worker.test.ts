@@ -1,8 +1,8 @@
 import { evictDurableObject, runDurableObjectAlarm } from "cloudflare:test";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { requestLogOf, type SubmittedEntry } from "../../src/audit/request-log-port.ts";
+import type { SubmittedEntry } from "../../src/audit/request-log-port.ts";
 import { testEnv } from "../support/test-env.ts";
-import { chainOf, entry, journalRows, newLog, recordOf, START, storedRows } from "./fixture.ts";
+import { chainOf, entry, journalRows, logOf, newLog, recordOf, START, storedRows } from "./fixture.ts";
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ["Date"], now: START }));
 afterEach(() => void vi.useRealTimers());
@@ -103,9 +103,9 @@ describe("the request log", () => {
 
   it("is one of four per tenant, each with a chain of its own, and never another tenant's", async () => {
     const { place } = newLog();
-    const shards = [0, 1, 2, 3].map((index) => requestLogOf(testEnv.REQUEST_LOG, place.tenant, index));
+    const shards = [0, 1, 2, 3].map((index) => logOf(place.tenant, index));
     expect(new Set(shards.map((shard) => shard.place.log)).size).toBe(4);
-    expect(requestLogOf(testEnv.REQUEST_LOG, place.tenant, 255).place).toEqual(shards[3]?.place);
+    expect(logOf(place.tenant, 255).place).toEqual(shards[3]?.place);
     for (const shard of shards) {
       await shard.port.append(shard.place, [submitted("a")], []);
       await settle(testEnv.REQUEST_LOG.getByName(`${place.tenant}/${shard.place.log}`), 4);
