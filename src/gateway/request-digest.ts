@@ -11,16 +11,17 @@ export function requestDigest(tenant: string, subject: string, action: string, c
   return digestOf(
     "portcullis/request/v1",
     canonicalJson({
-      tenant,
-      principal: subject,
+      // In the order of RFC 8785, which saves sorting.
       action,
-      method: call.method,
-      path: call.path,
-      query: call.query.map(([name, value]) => [name, value]),
-      headers: { ...call.headers },
-      content_type: call.contentType,
       // Already RFC 8785 text: hashed as text, not parsed and serialised a second time.
       body: call.body,
+      content_type: call.contentType,
+      headers: { ...call.headers },
+      method: call.method,
+      path: call.path,
+      principal: subject,
+      query: call.query.map(([name, value]) => [name, value]),
+      tenant,
     }),
   );
 }
