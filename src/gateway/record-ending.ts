@@ -1,3 +1,4 @@
+import type { AuditEntry } from "../audit/record.ts";
 import { NO_TENANT } from "../audit/recorder.ts";
 import type { Ended } from "./ended.ts";
 import type { Gate } from "./gate.ts";
@@ -13,15 +14,15 @@ export function recordEnding(
   const tenant = trail.principal?.tenant ?? NO_TENANT;
   const now = Date.now();
   const entryId = `${trail.requestId}/request`;
-  const entry = entryOf(trail, gate.redactor, "request", now);
-  const append = (recorded: typeof entry): void =>
-    waitUntil(gate.recorder.append(tenant, entryId, recorded, false, waitUntil));
+  const append = (known: Partial<AuditEntry>): void => {
+    const entry = { ...entryOf(trail, gate.redactor, "request", now), ...known };
+    waitUntil(gate.recorder.append(tenant, entryId, entry, false, waitUntil));
+  };
   switch (ended.kind) {
     case "refused":
       return gate.recorder.refusal(tenant, entryId, refusalEntry(trail, gate.redactor, ended.refusal, now), waitUntil);
     case "answered":
       return append({
-        ...entry,
         decision: "refuse",
         reason_code: ended.code,
         outcome: "refused",
@@ -29,14 +30,13 @@ export function recordEnding(
       });
     case "planned":
       return append({
-        ...entry,
         kind: "plan",
         decision: "plan",
         outcome: "planned",
         upstream_status: ended.upstreamStatus,
       });
     case "replayed":
-      return append({ ...entry, decision: "allow", reason_code: "replayed", detail: ended.of, outcome: "replayed" });
+      return append({ decision: "allow", reason_code: "replayed", detail: ended.of, outcome: "replayed" });
     case "dispatched":
     case "served":
       return undefined;

@@ -40,7 +40,7 @@ export async function send(
 ): Promise<Sent> {
   // Ends with the response's head: a stream that follows may go on for as long as upstream sends.
   const deadline = new AbortController();
-  let request: Request;
+  let request: { readonly url: string; readonly init: RequestInit };
   try {
     request = build(upstream, call, passed, nonce, nowMs, deadline.signal);
   } catch (error) {
@@ -48,7 +48,7 @@ export async function send(
   }
   const timer = setTimeout(() => deadline.abort(), upstream.deadlineMs);
   try {
-    const response = await fetch(request);
+    const response = await fetch(request.url, request.init);
     upstream.breaker.answered();
     if (response.status >= 300 && response.status < 400) {
       await response.body?.cancel();
@@ -70,7 +70,7 @@ function build(
   nonce: string,
   nowMs: number,
   signal: AbortSignal,
-): Request {
+): { readonly url: string; readonly init: RequestInit } {
   const url = new URL(`${upstream.origin.replace(/\/$/, "")}${call.path}${queryText(call.query)}`);
   if (url.pathname !== call.path) throw new Error("the path would be rewritten on its way out");
   const headers: Record<string, string> = {
@@ -84,13 +84,11 @@ function build(
     headers,
     signatureHeaders({ method: call.method, url, headers, body: call.body }, upstream.signingKey, nonce, nowMs),
   );
-  return new Request(url, {
-    method: call.method,
-    headers,
-    redirect: "manual",
-    signal,
-    ...(call.body === null ? {} : { body: call.body }),
-  });
+  return {
+    url: url.href,
+    // Judged here, before anything is sent: `fetch` would refuse them too, but then nobody could say that it was not called.
+    init: { method: call.method, headers: new Headers(headers), redirect: "manual", signal, body: call.body },
+  };
 }
 
 function queryText(query: UpstreamCall["query"]): string {
