@@ -3,6 +3,9 @@ import { JOURNAL_SCHEMA } from "../audit/journal.ts";
 /**
  * SQLite of the TenantLedger, in append-only steps (see docs/storage.md for owner, writer and lifetime of each table).
  * CHECKs are a second line of defence: the transaction's own checks must never let them fire.
+ *
+ * Narrow tables are WITHOUT ROWID: their key costs no second row. Wide ones (`operations`, `approvals`, `journal`) are not:
+ * a row beyond a quarter of a page would lie in overflow pages, which SQLite reads whole at every comparison of keys.
  */
 export const LEDGER_SCHEMA: readonly string[] = [
   `
@@ -38,11 +41,11 @@ export const LEDGER_SCHEMA: readonly string[] = [
     WHERE state IN ('held','dispatching','committed','unknown');
   CREATE INDEX reservations_held ON reservations (daily_window, principal) WHERE state = 'held';
   CREATE TABLE operations (
-    request_id TEXT PRIMARY KEY, principal TEXT NOT NULL, request_digest TEXT NOT NULL, sent TEXT,
+    request_id TEXT NOT NULL PRIMARY KEY, principal TEXT NOT NULL, request_digest TEXT NOT NULL, sent TEXT,
     catalogue TEXT NOT NULL, resource TEXT, state TEXT NOT NULL CHECK (state IN ('dispatching','succeeded','failed','unknown','not-sent')),
     duration_ms INTEGER, entry TEXT NOT NULL, admitted_at INTEGER NOT NULL, completed_at INTEGER,
     upstream_status INTEGER, response TEXT, absent_since INTEGER, look_ups INTEGER NOT NULL DEFAULT 0
-  ) WITHOUT ROWID;
+  );
   CREATE TABLE busy_resources (resource TEXT PRIMARY KEY, request_id TEXT NOT NULL) WITHOUT ROWID;
   CREATE TABLE idempotency (
     handle TEXT PRIMARY KEY, request_id TEXT NOT NULL, request_digest TEXT NOT NULL, created_at INTEGER NOT NULL
