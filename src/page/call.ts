@@ -1,7 +1,7 @@
 import { NO_TENANT } from "../audit/recorder.ts";
 import type { Gate } from "../gateway/gate.ts";
 import { readBodyBytes } from "../gateway/read-body.ts";
-import { headerValue, readHeaders } from "../gateway/read-headers.ts";
+import { readHeaders } from "../gateway/read-headers.ts";
 import { READ_LIMITS } from "../gateway/read-request.ts";
 import { readTarget } from "../gateway/read-target.ts";
 import { entryOf, openTrail, refusalEntry, type Trail } from "../gateway/trail.ts";
@@ -82,11 +82,17 @@ export async function answerPage(
   param: (name: string) => string,
   waitUntil: WaitUntil,
 ): Promise<Response> {
-  const trail = openTrail(request, Date.now());
+  const trail = trailOf(route, request);
   const secure = isSecure(gate, request.url);
   const answer = await runOrRefuse({ route, request, gate, trail, secure, param, waitUntil });
   record(gate, trail, answer, waitUntil);
   return respond(gate, trail, answer, secure, waitUntil);
+}
+
+/** A provider's answer has a code in its query, which stands in no record. */
+function trailOf({ provider, path }: PageRoute, request: Request): Trail {
+  const trail = openTrail(request, Date.now());
+  return provider === true ? { ...trail, path } : trail;
 }
 
 type Arrived = Pick<PageCall, "gate" | "trail" | "secure" | "param" | "waitUntil"> & {
@@ -168,10 +174,6 @@ export const forged = (how: string): Refusal => ({
   kind: "not-eligible",
   reason: `This did not come from a form that the gate made for you: ${how}. If you pressed no button here, another site tried to press one for you.`,
 });
-
-/** A header's value, null where it is absent or not printable ASCII. */
-export const header = ({ headers }: Pick<PageCall, "headers">, name: string): string | null =>
-  headerValue(headers, name);
 
 function record(gate: Gate, trail: Trail, answer: PageAnswer, waitUntil: WaitUntil): void {
   const tenant = trail.principal?.tenant ?? NO_TENANT;

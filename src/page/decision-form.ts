@@ -21,16 +21,16 @@ export type FormState = {
 };
 
 /** The part of the page where the visitor decides, or why they cannot. Pressing a button there is the only thing that decides. */
-export function decisionSection(view: ProposalView, standing: Standing, state: FormState): Html {
+export function decisionSection(view: ProposalView, standing: Standing, state: FormState, lasting: boolean): Html {
   return html`<section class="card decide" aria-labelledby="decide">
     <h2 id="decide">Your decision</h2>
     ${standing.mine === null ? "" : html`<p>You decided at ${timeOf(standing.mine.decidedAt)}: <strong>${DECIDED[standing.mine.decision]}</strong>.</p>`}
-    ${standing.mayDecide ? ordinaryForm(view, standing, state) : html`<p>${standing.why}</p>`}
+    ${standing.mayDecide ? ordinaryForm(view, standing, state, lasting) : html`<p>${standing.why}</p>`}
     ${standing.mayBreakGlass ? breakGlassForm(view, standing, state) : ""}
   </section>`;
 }
 
-function ordinaryForm(view: ProposalView, standing: Standing, state: FormState): Html {
+function ordinaryForm(view: ProposalView, standing: Standing, state: FormState, lasting: boolean): Html {
   const mayApprove = standing.signIn === "fresh" && standing.mine?.decision !== "approve";
   const expected = mayApprove ? confirmTextOf(view) : null;
   return html`${standing.signIn === "fresh" ? "" : freshSignIn(standing, state)}
@@ -41,11 +41,14 @@ function ordinaryForm(view: ProposalView, standing: Standing, state: FormState):
         ${mayApprove ? html`<button name="decision" value="approve">Approve</button>` : ""}
         <button class="deny" name="decision" value="deny" formnovalidate>Deny</button>
       </div>
-      <p class="hint">
-        ${mayApprove ? "You approve exactly the request on this page, once. " : ""}One denial refuses it for good.
-      </p>
+      <p class="hint">${mayApprove ? whatIsApproved(lasting) : ""}One denial refuses it for good.</p>
     </form>`;
 }
+
+const whatIsApproved = (lasting: boolean): string =>
+  lasting
+    ? "You approve every request within these limits; nobody is asked again. "
+    : "You approve exactly the request on this page, once. ";
 
 function breakGlassForm(view: ProposalView, standing: Standing, state: FormState): Html {
   const expected = confirmTextOf(view);

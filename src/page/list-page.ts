@@ -1,12 +1,18 @@
 import { html } from "hono/html";
 import type { ProposalView } from "../approval/proposal-view.ts";
+import type { StandingApproval } from "../ledger/standing-approvals.ts";
 import type { EpochMs } from "../vocabulary.ts";
 import type { Html } from "./document.ts";
 import type { Standing } from "./standing.ts";
 import { shown } from "./text.ts";
-import { cost, counted, DECIDED, factsLine, fromNow, headline, STATES, TIER_MEANS, timeOf } from "./wording.ts";
+import { cost, counted, DECIDED, factsLine, fromNow, STATES, TIER_MEANS, timeOf, titleOf } from "./wording.ts";
 
-export type Listed = { readonly view: ProposalView; readonly standing: Standing };
+export type Listed = {
+  readonly view: ProposalView;
+  /** Set where it is a standing approval. */
+  readonly lasting: StandingApproval | null;
+  readonly standing: Standing;
+};
 
 export type ListPage = {
   readonly tenant: string;
@@ -60,18 +66,19 @@ const list = (all: readonly Listed[], now: EpochMs): Html =>
     ${all.map((one) => item(one, now))}
   </ul>`;
 
-function item({ view, standing }: Listed, now: EpochMs): Html {
+function item(listed: Listed, now: EpochMs): Html {
+  const { view, lasting, standing } = listed;
   const meaning = TIER_MEANS[view.tier];
   const facts = factsLine(view);
   const about = [
     `Tier ${view.tier}${meaning === undefined ? "" : `, ${meaning}`}`,
     `cost ${cost(view.ceilingMicros)}`,
     counted(view),
-    ...(isOpen({ view, standing }) ? [`expires ${fromNow(view.expiresAt, now)}`] : []),
+    ...(isOpen(listed) ? [`expires ${fromNow(view.expiresAt, now)}`] : []),
     ...(standing.mine === null ? [] : [`you: ${DECIDED[standing.mine.decision].toLowerCase()}`]),
   ];
   return html`<li>
-    <a href="/_gate/approvals/${view.id}">${headline(view)}</a>
+    <a href="/_gate/approvals/${view.id}">${titleOf(view, lasting)}</a>
     <span class="badge ${view.state}">${STATES[view.state]}</span>
     <p class="small">${about.join(" · ")}</p>
     ${facts === "" ? "" : html`<p class="small"><bdi>${facts}</bdi></p>`}

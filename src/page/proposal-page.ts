@@ -1,6 +1,8 @@
 import { html } from "hono/html";
 import type { ProposalView } from "../approval/proposal-view.ts";
+import type { StandingApproval } from "../ledger/standing-approvals.ts";
 import type { JsonObject } from "../platform/json.ts";
+import { formatUsd } from "../platform/money.ts";
 import type { EpochMs } from "../vocabulary.ts";
 import { decisionSection, type FormState } from "./decision-form.ts";
 import { boxed } from "./boxed.ts";
@@ -8,7 +10,17 @@ import type { Html } from "./document.ts";
 import type { Standing } from "./standing.ts";
 import { decisionsSection, writtenSection, type StoredEvidence } from "./statements.ts";
 import { shown, shownJson } from "./text.ts";
-import { cost, counted, fromNow, headline, STATE_MEANS, STATES, TIER_MEANS, timeOf } from "./wording.ts";
+import {
+  cost,
+  counted,
+  fromNow,
+  LASTING_STATE_MEANS,
+  STATE_MEANS,
+  STATES,
+  TIER_MEANS,
+  timeOf,
+  titleOf,
+} from "./wording.ts";
 
 export type Notice = {
   readonly tone: "good" | "bad" | "plain";
@@ -18,6 +30,8 @@ export type Notice = {
 
 export type ProposalPage = {
   readonly view: ProposalView;
+  /** Its limits where it is a standing approval, null where it is for one request. */
+  readonly lasting: StandingApproval | null;
   readonly storedEvidence: StoredEvidence | null;
   readonly standing: Standing;
   readonly form: FormState;
@@ -31,17 +45,17 @@ export type ProposalPage = {
  * in boxes of bounded height, so that no length of it pushes the gate's facts or the buttons out of reach.
  */
 export const proposalBody = (page: ProposalPage): Html => {
-  const { view, standing, form, notice, now } = page;
-  return html`<h1>${headline(view)}</h1>
-    <p class="lead"><span class="badge ${view.state}">${STATES[view.state]}</span> ${summary(view, now)}</p>
+  const { view, lasting, standing, form, notice, now } = page;
+  return html`<h1>${titleOf(view, lasting)}</h1>
+    <p class="lead"><span class="badge ${view.state}">${STATES[view.state]}</span> ${summary(view, lasting, now)}</p>
     ${standing.mayDecide ? html`<p class="jump"><a href="#decide">To your decision</a></p>` : ""}
     ${notice === null ? "" : noticeBox(notice)}
     <div class="columns">
       <div>
-        ${knownSection(view, now)} ${requestSection(view)} ${decisionsSection(view)}
+        ${knownSection(view, lasting, now)} ${requestSection(view, lasting)} ${decisionsSection(view)}
         ${writtenSection(view, page.storedEvidence)}
       </div>
-      ${decisionSection(view, standing, form)}
+      ${decisionSection(view, standing, form, lasting !== null)}
     </div>
     ${identifiers(view, now)}`;
 };
@@ -53,19 +67,21 @@ export const noticeBox = ({ tone, title, text }: Notice): Html =>
     ${text.map((line) => html`<p>${shown(line)}</p>`)}
   </div>`;
 
-function summary(view: ProposalView, now: EpochMs): string {
-  if (view.state !== "pending") return `${counted(view)}. ${STATE_MEANS[view.state]}`;
+function summary(view: ProposalView, lasting: StandingApproval | null, now: EpochMs): string {
+  const means = lasting === null ? STATE_MEANS : LASTING_STATE_MEANS;
+  if (view.state !== "pending") return `${counted(view)}. ${means[view.state]}`;
   return `${counted(view)}, expires ${fromNow(view.expiresAt, now)} (${timeOf(view.expiresAt)}). ${STATE_MEANS.pending}`;
 }
 
-function knownSection(view: ProposalView, now: EpochMs): Html {
+function knownSection(view: ProposalView, lasting: StandingApproval | null, now: EpochMs): Html {
   const { affected } = view;
   const meaning = TIER_MEANS[view.tier];
   return html`<section class="card" aria-labelledby="known">
     <h2 id="known">What the gate knows</h2>
     <dl>
       ${row("Action", html`<code>${shown(view.action)}</code>`)}
-      ${row("Resource", view.resource === null ? "a new one" : html`<code>${shown(view.resource)}</code>`)}
+      ${lasting === null ? "" : row("Allows", limits(lasting))}
+      ${row("Resource", view.resource === null ? (lasting === null ? "a new one" : "any") : html`<code>${shown(view.resource)}</code>`)}
       ${row("Tier", html`${view.tier}${meaning === undefined ? "" : `, ${meaning}`}${view.rule === null ? "" : html` <span class="small">by rule <code>${shown(view.rule)}</code></span>`}`)}
       ${row("Cost", cost(view.ceilingMicros))}
       ${row("Blast radius", view.blastRadius === null ? "not declared" : `${shown(view.blastRadius)}${view.elevated ? ", elevated" : ""}`)}
@@ -79,6 +95,16 @@ function knownSection(view: ProposalView, now: EpochMs): Html {
     </dl>
   </section>`;
 }
+
+/** How much a standing approval lets pass, and how much of it is left. */
+const limits = ({ owner, uses, used, capMicros, usedMicros, endsAt }: StandingApproval): Html =>
+  html`<ul>
+    <li>${uses} ${uses === 1 ? "request" : "requests"} of this action, ${used} of them made</li>
+    <li>together ${cost(capMicros)}, ${formatUsd(usedMicros)} USD of it taken</li>
+    <li>by credentials that <code>${shown(owner)}</code> answers for</li>
+    <li>until ${timeOf(new Date(endsAt).toISOString())}</li>
+    <li>only while every fact below holds</li>
+  </ul>`;
 
 const isLive = ({ state }: ProposalView): boolean => state === "draft" || state === "pending" || state === "approved";
 
@@ -109,10 +135,10 @@ function factsList({ facts }: ProposalView): Html | string {
   </ul>`;
 }
 
-function requestSection({ request }: ProposalView): Html {
+function requestSection({ request }: ProposalView, lasting: StandingApproval | null): Html {
   const query = Object.keys(request.query).length === 0 ? null : request.query;
   return html`<section class="card" aria-labelledby="request">
-    <h2 id="request">Request as it will be sent</h2>
+    <h2 id="request">${lasting === null ? "Request as it will be sent" : "What was asked for"}</h2>
     <p><code>${shown(request.method)} ${shown(request.path)}</code></p>
     ${
       query === null

@@ -12,7 +12,7 @@ import { LIST_PATH, readReturnPath } from "./sign-in/return-path.ts";
 import { readSignInSettings } from "./sign-in/settings.ts";
 import { signedOut } from "./signed-out.ts";
 import { maySee, standingOf, type Standing } from "./standing.ts";
-import { headline } from "./wording.ts";
+import { LASTING_STATE_MEANS, titleOf } from "./wording.ts";
 
 /** As many as the ledger keeps open at most, and what ended lately. */
 const LISTED_MAX = 200;
@@ -42,7 +42,7 @@ async function list(call: PageCall): Promise<PageAnswer> {
     .filter((one) => maySee(one, context.policy, visitor))
     .map((one) => {
       const view = viewOf(call, context, one);
-      return { view, standing: standingOf(one, view, context.policy, visitor, now) };
+      return { view, lasting: one.standing, standing: standingOf(one, view, context.policy, visitor, now) };
     });
   const { tenant, subject } = visitor;
   const known = context.people.bySubject(subject) !== null;
@@ -90,12 +90,12 @@ export async function proposalAnswer(
     commentError: aftermath.commentError ?? null,
     signInAgain: await signInAgain(call, visitor, view, standing),
   };
-  const notice = aftermath.notice ?? recordedNotice(call, view, standing);
+  const notice = aftermath.notice ?? recordedNotice(call, view, standing, found.standing !== null);
   const storedEvidence = await storedEvidenceOf(call, found, visitor);
   return {
     kind: "page",
-    title: headline(view),
-    body: proposalBody({ view, storedEvidence, standing, form, notice, now }),
+    title: titleOf(view, found.standing),
+    body: proposalBody({ view, lasting: found.standing, storedEvidence, standing, form, notice, now }),
     visitor,
     ...(aftermath.refusal === undefined ? {} : { refusal: aftermath.refusal }),
   };
@@ -122,12 +122,14 @@ const RECORDED = {
 } as const;
 
 /** After a decision the browser comes back with its name. Only what the ledger has says that it was made. */
-function recordedNotice({ query }: PageCall, view: ProposalView, { mine }: Standing): Notice | null {
+function recordedNotice({ query }: PageCall, view: ProposalView, { mine }: Standing, lasting: boolean): Notice | null {
   if (mine === null || query.get("recorded") !== mine.decision) return null;
   const waits = `${view.given} of ${view.needed} approvals are given.`;
   const text = {
     pending: `${waits} The request runs only when all are.`,
-    approved: "The proposal has all it needs: the requester may now run exactly this request, once.",
+    approved: lasting
+      ? `It has all it needs. ${LASTING_STATE_MEANS.approved}`
+      : "The proposal has all it needs: exactly this request may now run, once.",
     denied: "It will not run. Its money is no longer held.",
   };
   const state = view.state === "pending" || view.state === "approved" || view.state === "denied" ? view.state : null;

@@ -18,6 +18,10 @@ export function headline({ action, resource }: Pick<ProposalView, "action" | "re
   return shown(sentence.filter((part) => part !== "").join(" "));
 }
 
+/** A proposal in a few words. One for a standing approval says so first: what is decided there is more than one request. */
+export const titleOf = (view: Pick<ProposalView, "action" | "resource">, lasting: unknown): string =>
+  lasting === null ? headline(view) : `Standing approval: ${headline(view)}`;
+
 export const STATES: Readonly<Record<ProposalView["state"], string>> = {
   draft: "Draft",
   pending: "Waiting",
@@ -33,12 +37,19 @@ export const STATES: Readonly<Record<ProposalView["state"], string>> = {
 export const STATE_MEANS: Readonly<Record<ProposalView["state"], string>> = {
   draft: "It waits for its requester to say why. Nobody can decide it yet, and it holds no money.",
   pending: "If nobody decides in time, nothing runs.",
-  approved: "The requester may now run exactly this request, once.",
+  approved: "Exactly this request may now run, once.",
   denied: "It will not run. Its money is no longer held.",
   expired: "Nobody decided in time. Nothing ran, and its money is no longer held.",
   withdrawn: "Its requester took it back. Nothing ran, and its money is no longer held.",
   invalidated: "The rule, the price or the resource changed since. Nothing ran, and its money is no longer held.",
   consumed: "The approval was used and cannot be used again.",
+};
+
+/** The same for a standing approval, where it is another thing. */
+export const LASTING_STATE_MEANS: Readonly<Record<ProposalView["state"], string>> = {
+  ...STATE_MEANS,
+  approved: "Requests within its limits run without being asked about again.",
+  consumed: "It was used up.",
 };
 
 /** What each tier means (wire contract, words). */

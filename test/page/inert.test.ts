@@ -59,8 +59,8 @@ async function everyPage(text: string): Promise<string> {
     expiresAt: NOW,
   } as const;
   const listed = [
-    { view: viewWith(text), standing: MAY_DECIDE },
-    { view: { ...viewWith(text), state: "denied" as const }, standing: MAY_DECIDE },
+    { view: viewWith(text), lasting: pageWith(text).lasting, standing: MAY_DECIDE },
+    { view: { ...viewWith(text), state: "denied" as const }, lasting: null, standing: MAY_DECIDE },
   ];
   const bodies = [
     proposalBody(pageWith(text)),

@@ -60,6 +60,17 @@ const form = (text: string): FormState => ({
 /** Its page, with everything on it that can be. */
 export const pageWith = (text: string): ProposalPage => ({
   view: viewWith(text),
+  lasting: {
+    id: "apr_0123456789abcdefghjkmnpqrs",
+    owner: text,
+    action: "workloads.cancel",
+    pins: { image: text },
+    uses: 3,
+    capMicros: 5_000_000,
+    endsAt: NOW,
+    used: 1,
+    usedMicros: 1_000_000,
+  },
   storedEvidence: { reference: `of ${text}`, text },
   standing: MAY_DECIDE,
   form: form(text),

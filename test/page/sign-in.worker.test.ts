@@ -144,6 +144,17 @@ describe("signing in with the tenant's provider", () => {
     expect(list).toContain("You are signed in as person:00u1.x_y");
   });
 
+  test("is on record in the person's tenant, without the provider's code", async () => {
+    const box = await withProvider();
+    const browser = pageBrowser(local.entrance);
+    const callback = await signInAt(await beginSignIn(browser, box));
+    await browser.get(callback, "cross-site");
+    const security = await box.as("security");
+    await expect
+      .poll(async () => (await security.get("/_gate/v1/audit?principal=person:alice")).body, { timeout: 10_000 })
+      .toMatchObject({ records: [{ path: "/_gate/sign-in/callback", decision: "allow", demo: false }] });
+  });
+
   test("leads back to the proposal that the person came for", async () => {
     const box = await withProvider();
     const browser = pageBrowser(local.entrance);
