@@ -35,7 +35,7 @@ function ordinaryForm(view: ProposalView, standing: Standing, state: FormState, 
   const expected = mayApprove ? confirmTextOf(view) : null;
   return html`${standing.signIn === "fresh" ? "" : freshSignIn(standing, state)}
     <form method="post" action="/_gate/approvals/${view.id}/decisions">
-      ${bound(view, state)} ${expected === null ? "" : confirmField("confirm", expected, state)}
+      ${bound(view, state)} ${expected === null ? "" : confirmField("confirm", "To approve", expected, state)}
       ${commentField("comment", "Comment", "Optional. Everybody who sees the proposal reads it.", false, state)}
       <div class="buttons">
         ${mayApprove ? html`<button name="decision" value="approve">Approve</button>` : ""}
@@ -55,13 +55,14 @@ function breakGlassForm(view: ProposalView, standing: Standing, state: FormState
   return html`<details>
     <summary>Break the glass</summary>
     <p>
-      You hold the role break-glass: your word alone replaces the missing approvers, and nothing else. Budget, freeze
-      and policy are judged again when the request runs. It is recorded as what it is.
+      You hold the role that may break the glass: your word alone replaces the missing approvers, and nothing else.
+      Budget, freeze and policy are judged again when the request runs. It is recorded as what it is.
     </p>
     ${
       standing.signIn === "fresh"
         ? html`<form method="post" action="/_gate/approvals/${view.id}/decisions">
-            ${bound(view, state)} ${expected === null ? "" : confirmField("glass-confirm", expected, state)}
+            ${bound(view, state)}
+            ${expected === null ? "" : confirmField("glass-confirm", "To break the glass", expected, state)}
             ${commentField("glass-comment", "Why it cannot wait", "Required. It is the first thing that is asked about afterwards.", true, state)}
             <div class="buttons"><button class="deny" name="decision" value="break-glass">Break the glass</button></div>
           </form>`
@@ -75,10 +76,10 @@ const bound = (view: ProposalView, { token }: FormState): Html =>
   html`<input type="hidden" name="token" value="${token}" />
     <input type="hidden" name="digest" value="${view.approvalDigest}" />`;
 
-function confirmField(id: string, expected: string, { confirmError }: FormState): Html {
+function confirmField(id: string, what: string, expected: string, { confirmError }: FormState): Html {
   const described = `${id}-hint${confirmError === null ? "" : ` ${id}-error`}`;
-  return html`<label for="${id}">To approve, type <code>${shown(expected)}</code></label>
-    <p class="hint" id="${id}-hint">The name of what will change, exactly. Not needed to deny.</p>
+  return html`<label for="${id}">${what}, type <code>${shown(expected)}</code></label>
+    <p class="hint" id="${id}-hint">The name of what will change, exactly.</p>
     ${confirmError === null ? "" : html`<p class="error" id="${id}-error">${shown(confirmError)}</p>`}
     <input
       class="exact"

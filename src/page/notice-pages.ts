@@ -87,6 +87,9 @@ export const onTheWayBody = (to: string, words: string): Html =>
   html`<h1>${words}</h1>
     <p><a class="button" href="${to}">Go on</a></p>`;
 
+/** Where a sign-in that failed was to lead: still signed in as before, or asked to sign in, the person sees which. */
+export const goBack = (to: string): Html => html`<p><a class="button" href="${to}">Back to where you were</a></p>`;
+
 /** A one-time link: opening it does nothing, pressing the button does. */
 export const linkBody = (token: string, subject: string, tenant: string): Html =>
   html`<h1>Sign in as <bdi>${shown(subject)}</bdi></h1>

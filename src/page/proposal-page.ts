@@ -87,8 +87,7 @@ function knownSection(view: ProposalView, lasting: StandingApproval | null, now:
       ${row("Blast radius", view.blastRadius === null ? "not declared" : `${shown(view.blastRadius)}${view.elevated ? ", elevated" : ""}`)}
       ${row("Reversible", view.reversible === null ? "not declared" : view.reversible ? "yes" : "no")}
       ${row("Affected", affected === null ? "not looked up: the catalogue declares no look-up" : affectedList(affected))}
-      ${row("Facts", factsList(view))}
-      ${row("Requested by", html`<code>${shown(view.requester)}</code>, for whom <code>${shown(view.owner)}</code> answers`)}
+      ${row("Facts", factsList(view))} ${row("Requested by", requester(view))}
       ${row("Who may decide", names(view.approvers))} ${row("Approvals", `${view.given} of ${view.needed} given`)}
       ${row("Opened", timeOf(view.openedAt))}
       ${isLive(view) ? row(view.state === "approved" ? "To be used by" : "Expires", `${timeOf(view.expiresAt)}, ${fromNow(view.expiresAt, now)}`) : ""}
@@ -111,6 +110,11 @@ const isLive = ({ state }: ProposalView): boolean => state === "draft" || state 
 const row = (name: string, value: Html | string): Html =>
   html`<dt>${name}</dt>
     <dd>${value}</dd>`;
+
+const requester = ({ requester: who, owner }: ProposalView): Html =>
+  who === owner
+    ? html`<code>${shown(who)}</code>`
+    : html`<code>${shown(who)}</code>, for whom <code>${shown(owner)}</code> answers`;
 
 const names = (handles: readonly string[]): Html | string =>
   handles.length === 0 ? "nobody" : html`<bdi>${handles.map(shown).join(", ")}</bdi>`;

@@ -281,7 +281,9 @@ describe("signing in again", () => {
     const browser = pageBrowser(local.entrance);
     await signInByProvider(browser, box);
     const before = sessionOf(browser);
-    const refused = await signInByProvider(browser, box, login, "?again=1");
+    const path = "/_gate/approvals/apr_0123456789abcdefghjkmnpqrs";
+    const refused = await signInByProvider(browser, box, login, `?again=1&return=${path}`);
+    expect(refused.text).toContain(`href="${path}"`);
     expect(refused.status).toBe(403);
     expect(readable(refused)).toContain("did not say that you signed in just now");
     expect(sessionOf(browser)).toBe(before);

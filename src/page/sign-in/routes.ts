@@ -4,7 +4,15 @@ import { TENANT_ID } from "../../vocabulary.ts";
 import { forged, refusedPage, type PageAnswer, type PageCall, type PageRoute } from "../call.ts";
 import { dropCookie, readCookie, setCookie } from "../cookies.ts";
 import { isFormToken } from "../csrf.ts";
-import { linkBody, onTheWayBody, signedOutNowBody, signInPath, usedLinkBody, waysInBody } from "../notice-pages.ts";
+import {
+  goBack,
+  linkBody,
+  onTheWayBody,
+  signedOutNowBody,
+  signInPath,
+  usedLinkBody,
+  waysInBody,
+} from "../notice-pages.ts";
 import { endSession, openSession, principalOf, type NewSession } from "../session.ts";
 import { signedOut } from "../signed-out.ts";
 import { hasLinks, readLink, takeLink } from "./link.ts";
@@ -70,17 +78,20 @@ async function start(call: PageCall): Promise<PageAnswer> {
 async function callback(call: PageCall): Promise<PageAnswer> {
   const { gate, trail, secure } = call;
   const forgotten = [dropCookie("transaction", secure)];
-  const refuse = (refusal: Refusal): PageAnswer => ({ ...refusedPage(refusal), cookies: forgotten });
+  const refuse = (refusal: Refusal, to = LIST_PATH): PageAnswer => ({
+    ...refusedPage(refusal, { hint: goBack(to) }),
+    cookies: forgotten,
+  });
   const cookie = readCookie(call.headers.get("cookie"), "transaction", secure);
   const transaction = cookie === null ? null : await openTransaction(cookie, gate.keys.sealing, trail.receivedAt);
   if (transaction === null) {
     return refuse({ kind: "unauthenticated", cause: "sign-in: no transaction of this browser" });
   }
   const settings = await oidcOf(gate, transaction.tenant);
-  if ("kind" in settings) return refuse(settings);
+  if ("kind" in settings) return refuse(settings, transaction.to);
   const answer = call.url.searchParams;
   const signedIn = await finishOidc(gate, settings, transaction, answer, redirectUri(call), trail.receivedAt);
-  if (!signedIn.ok) return refuse(signedIn.error);
+  if (!signedIn.ok) return refuse(signedIn.error, transaction.to);
   const { tenant, replaces } = transaction;
   return welcome(call, { tenant, via: "oidc", demo: false, ...signedIn.value }, replaces, transaction.to);
 }
