@@ -12,6 +12,7 @@ import { subjectOf } from "../../example/start/documents.ts";
 import { freePort, isFree } from "../../example/start/ports.ts";
 import { startGate } from "../../example/start/running-gate.ts";
 import { keepSecrets } from "../../example/start/secrets-file.ts";
+import { linkLines } from "../../example/start/sign-in-links.ts";
 import { CREDENTIAL_NAMES } from "../../example/start/seed.ts";
 import type { TenantKeys } from "../../example/start/seed.ts";
 import type { Upstream } from "../../example/start/settings.ts";
@@ -158,6 +159,15 @@ describe("what is printed", () => {
     for (const name of CREDENTIAL_NAMES) expect(text).toContain(`globex-${name}\n`);
     expect(text).toContain("curl -i http://127.0.0.1:8787/v1/workloads -H 'Authorization: Bearer acme-agent'\n");
     expect(text).toContain('"gpus":128');
+  });
+
+  test("where proposals are decided, and each person's link to it", () => {
+    const people = { alice: "a", bob: "b", carol: "c", finance: "f", security: "s", operator: "o" };
+    const linked = (tenant: string): typeof people => ({ ...people, alice: `http://gate/link/${tenant}` });
+    const text = linkLines("http://127.0.0.1:8787", { acme: linked("acme"), globex: linked("globex") });
+    expect(text).toContain("http://127.0.0.1:8787/_gate/approvals\n");
+    expect(text).toMatch(/ {2}acme +alice +http:\/\/gate\/link\/acme\n/);
+    expect(text).toMatch(/ {2}globex +alice +http:\/\/gate\/link\/globex\n/);
   });
 });
 
