@@ -1,4 +1,4 @@
-import { serve } from "./serve.ts";
+import { app } from "./app.ts";
 import type { Env } from "./env.ts";
 
 export { TenantLedger } from "./ledger/tenant-ledger.do.ts";
@@ -7,5 +7,5 @@ export { QuotaBucket } from "./quota/quota-bucket.do.ts";
 export { Outbox } from "./outbox/outbox.do.ts";
 
 export default {
-  fetch: (request, env, ctx) => serve(request, env, ctx),
+  fetch: (request, env, ctx) => app.fetch(request, env, ctx),
 } satisfies ExportedHandler<Env>;

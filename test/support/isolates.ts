@@ -1,5 +1,5 @@
 import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test";
-import { serve } from "../../src/serve.ts";
+import { app } from "../../src/app.ts";
 import type { Env } from "../../src/env.ts";
 import type { Entrance } from "./black-box.ts";
 import { testEnv } from "./test-env.ts";
@@ -19,7 +19,7 @@ export function openIsolate(replaced: Partial<Env> = {}): Isolate {
     entrance: async (request) => {
       const context = createExecutionContext();
       contexts.push(context);
-      return serve(request, env, context);
+      return app.fetch(request, env, context);
     },
     idle: async () => {
       const waiting = contexts;
