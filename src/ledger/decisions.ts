@@ -9,14 +9,7 @@ import type { Refusal } from "../refusal.ts";
 import { TIERS, type EpochMs, type Micros } from "../vocabulary.ts";
 import type { AdmissionScope } from "./admission.ts";
 import { approvalById, decisionsOf, grantApproval, storedRequest } from "./approval-rows.ts";
-import {
-  eligibleApprovers,
-  GRANT_LIFETIME_MS,
-  interestOf,
-  requesterOf,
-  type Approval,
-  type Decision,
-} from "./approvals.ts";
+import { eligibleApprovers, GRANT_LIFETIME_MS, interestOf, requesterOf, type Approval } from "./approvals.ts";
 import { withDecisions, type ApprovalWithDecisions } from "./approval-with-decisions.ts";
 import type { Approver } from "./contract.ts";
 import { noteAttempt } from "./attempts.ts";

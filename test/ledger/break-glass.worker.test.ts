@@ -39,6 +39,16 @@ const glass = (ledger: LedgerPort, approvalId: string, name: string, over: objec
   });
 const request = () => write({ requirement: needing(2, { breakGlass: ["person:erin", "person:dana", "person:olga"] }) });
 
+const dear = () => ({ ...request(), cost: priced(90 * USD) });
+
+/** A proposal whose glass erin has broken. */
+const broken = async () => {
+  const { tenant, ledger } = await newTenant();
+  const id = await propose(ledger, request());
+  await glass(ledger, id, "erin");
+  return { tenant, ledger, id };
+};
+
 describe("breaking the glass", () => {
   it("replaces the missing approvers, under its own name in the journal, and the grant runs once", async () => {
     const { tenant, ledger } = await newTenant();
@@ -82,7 +92,6 @@ describe("breaking the glass", () => {
 
   it("moves no cap: what no longer fits the budget stays refused", async () => {
     const { tenant, ledger } = await newTenant();
-    const dear = () => ({ ...request(), cost: priced(90 * USD) });
     const id = await propose(ledger, dear());
     await glass(ledger, id, "erin");
     const small = { ...BUDGET, dailyCapMicros: 50 * USD };
@@ -124,12 +133,6 @@ describe("breaking the glass", () => {
     ];
     const reviewBy = (ledger: LedgerPort, approvalId: string, name: string) =>
       ledger.review({ requestId: newId("req"), approvalId, by: person(name), comment: "was needed", reviewers });
-    const broken = async () => {
-      const { tenant, ledger } = await newTenant();
-      const id = await propose(ledger, request());
-      await glass(ledger, id, "erin");
-      return { tenant, ledger, id };
-    };
 
     it("and whoever broke it does not break another before", async () => {
       const { tenant, ledger, id } = await broken();

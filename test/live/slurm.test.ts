@@ -307,8 +307,8 @@ describe.skipIf(!isRunnable)(`a real Slurm behind the gate${isRunnable ? "" : ` 
       const cancel = (): Promise<Answered> => agent.call("DELETE", `${API}/job/${id}`);
       const refused = await cancel();
       expect(refused.body).toMatchObject({ tier: 4, approval: { needed: 2, given: 0 } });
-      const path = `/_gate/v1/approvals/${text(refused, "approval", "id")}`;
-      expect((await agent.send({ method: "GET", path })).body).toMatchObject({
+      const proposal = `/_gate/v1/approvals/${text(refused, "approval", "id")}`;
+      expect((await agent.send({ method: "GET", path: proposal })).body).toMatchObject({
         affected: { count: 1, items: [`${id} doomed (${LAB_USER})`] },
         blast_radius: "job",
         reversible: false,
