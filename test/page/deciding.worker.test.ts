@@ -239,6 +239,39 @@ describe("a forged form", () => {
   });
 });
 
+test("a standing approval says that it is one, and how much it lets pass", async () => {
+  const box = await open();
+  const asking = await (
+    await box.as("dana")
+  ).post("/_gate/v1/standing-approvals", {
+    action: "workloads.submit",
+    pins: { max_gpus: 8, gpu_type: "H100" },
+    uses: 3,
+    cap_usd: 100,
+    expires_at: new Date(Date.now() + 60 * MINUTE_MS).toISOString(),
+    reason: "weekly retraining",
+  });
+  const approval = text(asking, "id");
+  const browser = await signedIn(local, box);
+  const page = await browser.get(`/_gate/approvals/${approval}`, "same-origin");
+  for (const expected of [
+    "Standing approval: Submit job",
+    "3 requests of this action, 0 of them made",
+    "together at most 100.00 USD",
+    "by credentials that person:dana answers for",
+    "max_gpus: 8",
+    "You approve every request within these limits; nobody is asked again.",
+  ]) {
+    expect(readable(page)).toContain(expected);
+  }
+  const fields = { ...hiddenFields(page, pathOf(approval)), decision: "approve", comment: "" };
+  const posted = await browser.post(pathOf(approval), fields);
+  expect(posted.status).toBe(303);
+  const after = await browser.get(posted.headers.get("location") ?? "", "same-origin");
+  expect(readable(after)).toContain("Requests within its limits run without being asked about again.");
+  expect(readable(await browser.get("/_gate/approvals"))).toContain("Standing approval: Submit job");
+});
+
 /** APR-12: what was approved is what was shown. */
 test("a proposal that changed since it was shown is shown again, and nothing is decided", async () => {
   const box = await open();
