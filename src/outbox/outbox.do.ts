@@ -1,4 +1,5 @@
 import { DurableObject } from "cloudflare:workers";
+import { listChannelRows } from "../db/channel-rows.ts";
 import type { Env } from "../env.ts";
 import type { HandOver } from "../ledger/notices.ts";
 import type { Delivery, PostingStore } from "../notify/delivery.ts";
@@ -7,6 +8,7 @@ import type { JsonObject } from "../platform/json.ts";
 import { log } from "../platform/log.ts";
 import { migrate } from "../platform/sqlite-migrations.ts";
 import { textOf } from "../platform/sql-row.ts";
+import { withDeadline } from "../quota/with-deadline.ts";
 import {
   acceptAll,
   backOffMs,
@@ -25,6 +27,9 @@ import type { EpochMs } from "../vocabulary.ts";
 
 /** Jobs of one lane per alarm: with a deadline each, a lane stays far below an alarm's fifteen minutes even when all hang. */
 const JOBS_PER_LANE = 20;
+
+/** Longest wait for the list of a tenant's channels: the ledger waits for its hand-over. */
+const CHANNELS_WAIT_MS = 1_000;
 
 /** How often a lane that runs is looked at: should it have died with its object, its jobs are in the table. */
 const WATCH_MS = 60_000;
@@ -59,8 +64,9 @@ export class Outbox extends DurableObject<Env> implements OutboxPort {
 
   async accept(tenant: string, handedOver: readonly HandOver[]): Promise<void> {
     const { storage } = this.ctx;
+    const channels = await this.#channelsOf(tenant);
     storage.transactionSync(() => {
-      acceptAll(storage.sql, tenant, handedOver, CHANNELS, Date.now());
+      acceptAll(storage.sql, tenant, handedOver, channels, Date.now());
       void storage.setAlarm(Date.now());
     });
     this.#wake();
@@ -68,6 +74,20 @@ export class Outbox extends DurableObject<Env> implements OutboxPort {
 
   async posting(approvalId: string): Promise<JsonObject | null> {
     return this.#postings.get(approvalId);
+  }
+
+  /**
+   * Channels that the tenant has set up: for the others nothing is queued, because each job costs a look at the ledger and at
+   * D1 to find that out. All there are while D1 cannot say: then the jobs wait and find out themselves.
+   */
+  async #channelsOf(tenant: string): Promise<readonly string[]> {
+    try {
+      const rows = await withDeadline(listChannelRows(this.env.DB, tenant), CHANNELS_WAIT_MS);
+      return CHANNELS.filter((name) => rows.some((row) => row.name === name));
+    } catch (error) {
+      log("warn", "outbox-channels", { tenant, cause: describeError(error) });
+      return CHANNELS;
+    }
   }
 
   /**

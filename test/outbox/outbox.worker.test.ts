@@ -162,3 +162,37 @@ describe("the outbox", () => {
     expect(await queued(tenant)).toEqual([jobOf(tenant, id)]);
   });
 });
+
+const lanesOf = (tenant: string): Promise<readonly unknown[]> =>
+  runInDurableObject(stubOf(tenant), (_, { storage }) =>
+    storage.sql
+      .exec<Row>("SELECT lane FROM jobs ORDER BY lane")
+      .toArray()
+      .map((row) => row["lane"]),
+  );
+
+describe("notices that are handed over", () => {
+  const notice = { id: "n", kind: "opened", approvalId: "a", requestId: null, at: START } as const;
+
+  it("are queued for the channels that the tenant has set up, and for no other", async () => {
+    const { tenant } = await newTenant();
+    await outboxOf(testEnv.OUTBOX, tenant).accept(tenant, [{ ...notice, id: "before" }]);
+    expect(await lanesOf(tenant)).toEqual([]);
+    await testEnv.DB.prepare(
+      "INSERT INTO channels (tenant, name, address, sealed, created_at, mac) VALUES (?, 'webhook', '', '', '', '')",
+    )
+      .bind(tenant)
+      .run();
+    await outboxOf(testEnv.OUTBOX, tenant).accept(tenant, [notice]);
+    expect(await lanesOf(tenant)).toEqual(["webhook"]);
+  });
+
+  it("are queued for every channel while D1 does not say: none is lost, and the ledger waits a second at most", async () => {
+    const { tenant } = await newTenant();
+    await runInDurableObject(stubOf(tenant), (instance) => {
+      Object.assign(instance, { env: { ...testEnv, DB: hangingD1() } });
+    });
+    await outboxOf(testEnv.OUTBOX, tenant).accept(tenant, [notice]);
+    expect(await lanesOf(tenant)).toEqual(["slack", "webhook"]);
+  });
+});
