@@ -12,6 +12,7 @@ import { openApiDocument } from "./admin/openapi.ts";
 import { policyRoutes } from "./admin/policy.ts";
 import { problemPage, readiness } from "./admin/public.ts";
 import { signedDecisionRoutes } from "./admin/signed-decisions.ts";
+import { standingApprovalRoutes } from "./admin/standing-approvals.ts";
 import { sessionRoutes } from "./admin/sessions.ts";
 import { upstreamCredentialRoutes } from "./admin/upstream-credential.ts";
 import { tenantRoutes } from "./admin/tenant-routes.ts";
@@ -37,6 +38,7 @@ export const ADMIN_ROUTES: readonly AdminRoute[] = [
   ...tenantRoutes,
   ...approvalRoutes,
   ...signedDecisionRoutes,
+  ...standingApprovalRoutes,
   ...evidenceRoutes,
   ...auditRoutes,
   ...credentialRoutes,

@@ -99,6 +99,19 @@ const approval = z.object({
   confirm: textOrNull.meta({ description: "What an approver has to send as confirm, where the policy asks for it." }),
   page_url: text.meta({ description: "The proposal's page for signed-in approvers." }),
   consumed_by: textOrNull,
+  standing: z
+    .object({
+      pins: object,
+      uses: count,
+      uses_left: count,
+      cap_usd: usd,
+      cap_micros: micros,
+      left_usd: usd,
+      left_micros: micros,
+      expires_at: time,
+    })
+    .nullable()
+    .meta({ description: "What a standing approval allows beyond one request; null where it is for one." }),
   token: text.optional().meta({ description: "The approval token: for the requester, while state is approved." }),
 });
 

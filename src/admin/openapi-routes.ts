@@ -118,6 +118,32 @@ export const ROUTE_DESCRIPTIONS: Readonly<Record<string, RouteDescription>> = {
     answer: ANSWER.approval,
     refusals: ["not-found", "already-decided", "approval-expired", "reason-required", "budget-exceeded"],
   },
+  "POST /_gate/v1/standing-approvals": {
+    operationId: "askStandingApproval",
+    summary:
+      "Asks for an approval of requests that come again: people only; decided like a proposal, at /approvals/{id}/decisions",
+    answer: ANSWER.approval,
+    status: 201,
+    refusals: ["out-of-scope", "prohibited", "not-allowed", "approval-required", "approval-denied", "rate-limited"],
+  },
+  "GET /_gate/v1/standing-approvals": {
+    operationId: "listStandingApprovals",
+    summary: "Standing approvals that the credential may see or use, newest first",
+    answer: ANSWER.approvals,
+    query: { state: z.enum(APPROVAL_STATES), limit: z.int().min(0).max(APPROVAL_LIST_MAX) },
+  },
+  "GET /_gate/v1/standing-approvals/:id": {
+    operationId: "getStandingApproval",
+    summary: "One standing approval, with the uses and USD that are left",
+    answer: ANSWER.approval,
+    refusals: ["not-found"],
+  },
+  "DELETE /_gate/v1/standing-approvals/:id": {
+    operationId: "endStandingApproval",
+    summary: "Ends a standing approval at once: its asker, its approvers, security",
+    answer: ANSWER.approval,
+    refusals: ["not-found", "already-decided"],
+  },
   "POST /_gate/v1/evidence": {
     operationId: "storeEvidence",
     summary: "Stores evidence too long for a header, redacted; answers the reference for Gate-Evidence-Ref",

@@ -3,7 +3,7 @@ import { ANSWER } from "../../src/admin/openapi-answers.ts";
 import { ROUTE_DESCRIPTIONS } from "../../src/admin/openapi-routes.ts";
 import { approvalAuthority } from "../support/authority.ts";
 import { text, type Answered } from "../support/answer.ts";
-import { ACME_POLICY, caller, replaceOnce, useBlackBox } from "../support/black-box.ts";
+import { ACME_PEOPLE, ACME_POLICY, caller, replaceOnce, useBlackBox } from "../support/black-box.ts";
 import { CONTEXT, decide, job, proposalOf, SUBMIT, submit } from "../support/requests.ts";
 
 const open = useBlackBox("openapi");
@@ -28,7 +28,14 @@ const comparing = (seen: Set<string>) => (route: string, answered: Answered) => 
 };
 
 test("the gate's own API answers what its OpenAPI document says, on every route", async () => {
-  const box = await open();
+  const box = await open({
+    policy: replaceOnce(
+      ACME_POLICY,
+      "timeout_minutes: 30",
+      "timeout_minutes: 30\n  break_glass: { role: on-call, max_usd: 100 }",
+    ),
+    people: replaceOnce(ACME_PEOPLE, "subject: person:carol\n", "subject: person:carol\n    roles: [on-call]\n"),
+  });
   const seen = new Set<string>();
   const compare = comparing(seen);
   const [agent, alice, operator, security] = [
@@ -68,7 +75,33 @@ test("the gate's own API answers what its OpenAPI document says, on every route"
   compare("GET /_gate/v1/approvals", await alice.get("/_gate/v1/approvals?state=approved"));
   const other = proposalOf(await agent.post(SUBMIT, job({ gpus: 9 }), CONTEXT));
   compare("DELETE /_gate/v1/approvals/:id", await agent.delete(`/_gate/v1/approvals/${other}`));
+
+  const broken = proposalOf(await agent.post(SUBMIT, job({ gpus: 11 }), CONTEXT));
+  const glass = { decision: "break-glass", comment: "nobody answers" };
+  await (await box.as("carol")).post(`/_gate/v1/approvals/${broken}/decisions`, glass);
+  compare(
+    "POST /_gate/v1/approvals/:id/review",
+    await alice.post(`/_gate/v1/approvals/${broken}/review`, { comment: "was needed" }),
+  );
   await decide(box, proposalOf(await agent.post(SUBMIT, job({ gpus: 10 }), CONTEXT)), ["alice"], "deny");
+
+  const standing = compare(
+    "POST /_gate/v1/standing-approvals",
+    await (
+      await box.as("dana")
+    ).post("/_gate/v1/standing-approvals", {
+      action: "workloads.submit",
+      pins: { max_gpus: 8, job_type: ["elastic"] },
+      uses: 3,
+      cap_usd: 60,
+      expires_at: new Date(Date.now() + 3_600_000).toISOString(),
+      reason: "nightly evaluation",
+    }),
+  );
+  const granting = `/_gate/v1/standing-approvals/${text(standing, "id")}`;
+  compare("GET /_gate/v1/standing-approvals", await alice.get("/_gate/v1/standing-approvals"));
+  compare("GET /_gate/v1/standing-approvals/:id", await agent.get(granting));
+  compare("DELETE /_gate/v1/standing-approvals/:id", await alice.delete(granting));
 
   const scope = "action:workloads.cancel";
   compare("POST /_gate/v1/freeze", await security.post("/_gate/v1/freeze", { reason: "upgrade", scope }));
@@ -93,6 +126,8 @@ test("the gate's own API answers what its OpenAPI document says, on every route"
   compare("PUT /_gate/v1/channels/webhook", await operator.put("/_gate/v1/channels/webhook", webhook));
   compare("GET /_gate/v1/channels", await operator.get("/_gate/v1/channels"));
   compare("DELETE /_gate/v1/channels/:name", await operator.delete("/_gate/v1/channels/webhook"));
+  // Nothing is left to be told to anybody when the test is over.
+  await operator.delete("/_gate/v1/channels/slack");
 
   compare(
     "POST /_gate/v1/sessions/revoke",

@@ -44,6 +44,10 @@ const EXPECTED: Readonly<Record<string, Expectation>> = {
   "POST /_gate/v1/approvals/:id/review": { body: { comment: "fine" }, answers: everybody("404 not-found") },
   "POST /_gate/v1/approvals/:id/tokens": { body: { token: "a.b.c" }, answers: everybody("404 not-found") },
   "PUT /_gate/v1/approvals/:id/context": { body: { reason: "why" }, answers: everybody("404 not-found") },
+  "POST /_gate/v1/standing-approvals": { body: {}, answers: everybody("400 malformed-request") },
+  "GET /_gate/v1/standing-approvals": { answers: everybody("200") },
+  "GET /_gate/v1/standing-approvals/:id": { answers: everybody("404 not-found") },
+  "DELETE /_gate/v1/standing-approvals/:id": { answers: everybody("404 not-found") },
   "POST /_gate/v1/evidence": { body: {}, answers: everybody("400 malformed-request") },
   "GET /_gate/v1/evidence/:digest": {
     path: `/_gate/v1/evidence/${"0".repeat(64)}`,
