@@ -38,6 +38,10 @@ const LEDGER = z.object({
   operations: z.array(z.object({ request_id: z.string(), state: z.string(), resource: z.string().nullable() })),
   approvals: z.array(z.object({ id: z.string(), state: z.string(), consumed_by: z.string().nullable() })),
   receipts: z.array(z.object({ receipt: z.string(), consumed_by: z.string().nullable() })),
+  standing_approvals: z.array(
+    z.object({ id: z.string(), uses: z.int(), cap_micros: z.int(), used: z.int(), used_micros: z.int() }),
+  ),
+  standing_uses: z.array(z.object({ request_id: z.string(), approval_id: z.string(), micros: z.int() })),
 });
 
 /** A tenant's ledger as its SQLite holds it, and the rows of its journal that are still there. */

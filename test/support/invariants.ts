@@ -14,12 +14,13 @@ const REQUEST_LOGS = ["requests-0", "requests-1", "requests-2", "requests-3"];
 /**
  * What must hold in a tenant's books whatever happened before: no window beyond its cap, windows equal to the sum of
  * their reservations, one outcome per intent and one intent per mutation that reached upstream, no approval or receipt
- * used twice, and every log an unbroken chain, in its object and in D1 alike.
+ * used twice, of no standing approval more uses or USD than it grants, and every log an unbroken chain, in its object and in D1 alike.
  */
 export async function checkBooks(tenant: string, upstream: UpstreamLog): Promise<void> {
   const books = await readBooks(tenant);
   checkWindows(books);
   checkSingleUse(books);
+  checkStandingUses(books);
   await checkIntents(tenant, books, upstream);
   checkChain(`${tenant} ledger`, books.journal, await projectedRows(tenant, "ledger"));
   for (const log of REQUEST_LOGS) {
@@ -44,13 +45,25 @@ function checkWindows(books: Books): void {
   }
 }
 
-function checkSingleUse({ approvals, receipts, operations }: Books): void {
+function checkSingleUse({ approvals, receipts, operations, standing_uses: standing }: Books): void {
   const ids = new Set(operations.map((operation) => operation.request_id));
-  const uses = [...approvals, ...receipts].flatMap(({ consumed_by: by }) => (by === null ? [] : [by]));
-  expect(new Set(uses).size, "each admission spends one approval or receipt at most").toBe(uses.length);
+  const spent = [...approvals, ...receipts].flatMap(({ consumed_by: by }) => (by === null ? [] : [by]));
+  const uses = [...spent, ...standing.map(({ request_id: id }) => id)];
+  expect(new Set(uses).size, "each admission spends one approval, receipt or use at most").toBe(uses.length);
   expect(uses.filter((use) => !ids.has(use))).toEqual([]);
   for (const { id, state, consumed_by: by } of approvals)
     expect(by !== null, `approval ${id}`).toBe(state === "consumed");
+}
+
+function checkStandingUses({ standing_approvals: approvals, standing_uses: uses, reservations }: Books): void {
+  const ceilings = new Map(reservations.map(({ id, ceiling_micros: ceiling }) => [id, ceiling]));
+  for (const { id, uses: granted, cap_micros: cap, used, used_micros: usedMicros } of approvals) {
+    const own = uses.filter(({ approval_id: of }) => of === id);
+    expect([used, usedMicros], `standing approval ${id}`).toEqual([own.length, sum(own.map(({ micros }) => micros))]);
+    expect(used, `uses of ${id}`).toBeLessThanOrEqual(granted);
+    expect(usedMicros, `USD of ${id}`).toBeLessThanOrEqual(cap);
+  }
+  for (const { request_id: id, micros } of uses) expect(ceilings.get(id), `hold of the use ${id}`).toBe(micros);
 }
 
 async function checkIntents(tenant: string, { operations }: Books, upstream: UpstreamLog): Promise<void> {
