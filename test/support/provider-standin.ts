@@ -131,8 +131,10 @@ export async function startProvider(): Promise<{ readonly url: string; readonly 
   return {
     url,
     close: async () => {
+      // Takes no more first: whoever tries again meanwhile would hold it open.
+      const ended = new Promise((closed) => server.close(closed));
       server.closeAllConnections();
-      await new Promise((closed) => server.close(closed));
+      await ended;
     },
   };
 }

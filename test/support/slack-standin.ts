@@ -93,8 +93,10 @@ export async function startSlackStandin(options: { readonly port?: number } = {}
     click: (click, signing) => slack.click(click, signing),
     submit: (submission, signing) => slack.submit(submission, signing),
     stop: async () => {
+      // Takes no more first: whoever tries again meanwhile would hold it open.
+      const ended = new Promise((resolve) => server.close(resolve));
       server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
+      await ended;
     },
   };
 }

@@ -24,8 +24,10 @@ export async function startWebhooks(): Promise<{ readonly url: string; readonly 
   return {
     url: `http://127.0.0.1:${port}`,
     close: async () => {
+      // Takes no more first: whoever tries again meanwhile would hold it open.
+      const ended = new Promise((closed) => server.close(closed));
       server.closeAllConnections();
-      await new Promise((closed) => server.close(closed));
+      await ended;
     },
   };
 }
