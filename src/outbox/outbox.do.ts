@@ -45,8 +45,8 @@ const LANE_MAX_MS = 15 * 60_000;
 export class Outbox extends DurableObject<Env> implements OutboxPort {
   /** Lanes that run, and since when. */
   readonly #running = new Map<string, EpochMs>();
-  /** Has an alarm that waits for its lanes look around. */
-  #wake: () => void = () => undefined;
+  /** Alarms that wait for lanes: each looks around when something has changed. */
+  readonly #waiting = new Set<() => void>();
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -113,10 +113,11 @@ export class Outbox extends DurableObject<Env> implements OutboxPort {
       const next = nextJobAt(this.ctx.storage.sql, busy);
       if (busy.length === 0 || (next !== null && next <= now)) return;
       const woken = Promise.withResolvers<void>();
-      this.#wake = woken.resolve;
+      this.#waiting.add(woken.resolve);
       const timer = setTimeout(woken.resolve, Math.min(WATCH_MS, next === null ? WATCH_MS : next - now));
       await woken.promise;
       clearTimeout(timer);
+      this.#waiting.delete(woken.resolve);
     }
   }
 
@@ -127,6 +128,10 @@ export class Outbox extends DurableObject<Env> implements OutboxPort {
     const watch = busy.length === 0 ? null : now + WATCH_MS;
     const at = next === null ? watch : Math.min(next, watch ?? next);
     if (at !== null) await this.ctx.storage.setAlarm(Math.max(at, now));
+  }
+
+  #wake(): void {
+    for (const look of this.#waiting) look();
   }
 
   #busy(now: EpochMs): readonly string[] {

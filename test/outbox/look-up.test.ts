@@ -65,7 +65,7 @@ const fetched = vi.fn<(request: Request) => Promise<Response>>();
 
 beforeEach(() => {
   fetched.mockReset();
-  vi.stubGlobal("fetch", fetched);
+  vi.stubGlobal("fetch", (url: string, init: RequestInit) => fetched(new Request(url, init)));
 });
 afterEach(() => void vi.unstubAllGlobals());
 

@@ -107,6 +107,17 @@ describe("the outbox", () => {
     await checkInvariants(tenant, CAPS);
   });
 
+  it("lets every alarm that waits for a lane go when the lane ends, and not only the last one", async () => {
+    const tenant = newId("t");
+    await runInDurableObject(stubOf(tenant), async (instance) => {
+      if (!("alarm" in instance) || typeof instance.alarm !== "function") throw new Error("no alarm");
+      if (!("lookUp" in instance) || typeof instance.lookUp !== "function") throw new Error("no outbox");
+      await instance.lookUp(jobOf(tenant, "req_1"));
+      await Promise.all([instance.alarm(), instance.alarm()]);
+    });
+    expect(await queued(tenant)).toEqual([]);
+  });
+
   it("goes on after a job that cannot even be read, and after more jobs than one alarm takes", async () => {
     const tenant = newId("t");
     const outbox = outboxOf(testEnv.OUTBOX, tenant);
