@@ -284,3 +284,23 @@ describe("withdrawing", () => {
     expect(await stateOf(box, approval)).toBe("pending");
   });
 });
+
+test("two proposals that would pass the cap together: the second is refused at once, and sees what holds the money", async () => {
+  const box = await open();
+  const [agent, other] = [await box.as("agent"), await box.as("agent2")];
+  const first = proposalOf(await agent.post(SUBMIT, job({ gpus: 64, max_hours: 2 }), CONTEXT));
+  const second = await other.post(SUBMIT, job({ gpus: 48, max_hours: 2 }), CONTEXT);
+  expect(verdict(second)).toBe("402 budget-exceeded");
+  expect(member(second, "holds")).toMatchObject([
+    { id: first, state: "held", principal: "agent:trainer", action: "workloads.submit", held_usd: 320 },
+  ]);
+  expect(member(second, "windows", 0)).toMatchObject({
+    scope: "window",
+    held_usd: 320,
+    requested_usd: 240,
+    short_usd: 60,
+  });
+  expect((await (await box.as("alice")).get("/_gate/v1/approvals?state=pending")).body).toMatchObject({
+    records: [{ id: first }],
+  });
+});
