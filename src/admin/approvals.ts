@@ -7,6 +7,8 @@ import { areShownLines, isShownLine } from "../gateway/shown-text.ts";
 import type { ApprovalWithDecisions } from "../ledger/approval-with-decisions.ts";
 import type { Decider } from "../ledger/decisions.ts";
 import type { JsonObject } from "../platform/json.ts";
+import { err, ok, type Result } from "../platform/result.ts";
+import type { Refusal } from "../refusal.ts";
 import { queryInteger, queryValue, readBody, unknownQuery } from "./body.ts";
 import { json, malformed, refuse, type AdminAnswer, type AdminCall, type AdminRoute } from "./call.ts";
 
@@ -58,16 +60,26 @@ export const approvalRoutes: readonly AdminRoute[] = [
 ];
 
 async function list(call: AdminCall): Promise<AdminAnswer> {
-  const unknown = unknownQuery(call.strict, ["state", "limit"]);
-  if (unknown !== null) return refuse(unknown);
-  const state = queryValue(call.strict, "state");
-  if (state !== null && !APPROVAL_STATES.includes(state))
-    return malformed(`query: state is one of ${APPROVAL_STATES.join(", ")}`);
-  const limit = queryInteger(call.strict, "limit", 50, APPROVAL_LIST_MAX);
-  if (limit === null) return malformed(`query: limit is a number up to ${APPROVAL_LIST_MAX}`);
-  const found = await call.ledger.approvals(state, APPROVAL_LIST_MAX);
-  const visible = found.filter((one) => maySee(call, one)).slice(0, limit);
+  const query = listQuery(call);
+  if (!query.ok) return refuse(query.error);
+  const found = await call.ledger.approvals(query.value.state, APPROVAL_LIST_MAX);
+  const visible = found.filter((one) => maySee(call, one)).slice(0, query.value.limit);
   return json({ records: visible.map((one) => view(call, one)), next_cursor: null });
+}
+
+/** The query of a list of approvals, standing ones included: one state or all, and how many. */
+export function listQuery({
+  strict,
+}: AdminCall): Result<{ readonly state: string | null; readonly limit: number }, Refusal> {
+  const unknown = unknownQuery(strict, ["state", "limit"]);
+  if (unknown !== null) return err(unknown);
+  const state = queryValue(strict, "state");
+  if (state !== null && !APPROVAL_STATES.includes(state))
+    return err({ kind: "malformed-request", reason: `query: state is one of ${APPROVAL_STATES.join(", ")}` });
+  const limit = queryInteger(strict, "limit", 50, APPROVAL_LIST_MAX);
+  return limit === null
+    ? err({ kind: "malformed-request", reason: `query: limit is a number up to ${APPROVAL_LIST_MAX}` })
+    : ok({ state, limit });
 }
 
 async function show(call: AdminCall): Promise<AdminAnswer> {

@@ -16,9 +16,9 @@ import { err, ok, type Result } from "../platform/result.ts";
 import { PINS_MAX, pinMistake } from "../policy/pins.ts";
 import type { Refusal } from "../refusal.ts";
 import { ACTION, type EpochMs, type Micros } from "../vocabulary.ts";
-import { APPROVAL_LIST_MAX, APPROVAL_STATES, maySee, view } from "./approvals.ts";
-import { queryInteger, queryValue, readBody, unknownQuery } from "./body.ts";
-import { json, malformed, refuse, type AdminAnswer, type AdminCall, type AdminRoute } from "./call.ts";
+import { APPROVAL_LIST_MAX, listQuery, maySee, view } from "./approvals.ts";
+import { readBody } from "./body.ts";
+import { json, refuse, type AdminAnswer, type AdminCall, type AdminRoute } from "./call.ts";
 
 /** A standing approval ends within a month: longer than that nobody remembers what was seen. */
 const MAX_LIFETIME_MS = 30 * 86_400_000;
@@ -152,15 +152,10 @@ function standingAsk({ context, gate, principal, trail }: AdminCall, body: Ask, 
 }
 
 async function list(call: AdminCall): Promise<AdminAnswer> {
-  const unknown = unknownQuery(call.strict, ["state", "limit"]);
-  if (unknown !== null) return refuse(unknown);
-  const state = queryValue(call.strict, "state");
-  if (state !== null && !APPROVAL_STATES.includes(state))
-    return malformed(`query: state is one of ${APPROVAL_STATES.join(", ")}`);
-  const limit = queryInteger(call.strict, "limit", 50, APPROVAL_LIST_MAX);
-  if (limit === null) return malformed(`query: limit is a number up to ${APPROVAL_LIST_MAX}`);
-  const found = await call.ledger.standingApprovals(state, APPROVAL_LIST_MAX);
-  const visible = found.filter((one) => isConcerned(call, one)).slice(0, limit);
+  const query = listQuery(call);
+  if (!query.ok) return refuse(query.error);
+  const found = await call.ledger.standingApprovals(query.value.state, APPROVAL_LIST_MAX);
+  const visible = found.filter((one) => isConcerned(call, one)).slice(0, query.value.limit);
   return json({ records: visible.map((one) => view(call, one)), next_cursor: null });
 }
 

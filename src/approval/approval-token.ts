@@ -1,6 +1,6 @@
-import { errors, jwtVerify, SignJWT } from "jose";
+import { SignJWT } from "jose";
 import { readCompactJws } from "../identity/compact-jws.ts";
-import { CLOCK_TOLERANCE_S, readDates } from "../identity/numeric-dates.ts";
+import { readDates } from "../identity/numeric-dates.ts";
 import { assert } from "../platform/assert.ts";
 import type { JsonObject, JsonValue } from "../platform/json.ts";
 import type { Result } from "../platform/result.ts";
@@ -8,6 +8,7 @@ import { err, ok } from "../platform/result.ts";
 import type { Refusal } from "../refusal.ts";
 import { SUBJECT, type Digest, type EpochMs } from "../vocabulary.ts";
 import type { ApprovalKey } from "./approval-key.ts";
+import { APPROVAL_TYP, signatureProblem } from "./approval-signature.ts";
 
 /**
  * What an approval token says. It proves that the gate issued it, for whom and for what; whether the approval still
@@ -36,7 +37,6 @@ export const MAX_APPROVAL_LIFETIME_S = 1_800;
 const MAX_APPROVERS = 10;
 
 const ISSUER = "portcullis";
-const TYP = "approval+jwt";
 const ALG = "EdDSA";
 const audienceOf = (tenant: string): string => `portcullis:${tenant}`;
 
@@ -80,7 +80,7 @@ export async function mintApprovalToken(claims: ApprovalClaims, key: ApprovalKey
   };
   const dates = readDates(payload, MAX_APPROVAL_LIFETIME_S, claims.issuedAt);
   assert(dates.ok && readClaims(payload, claims.tenant, dates.value) !== null, "approval claims are well-formed");
-  return new SignJWT(payload).setProtectedHeader({ alg: ALG, typ: TYP, kid: key.kid }).sign(key.privateKey);
+  return new SignJWT(payload).setProtectedHeader({ alg: ALG, typ: APPROVAL_TYP, kid: key.kid }).sign(key.privateKey);
 }
 
 /**
@@ -97,40 +97,22 @@ export async function verifyApprovalToken(
   const jws = readCompactJws(token);
   if (!jws.ok) return invalid(jws.error);
   const { alg, kid, typ, payload } = jws.value;
-  if (typ !== TYP) return invalid("token: typ is not approval+jwt");
+  if (typ !== APPROVAL_TYP) return invalid("token: typ is not approval+jwt");
   if (alg !== ALG || kid !== key.kid) return invalid("token: not signed with the approval key");
-  const problem = await signatureProblem(token, tenant, key, now);
-  if (problem !== null) return err(problem);
+  const expected = {
+    key: key.publicKey,
+    alg: ALG,
+    issuer: ISSUER,
+    audience: audienceOf(tenant),
+    requiredClaims: CLAIM_NAMES,
+    maxLifetimeS: MAX_APPROVAL_LIFETIME_S,
+  };
+  const problem = await signatureProblem(token, expected, now);
+  if (problem !== null) return problem.expired ? expired() : invalid(problem.reason);
   const dates = readDates(payload, MAX_APPROVAL_LIFETIME_S, now);
   if (!dates.ok) return dates.error.expired ? expired() : invalid(`token: ${dates.error.reason}`);
   const claims = readClaims(payload, tenant, dates.value);
   return claims === null ? invalid("token: claims do not have their form") : ok(claims);
-}
-
-async function signatureProblem(
-  token: string,
-  tenant: string,
-  key: ApprovalKey,
-  now: EpochMs,
-): Promise<ApprovalTokenRefusal | null> {
-  try {
-    await jwtVerify(token, key.publicKey, {
-      algorithms: [ALG],
-      issuer: ISSUER,
-      audience: audienceOf(tenant),
-      typ: TYP,
-      requiredClaims: [...CLAIM_NAMES],
-      maxTokenAge: MAX_APPROVAL_LIFETIME_S,
-      clockTolerance: CLOCK_TOLERANCE_S,
-      currentDate: new Date(now),
-      crit: {},
-    });
-    return null;
-  } catch (error) {
-    // jose verifies the signature, issuer and audience before it looks at dates.
-    if (error instanceof errors.JWTExpired) return expired().error;
-    return invalid(`token: ${error instanceof errors.JOSEError ? error.code : "does not verify"}`).error;
-  }
 }
 
 function readClaims(

@@ -1,8 +1,6 @@
-import { errors, jwtVerify } from "jose";
 import { readCompactJws } from "../identity/compact-jws.ts";
 import type { JwksSource } from "../identity/jwks-cache.ts";
-import type { VerificationKey } from "../identity/jwks-document.ts";
-import { CLOCK_TOLERANCE_S, readDates } from "../identity/numeric-dates.ts";
+import { readDates } from "../identity/numeric-dates.ts";
 import { isSubjectOf } from "../identity/subject-class.ts";
 import type { JsonObject, JsonValue } from "../platform/json.ts";
 import type { Result } from "../platform/result.ts";
@@ -10,6 +8,7 @@ import { err, ok } from "../platform/result.ts";
 import type { Refusal } from "../refusal.ts";
 import type { Digest, EpochMs } from "../vocabulary.ts";
 import { keysOf, signedAudience, type ApprovalIssuer, type ApprovalIssuerDirectory } from "./approval-issuers.ts";
+import { APPROVAL_TYP, signatureProblem } from "./approval-signature.ts";
 
 /**
  * One person's approval of one proposal, as an approval authority of the tenant has signed it. Genuine and unexpired, no
@@ -35,7 +34,6 @@ export type SignedDecisionRefusal = Extract<Refusal, { kind: "approval-invalid" 
 /** What verification asks: who is registered, and for which keys. */
 export type SignedDecisionSources = { readonly issuers: ApprovalIssuerDirectory; readonly jwks: JwksSource };
 
-const TYP = "approval+jwt";
 const REQUIRED = ["iss", "aud", "sub", "jti", "iat", "exp", "approval_id", "approval_digest"];
 /** Whatever else a token says might change what it means (`decision: deny`), so it says nothing else. */
 const KNOWN: ReadonlySet<string> = new Set([...REQUIRED, "nbf", "confirm"]);
@@ -60,7 +58,7 @@ export async function verifySignedDecision(
   const jws = readCompactJws(token);
   if (!jws.ok) return invalid(jws.error);
   const { alg, kid, typ, payload } = jws.value;
-  if (typ !== TYP) return invalid("token: typ is not approval+jwt");
+  if (typ !== APPROVAL_TYP) return invalid("token: typ is not approval+jwt");
   const { iss } = payload;
   if (typeof iss !== "string" || iss.length > MAX_ISSUER_CHARS) return invalid("token: no iss");
   const found = await issuers(tenant, iss);
@@ -72,38 +70,18 @@ export async function verifySignedDecision(
   if (key.kind === "unavailable") return err({ kind: "unavailable", dependency: "jwks", cause: key.cause });
   if (key.kind === "unknown") return invalid("token: kid is not the authority's");
   if (key.key.alg !== alg) return invalid("token: key is for another alg");
-  const problem = await signatureProblem(token, issuer, key.key, now);
-  if (problem !== null) return err(problem);
+  const expected = {
+    ...key.key,
+    issuer: issuer.issuer,
+    audience: signedAudience(tenant),
+    requiredClaims: REQUIRED,
+    maxLifetimeS: issuer.max_lifetime_s,
+  };
+  const problem = await signatureProblem(token, expected, now);
+  if (problem !== null) return problem.expired ? expired() : invalid(problem.reason);
   const dates = readDates(payload, issuer.max_lifetime_s, now);
   if (!dates.ok) return dates.error.expired ? expired() : invalid(`token: ${dates.error.reason}`);
   return readClaims(payload, issuer, dates.value.expiresAt);
-}
-
-/** Every option of jose is given: its defaults accept tokens without expiry, issuer or audience, and any fitting algorithm. */
-async function signatureProblem(
-  token: string,
-  issuer: ApprovalIssuer,
-  key: VerificationKey,
-  now: EpochMs,
-): Promise<SignedDecisionRefusal | null> {
-  try {
-    await jwtVerify(token, key.key, {
-      algorithms: [key.alg],
-      issuer: issuer.issuer,
-      audience: signedAudience(issuer.tenant),
-      typ: TYP,
-      requiredClaims: REQUIRED,
-      maxTokenAge: issuer.max_lifetime_s,
-      clockTolerance: CLOCK_TOLERANCE_S,
-      currentDate: new Date(now),
-      crit: {},
-    });
-    return null;
-  } catch (error) {
-    // jose verifies the signature, issuer and audience before it looks at dates.
-    if (error instanceof errors.JWTExpired) return expired().error;
-    return invalid(`token: ${error instanceof errors.JOSEError ? error.code : "does not verify"}`).error;
-  }
 }
 
 function readClaims(

@@ -111,10 +111,9 @@ function checkGrant(
       : { kind: "open", supersedes: approval };
   }
   const eligible = new Set(eligibleApprovers(requirement.approvers, request.requester).map((a) => a.subject));
-  const approvers = decisionsOf(sql, approval.id)
-    .filter((d) => d.decision === "approve" && eligible.has(d.subject))
-    .map((d) => d.subject);
-  const stoodIn = decisionsOf(sql, approval.id)
+  const decisions = decisionsOf(sql, approval.id);
+  const approvers = decisions.filter((d) => d.decision === "approve" && eligible.has(d.subject)).map((d) => d.subject);
+  const stoodIn = decisions
     .filter((d) => d.decision === "break-glass" && requirement.breakGlass.includes(d.subject))
     .map((d) => d.subject);
   const filled = filledPlaces(requirement.groups, approvers);
