@@ -174,7 +174,11 @@ async function complete(call: AdminCall): Promise<AdminAnswer> {
       incident: redactor.text(body.value.incident ?? null),
     },
     required: policy.requires(tierOf(found.approval.tier)),
-    budget: { timezone: policy.timezone, ...policy.budget },
+    budget: {
+      timezone: policy.timezone,
+      ...policy.budget,
+      ...policy.spending({ subject: found.approval.principal, owner: found.approval.owner }, found.approval.action),
+    },
     bounds: policy.proposalBounds,
   });
   if (outcome.kind === "stale")

@@ -33,7 +33,7 @@ async function whoami({ principal, context }: AdminCall): Promise<AdminAnswer> {
 }
 
 async function budget({ context, ledger }: AdminCall): Promise<AdminAnswer> {
-  const terms: BudgetTerms = { timezone: context.policy.timezone, ...context.policy.budget };
+  const terms: BudgetTerms = { timezone: context.policy.timezone, ...context.policy.budget, team: null, per: [] };
   return json({ timezone: terms.timezone, ...(await ledger.budget(terms)) });
 }
 

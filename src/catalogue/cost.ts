@@ -32,7 +32,7 @@ export function compileCost(cost: CostDocument, path: JsonPath, context: Express
     if (total > BigInt(Number.MAX_SAFE_INTEGER)) missing.push("the ceiling is too large to be exact");
     if (missing.length > 0 || typeof durationMs === "string")
       return { kind: "unpriced", missing: [...new Set(missing)] };
-    return { kind: "priced", ceilingMicros: Number(total), priceVersion: prices.version, durationMs };
+    return { kind: "priced", ceilingMicros: Number(total), priceVersion: prices.version, durationMs, currentMicros: null };
   };
 }
 

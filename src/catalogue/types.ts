@@ -135,6 +135,8 @@ export type CostOutcome =
       readonly ceilingMicros: Micros;
       readonly priceVersion: string;
       readonly durationMs: number | null;
+      /** For a change of something that runs: what it costs as the control plane has it now. Null: not such a change. */
+      readonly currentMicros: Micros | null;
     }
   | { readonly kind: "unpriced"; readonly missing: readonly string[] };
 

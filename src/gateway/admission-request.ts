@@ -91,6 +91,7 @@ export function admissionRequest(
       delegation: [...principal.delegation],
     },
     action: operation.action,
+    route: operation.routeId,
     tier: judgement?.tier ?? operation.minimumTier,
     facts: judgement?.facts.facts ?? {},
     requestDigest: digest,
@@ -98,7 +99,11 @@ export function admissionRequest(
     resource: judgement?.facts.resource ?? null,
     observed: decided.observation.observed,
     cost: judgement?.cost ?? { kind: "none" },
-    budget: { timezone: context.policy.timezone, ...context.policy.budget },
+    budget: {
+      timezone: context.policy.timezone,
+      ...context.policy.budget,
+      ...context.policy.spending(principal, operation.action),
+    },
     context: {
       // Redacted before anything is bound or stored: equal text stays equal, a pasted secret goes no further.
       reason: gate.redactor.text(headers?.reason ?? null),

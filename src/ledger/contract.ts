@@ -3,6 +3,7 @@ import type { JsonObject } from "../platform/json.ts";
 import type { PrincipalClass } from "../identity/principal.ts";
 import type { ApproverGroup, ContextField } from "../policy/types.ts";
 import type { Refusal } from "../refusal.ts";
+import type { ScopeCap, TenantTerms } from "./finance-port.ts";
 import type { Digest, EpochMs, Facts, Micros, Tier } from "../vocabulary.ts";
 
 /**
@@ -49,11 +50,11 @@ export type Requester = {
   readonly listed: boolean;
 };
 
-/** Caps of the policy and the zone in which days and months are counted. */
-export type BudgetTerms = {
-  readonly timezone: string;
-  readonly dailyCapMicros: Micros;
-  readonly monthlyCapMicros: Micros;
+/** The policy's figures that one request has to fit: the tenant's, and the caps inside them that apply to it. */
+export type BudgetTerms = TenantTerms & {
+  /** Team of the requester under the policy; null where it belongs to none. */
+  readonly team: string | null;
+  readonly per: readonly ScopeCap[];
 };
 
 export type AdmissionCost =
@@ -63,6 +64,8 @@ export type AdmissionCost =
       readonly ceilingMicros: Micros;
       readonly priceVersion: string;
       readonly durationMs: number | null;
+      /** For a change of something that runs: what it costs as the control plane has it now. Null: not such a change. */
+      readonly currentMicros: Micros | null;
     };
 
 /** What the decided tier still asks for. */
@@ -158,6 +161,8 @@ export type AdmissionRequest = {
   readonly authority: Authority;
   readonly requester: Requester;
   readonly action: string;
+  /** The catalogue's route, by which the outbox finds how to read the status of what was made. */
+  readonly route: string;
   readonly tier: Tier;
   /** What the catalogue extracted from the request: what the pins of a standing approval are held against. */
   readonly facts: Facts;

@@ -67,6 +67,7 @@ export function compilePolicy(
     version: document.value.version,
     timezone,
     budget,
+    spending: () => ({ team: null, per: [] }),
     rateLimits,
     dryRun,
     // Inline dry runs leave no receipt to spend, so the request itself has to be what a repeat is known by.

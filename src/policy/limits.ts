@@ -24,6 +24,8 @@ export function readBudget(document: Document, text: string, report: Report): Co
     dailyCapMicros: document.value.budget?.daily_limit_usd === undefined ? 0 : readUsd(document, text, DAILY, report),
     monthlyCapMicros:
       document.value.budget?.monthly_limit_usd === undefined ? 0 : readUsd(document, text, MONTHLY, report),
+    grossDailyCapMicros: null,
+    thresholdsPercent: [50, 80, 95, 100],
   };
 }
 

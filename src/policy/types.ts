@@ -13,7 +13,16 @@ export type CompiledPolicy = {
   /** IANA zone in which budget days and months are counted. */
   readonly timezone: string;
   /** Caps in micro-USD. A cap that the document does not state is 0: nothing that costs money is allowed. */
-  readonly budget: { readonly dailyCapMicros: Micros; readonly monthlyCapMicros: Micros };
+  readonly budget: {
+    readonly dailyCapMicros: Micros;
+    readonly monthlyCapMicros: Micros;
+    /** Most that may be submitted in a day, ended or not. Null: twice the daily cap in force. */
+    readonly grossDailyCapMicros: Micros | null;
+    /** Shares of a window's cap, in percent and ascending, at which people are told, once per window. */
+    readonly thresholdsPercent: readonly number[];
+  };
+  /** Team of a requester, and the caps inside the tenant's (`budget.per`) that apply to its requests of an action. */
+  readonly spending: (requester: { readonly subject: string; readonly owner: string }, action: string) => Spending;
   readonly rateLimits: { readonly readsPerMinute: number; readonly writesPerMinute: number };
   readonly dryRun: "receipt" | "inline";
   readonly idempotency: "optional" | "required" | "derived";
@@ -53,6 +62,16 @@ export type CompiledPolicy = {
   readonly approvers: (tier: Tier) => ApproverRule;
   /** SHA-256 over everything in the policy that decides this action at this tier: entries, approvers, timeouts. */
   readonly ruleDigest: (action: string, tier: Tier) => Digest;
+};
+
+export type Spending = {
+  readonly team: string | null;
+  readonly per: readonly {
+    /** `principal:<subject>`, `team:<name>` or `action:<action>`. */
+    readonly scope: string;
+    readonly dailyCapMicros: Micros | null;
+    readonly monthlyCapMicros: Micros | null;
+  }[];
 };
 
 export type ContextField = "reason" | "evidence" | "back_out";

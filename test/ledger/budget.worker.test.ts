@@ -25,6 +25,7 @@ import {
 
 const CAPS = { daily: BUDGET.dailyCapMicros, monthly: BUDGET.monthlyCapMicros };
 const caps = (daily: number, monthly: number, timezone = "UTC"): BudgetTerms => ({
+  ...BUDGET,
   timezone,
   dailyCapMicros: daily,
   monthlyCapMicros: monthly,

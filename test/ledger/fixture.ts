@@ -56,6 +56,11 @@ export const BUDGET: BudgetTerms = {
   timezone: "UTC",
   dailyCapMicros: TERMS.dailyCapMicros,
   monthlyCapMicros: TERMS.monthlyCapMicros,
+  // Bounds nothing: tests of gross submissions, thresholds and inner caps state their own.
+  grossDailyCapMicros: Number.MAX_SAFE_INTEGER,
+  thresholdsPercent: [],
+  team: null,
+  per: [],
 };
 
 export const OPERATOR: Actor = {
@@ -112,6 +117,7 @@ export const priced = (ceilingMicros: number, durationMs: number | null = null):
   ceilingMicros,
   priceVersion: "2031-11",
   durationMs,
+  currentMicros: null,
 });
 
 /** One group: any `needed` of these people. */
@@ -160,6 +166,7 @@ export function write(over: Over = {}): AdmissionRequest {
     authority: AUTHORITY,
     requester: agent("trainer"),
     tier: requirement.kind === "approval" ? 4 : 2,
+    route: "workloads.submit",
     sent: null,
     stored: null,
     resource: null,

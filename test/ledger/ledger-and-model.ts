@@ -9,6 +9,7 @@ import {
   agent,
   APPROVERS,
   AUTHORITY,
+  BUDGET as UNCAPPED,
   SEALED,
   UNBOUNDED,
   CONTEXT,
@@ -32,7 +33,7 @@ import {
 import { Model } from "./model.ts";
 import { CAPS, WISHES, type Command } from "./random-commands.ts";
 
-const BUDGET = { timezone: "UTC", dailyCapMicros: CAPS.daily, monthlyCapMicros: CAPS.monthly };
+const BUDGET = { ...UNCAPPED, dailyCapMicros: CAPS.daily, monthlyCapMicros: CAPS.monthly };
 
 /** What a command answers that finds nothing to act on. */
 export const NOTHING = "nothing to do";
