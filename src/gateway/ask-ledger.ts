@@ -56,6 +56,7 @@ export const neverSent = (requestId: string, detail: string): Conclusion => ({
   outcome: "not-sent",
   upstreamStatus: null,
   resource: null,
+  actualMicros: null,
   response: null,
   detail,
 });

@@ -136,7 +136,14 @@ async function dispatch(write: Write, context: TenantContext): Promise<Ended> {
   const conclude = (conclusion: Omit<Conclusion, "requestId">): void =>
     write.waitUntil(reportConclusion(gate, context.tenant, { ...conclusion, requestId: trail.requestId }));
   const unknown = (cause: string, status: number | null): Ended => {
-    conclude({ outcome: "unknown", upstreamStatus: status, resource: null, response: null, detail: cause });
+    conclude({
+      outcome: "unknown",
+      upstreamStatus: status,
+      resource: null,
+      actualMicros: null,
+      response: null,
+      detail: cause,
+    });
     return { kind: "dispatched", refusal: { kind: "outcome-unknown", operation_url: operationUrl(trail.requestId) } };
   };
   const sent = await send(context.upstream, operation.dispatch(trail.requestId), passed, trail.requestId, Date.now());
@@ -155,6 +162,8 @@ async function dispatch(write: Write, context: TenantContext): Promise<Ended> {
     outcome,
     upstreamStatus: answer.status,
     resource: operation.outcome.resource(answer.json),
+    // Of what was refused nothing is owed, whatever the answer says beside it.
+    actualMicros: outcome === "succeeded" ? operation.outcome.actualMicros(answer.json) : null,
     response,
     detail: null,
   });

@@ -250,6 +250,8 @@ export type Conclusion = {
   readonly outcome: "succeeded" | "failed" | "unknown" | "not-sent";
   readonly upstreamStatus: number | null;
   readonly resource: string | null;
+  /** What the control plane's answer says it costs, null where it does not say. */
+  readonly actualMicros: Micros | null;
   readonly response: StoredResponse | null;
   readonly detail: string | null;
 };

@@ -148,6 +148,7 @@ export function dispatchDeadline(
       outcome: "unknown",
       upstreamStatus: null,
       resource: null,
+      actualMicros: null,
       response: null,
       detail: "no outcome was reported in time",
     },
@@ -218,7 +219,7 @@ export function reconcile(
   const { requestId, verdict } = finding;
   const operation = load(sql, requestId);
   if (operation === null || operation.state !== "unknown") return;
-  const base = { requestId, upstreamStatus: null, resource: finding.resource, response: null };
+  const base = { requestId, upstreamStatus: null, resource: finding.resource, actualMicros: null, response: null };
   if (verdict === "happened") {
     conclude(sql, place, { ...base, outcome: "succeeded", detail: "found by look-up" }, timings, now);
   } else if (verdict === "unknown") {

@@ -306,6 +306,7 @@ export const ended = (
   outcome,
   upstreamStatus: outcome === "succeeded" ? 201 : outcome === "failed" ? 422 : null,
   resource: null,
+  actualMicros: null,
   response:
     outcome === "succeeded" || outcome === "failed"
       ? { status: outcome === "succeeded" ? 201 : 422, contentType: "application/json", body: "{}" }
