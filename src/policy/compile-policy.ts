@@ -15,11 +15,14 @@ import {
 } from "./approval-rules.ts";
 import { compileEvaluator } from "./evaluate.ts";
 import { readBudget, readRateLimits, readTimezone } from "./limits.ts";
+import { lintBudget } from "./lint-budget.ts";
 import { lintPolicy } from "./lint.ts";
+import { moneyDigest } from "./money-digest.ts";
 import type { CompiledPeople } from "./people.ts";
 import { explainUnknownKey, POLICY_DOCUMENT } from "./policy-schema.ts";
 import { compileRuleDigest } from "./rule-digest.ts";
 import { readRules } from "./rules.ts";
+import { compileSpending, readScopeCaps, readTeams } from "./scope-caps.ts";
 import type { CompiledPolicy } from "./types.ts";
 
 /** A policy that may be activated, with what its author should still look at. */
@@ -46,6 +49,8 @@ export function compilePolicy(
   const { rules, prohibited, problems: ruleProblems } = readRules(document, catalogue.actions);
   for (const problem of ruleProblems) report(problem);
   const budget = readBudget(document, text, report);
+  const teams = readTeams(document, report);
+  const caps = readScopeCaps(document, text, catalogue.actions, report);
   const timezone = readTimezone(document, report);
   const rateLimits = readRateLimits(document, report);
   const channels = readChannels(document, report);
@@ -67,7 +72,8 @@ export function compilePolicy(
     version: document.value.version,
     timezone,
     budget,
-    spending: () => ({ team: null, per: [] }),
+    ...compileSpending(teams, caps),
+    moneyDigest: moneyDigest(budget, caps, teams),
     rateLimits,
     dryRun,
     // Inline dry runs leave no receipt to spend, so the request itself has to be what a repeat is known by.
@@ -86,7 +92,11 @@ export function compilePolicy(
     approvers,
     ruleDigest: compileRuleDigest({ rules, prohibited, approvers, requires, approvalTimeoutMs }),
   };
-  return ok({ policy, warnings: inOrder(lintPolicy(document, rules, reading)) });
+  const warnings = [
+    ...lintPolicy(document, rules, reading),
+    ...lintBudget(document, rules, catalogue.actions, budget, caps),
+  ];
+  return ok({ policy, warnings: inOrder(warnings) });
 }
 
 const inOrder = (problems: readonly DocumentProblem[]): readonly DocumentProblem[] =>

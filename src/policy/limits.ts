@@ -10,6 +10,8 @@ import type { CompiledPolicy } from "./types.ts";
 const DEFAULT_READS_PER_MINUTE = 6_000;
 const DEFAULT_WRITES_PER_MINUTE = 600;
 const DEFAULT_TIMEZONE = "UTC";
+/** Half of the money, two warnings while something can still be done, and the end of it. */
+const DEFAULT_THRESHOLDS_PERCENT = [50, 80, 95, 100] as const;
 
 /** `Europe/Berlin`, `UTC`, `Etc/GMT+3`. A bare offset is no zone: it knows nothing of daylight saving. */
 const IANA_ZONE = /^[A-Za-z][A-Za-z0-9_+-]*(\/[A-Za-z0-9_+-]+)*$/;
@@ -18,19 +20,34 @@ type Document = ParsedDocument<PolicyDocument>;
 /** Collects mistakes while a document is compiled. */
 export type Report = (problem: DocumentProblem) => void;
 
-/** Caps of both windows in micro-USD, read from the digits as written. A cap that is not stated is 0. */
+/**
+ * The tenant's own figures in micro-USD, read from the digits as written, and when people are told. A cap that is not
+ * stated is 0; a bound of submissions that is not stated is null, because it follows the daily cap in force.
+ */
 export function readBudget(document: Document, text: string, report: Report): CompiledPolicy["budget"] {
+  const stated = (key: "daily_limit_usd" | "monthly_limit_usd" | "gross_daily_limit_usd"): Micros | null =>
+    document.value.budget?.[key] === undefined ? null : readUsd(document, text, ["budget", key], report);
   return {
-    dailyCapMicros: document.value.budget?.daily_limit_usd === undefined ? 0 : readUsd(document, text, DAILY, report),
-    monthlyCapMicros:
-      document.value.budget?.monthly_limit_usd === undefined ? 0 : readUsd(document, text, MONTHLY, report),
-    grossDailyCapMicros: null,
-    thresholdsPercent: [50, 80, 95, 100],
+    dailyCapMicros: stated("daily_limit_usd") ?? 0,
+    monthlyCapMicros: stated("monthly_limit_usd") ?? 0,
+    grossDailyCapMicros: stated("gross_daily_limit_usd"),
+    thresholdsPercent: readThresholds(document, report),
   };
 }
 
-const DAILY: JsonPath = ["budget", "daily_limit_usd"];
-const MONTHLY: JsonPath = ["budget", "monthly_limit_usd"];
+/** Ascending and distinct: each is told of once, on the way up. */
+function readThresholds(document: Document, report: Report): readonly number[] {
+  const percents = document.value.budget?.notify_at_percent ?? DEFAULT_THRESHOLDS_PERCENT;
+  for (const [index, percent] of percents.entries()) {
+    const before = percents[index - 1];
+    if (before === undefined || percent > before) continue;
+    const message = percent === before ? `${percent} stands in this list twice` : `${percent} comes before ${before}`;
+    report(
+      document.problem(["budget", "notify_at_percent", index], `${message}: write the thresholds in ascending order`),
+    );
+  }
+  return percents;
+}
 
 /**
  * The amount at `path`, which the document states, in micro-USD. Parsed again from its own digits: a float has forgotten a

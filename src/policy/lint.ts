@@ -22,17 +22,22 @@ export function lintPolicy(
   ];
 }
 
-const warning = (document: Document, path: JsonPath, message: string): DocumentProblem => ({
-  ...document.problem(path, message),
-  severity: "warning",
-});
+/** A warning at `path`, or at the key that leads to it. */
+export const warningAt = (
+  document: Document,
+  path: JsonPath,
+  message: string,
+  at: "key" | "value" = "value",
+): DocumentProblem => ({ ...document.problem(path, message, at), severity: "warning" });
 
 /** Entries that never decide, because one that is judged before them holds whenever they do. */
 function unreachable(document: Document, rules: readonly Rule[]): readonly DocumentProblem[] {
   return [...Map.groupBy(rules, (rule) => rule.action).values()].flatMap((own) =>
     own.flatMap((rule, index) => {
       const covering = own.slice(0, index).find((earlier) => impliesConstraints(rule.constraints, earlier.constraints));
-      return covering === undefined ? [] : [warning(document, rule.path, `never decides: ${covering.label} covers it`)];
+      return covering === undefined
+        ? []
+        : [warningAt(document, rule.path, `never decides: ${covering.label} covers it`)];
     }),
   );
 }
@@ -45,7 +50,7 @@ function contradictions(document: Document, rules: readonly Rule[]): readonly Do
       const upper = name.replace(/^min_/, "max_");
       const most = rule.constraints[upper];
       if (typeof most !== "number" || least <= most) return [];
-      return [warning(document, [...rule.path, rule.action, name], `never holds: ${upper} is ${most}`)];
+      return [warningAt(document, [...rule.path, rule.action, name], `never holds: ${upper} is ${most}`)];
     }),
   );
 }
@@ -62,6 +67,6 @@ function understaffed(
     if (people.length >= needed || !rules.some((rule) => rule.tier === tier)) return [];
     const place = approvers.places[name] ?? ["allowed_tools", name];
     const message = `tier ${tier} needs ${needed} approver${needed === 1 ? "" : "s"} and ${people.length} can decide: nothing at this tier can be approved`;
-    return [warning(document, place, message)];
+    return [warningAt(document, place, message)];
   });
 }

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { DocumentProblem } from "../platform/document.ts";
+import { SUBJECT } from "../vocabulary.ts";
 import { APPROVER_ROLE, HANDLE } from "./people-schema.ts";
 
 /** Longest timeout of a proposal, one day: a decision about yesterday's cluster is not a decision about today's. */
@@ -7,6 +8,10 @@ const MAX_TIMEOUT_MINUTES = 24 * 60;
 /** Highest rate limit, 1,000,000 per minute: well above what one tenant's object can admit; catches a slipped digit. */
 const MAX_REQUESTS_PER_MINUTE = 1_000_000;
 const MAX_TEXT = 200;
+/** Names of teams: part of a cap's scope (`team:research`), as books and answers show it. */
+const TEAM = /^[a-z][a-z0-9-]{0,62}$/;
+/** Most thresholds of a window: more notices than this about one day are noise. */
+const MAX_THRESHOLDS = 8;
 
 const text = z.string().min(1).max(MAX_TEXT);
 const limit = z.union([z.number(), z.boolean(), text, z.array(text).min(1)]);
@@ -39,6 +44,16 @@ const group = z.union([
   z.strictObject({ people: z.array(z.string().regex(HANDLE)).min(1), n: z.int().min(1).max(9) }),
 ]);
 const approverList = z.union([handles.unwrap(), z.strictObject({ required: z.array(group).min(1).max(9) })]).optional();
+const subject = z
+  .string()
+  .regex(SUBJECT, { error: "a subject is an immutable id such as agent:trainer or person:dana" });
+const team = z.string().regex(TEAM, { error: "a team is lower-case letters, digits and -" });
+const cap = z
+  .strictObject({ daily_limit_usd: usd, monthly_limit_usd: usd })
+  .refine((limits) => Object.keys(limits).length > 0, {
+    error: "states no cap: daily_limit_usd, monthly_limit_usd or both stand indented below the name",
+  })
+  .meta({ minProperties: 1 });
 const percent = z.int().min(1).max(100).optional();
 /** At most a day, as for proposals. */
 const coolDown = z
@@ -63,7 +78,27 @@ export const POLICY_DOCUMENT = z.strictObject({
     /** What this tenant prohibits, by name, whatever the facts. */
     tier_5: z.array(text).optional(),
   }),
-  budget: z.strictObject({ daily_limit_usd: usd, monthly_limit_usd: usd }).optional(),
+  /** Who spends together: subjects of credentials, or of the people who own them. */
+  teams: z.record(team, z.array(subject).min(1)).optional(),
+  budget: z
+    .strictObject({
+      daily_limit_usd: usd,
+      monthly_limit_usd: usd,
+      /** Most that may be submitted in a day, whatever ended early; twice the daily cap in force where it is not stated. */
+      gross_daily_limit_usd: usd,
+      /** Shares of a window's cap at which people are told, once per window. */
+      notify_at_percent: z.array(percent.unwrap()).max(MAX_THRESHOLDS).optional(),
+      /** Caps inside the tenant's; a request has to fit all that apply. */
+      per: z
+        .strictObject({
+          /** By subject; `each` is for every principal that is not named, for itself. */
+          principal: z.record(subject, cap).optional(),
+          team: z.record(team, cap).optional(),
+          action: z.record(text, cap).optional(),
+        })
+        .optional(),
+    })
+    .optional(),
   timezone: text.optional(),
   rate_limits: z
     .strictObject({ tier_0: perMinute, tier_1: perMinute, tier_2: perMinute, tier_3: perMinute, tier_4: perMinute })

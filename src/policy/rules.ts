@@ -99,7 +99,11 @@ function ruleOf(
 }
 
 const unknownAction = (document: Document, path: JsonPath, action: string, actions: Actions): DocumentProblem =>
-  document.problem(path, `the catalogue has no action "${action}"${didYouMean(action, actions.keys())}`);
+  document.problem(path, noSuchAction(action, actions));
+
+/** Says that the catalogue has no such action, and which one was probably meant. */
+export const noSuchAction = (action: string, actions: Actions): string =>
+  `the catalogue has no action "${action}"${didYouMean(action, actions.keys())}`;
 
 /** What keeps an entry from loading: constraints that mean nothing to the catalogue, or a tier below its floor. */
 function mistakesOf(document: Document, rule: Rule): readonly DocumentProblem[] {

@@ -21,8 +21,15 @@ export type CompiledPolicy = {
     /** Shares of a window's cap, in percent and ascending, at which people are told, once per window. */
     readonly thresholdsPercent: readonly number[];
   };
-  /** Team of a requester, and the caps inside the tenant's (`budget.per`) that apply to its requests of an action. */
+  /**
+   * Team of a requester, and the caps inside the tenant's (`budget.per`) that apply to its requests of an action: of the
+   * principal, its team and the action, in this order. A subject's own team goes before its owner's.
+   */
   readonly spending: (requester: { readonly subject: string; readonly owner: string }, action: string) => Spending;
+  /** Caps inside the tenant's that name their scope: all but the one that every other principal has for itself (`each`). */
+  readonly scopeCaps: readonly ScopeCap[];
+  /** SHA-256 over everything that the policy says of money but the tenant's two caps. Another one is finance's to activate. */
+  readonly moneyDigest: Digest;
   readonly rateLimits: { readonly readsPerMinute: number; readonly writesPerMinute: number };
   readonly dryRun: "receipt" | "inline";
   readonly idempotency: "optional" | "required" | "derived";
@@ -64,14 +71,14 @@ export type CompiledPolicy = {
   readonly ruleDigest: (action: string, tier: Tier) => Digest;
 };
 
-export type Spending = {
-  readonly team: string | null;
-  readonly per: readonly {
-    /** `principal:<subject>`, `team:<name>` or `action:<action>`. */
-    readonly scope: string;
-    readonly dailyCapMicros: Micros | null;
-    readonly monthlyCapMicros: Micros | null;
-  }[];
+export type Spending = { readonly team: string | null; readonly per: readonly ScopeCap[] };
+
+/** A cap inside the tenant's. Null: the policy states none for that period; never both. */
+export type ScopeCap = {
+  /** `principal:<subject>`, `team:<name>` or `action:<action>`. */
+  readonly scope: string;
+  readonly dailyCapMicros: Micros | null;
+  readonly monthlyCapMicros: Micros | null;
 };
 
 export type ContextField = "reason" | "evidence" | "back_out";

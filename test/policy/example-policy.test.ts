@@ -85,7 +85,17 @@ describe("the published example policy", () => {
   });
 
   it("compiles budget, approvers, channels and defaults as written", () => {
-    expect(policy.budget).toEqual({ dailyCapMicros: 500_000_000, monthlyCapMicros: 10_000_000_000 });
+    expect(policy.budget).toEqual({
+      dailyCapMicros: 500_000_000,
+      monthlyCapMicros: 10_000_000_000,
+      grossDailyCapMicros: null,
+      thresholdsPercent: [50, 80, 95, 100],
+    });
+    expect(policy.scopeCaps).toEqual([]);
+    expect(policy.spending({ subject: "agent:trainer", owner: "person:dana" }, "workloads.submit")).toEqual({
+      team: null,
+      per: [],
+    });
     expect(policy.approvalTimeoutMs).toBe(1_800_000);
     expect(policy.channels).toEqual({ tier3: "#ml-ops-approvals", tier4: null, escalation: "#ml-ops-escalation" });
     expect(policy.rateLimits).toEqual({ readsPerMinute: 6_000, writesPerMinute: 600 });

@@ -4,6 +4,8 @@ import { formatUsd } from "../../src/platform/money.ts";
 import { compiling, refusing } from "./compiling.ts";
 
 const policy = (...text: readonly string[]): string => ['version: "1.0"', "allowed_tools: {}", ...text, ""].join("\n");
+const gross = (line: string): number | null =>
+  compiling(policy("budget:", `  ${line}`)).policy.budget.grossDailyCapMicros;
 const daily = (amount: string): string => policy("budget:", `  daily_limit_usd: ${amount}`);
 
 describe("caps are exact", () => {
@@ -22,7 +24,7 @@ describe("caps are exact", () => {
 
   it("also in a map on one line", () => {
     const { budget } = compiling(policy("budget: {daily_limit_usd: 0.29,monthly_limit_usd: 2.01}")).policy;
-    expect(budget).toEqual({ dailyCapMicros: 290_000, monthlyCapMicros: 2_010_000 });
+    expect(budget).toMatchObject({ dailyCapMicros: 290_000, monthlyCapMicros: 2_010_000 });
   });
 
   it("for every amount of whole micro-USD", () => {
@@ -44,11 +46,29 @@ describe("caps are exact", () => {
     ["no budget", policy()],
     ["an empty budget", policy("budget: {}")],
   ])("%s means 0: nothing that costs money is allowed", (_title, text) => {
-    expect(compiling(text).policy.budget).toEqual({ dailyCapMicros: 0, monthlyCapMicros: 0 });
+    expect(compiling(text).policy.budget).toMatchObject({ dailyCapMicros: 0, monthlyCapMicros: 0 });
   });
 
   it("one cap that is left out is 0 too", () => {
-    expect(compiling(daily("5")).policy.budget).toEqual({ dailyCapMicros: 5_000_000, monthlyCapMicros: 0 });
+    expect(compiling(daily("5")).policy.budget).toMatchObject({ dailyCapMicros: 5_000_000, monthlyCapMicros: 0 });
+  });
+
+  it("the bound of submissions is read as exactly, is 0 where 0 is stated, and follows the daily cap where nothing is", () => {
+    expect(gross("gross_daily_limit_usd: 999999999.999999")).toBe(999_999_999_999_999);
+    expect(gross("gross_daily_limit_usd: 0")).toBe(0);
+    expect(gross("daily_limit_usd: 5")).toBeNull();
+  });
+});
+
+describe("thresholds", () => {
+  it.each<[string, readonly string[], readonly number[]]>([
+    ["no budget", [], [50, 80, 95, 100]],
+    ["none stated", ["budget: { daily_limit_usd: 5 }"], [50, 80, 95, 100]],
+    ["switched off", ["budget: { notify_at_percent: [] }"], []],
+    ["one", ["budget: { notify_at_percent: [1] }"], [1]],
+    ["eight", ["budget: { notify_at_percent: [1, 2, 3, 4, 5, 6, 99, 100] }"], [1, 2, 3, 4, 5, 6, 99, 100]],
+  ])("%s", (_title, text, percents) => {
+    expect(compiling(policy(...text)).policy.budget.thresholdsPercent).toEqual(percents);
   });
 });
 
