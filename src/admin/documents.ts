@@ -32,16 +32,19 @@ export function checkDocuments(texts: DocumentTexts): Result<CheckedDocuments, R
   if (!people.ok) return invalid("people", people.error);
   const policy = compilePolicy(texts.policy, people.value, catalogue.value);
   if (!policy.ok) return invalid("policy", policy.error);
+  const { budget, moneyDigest, digest } = policy.value.policy;
   return ok({
     terms: {
-      policy: policy.value.policy.digest,
+      policy: digest,
       people: people.value.digest,
       catalogue: catalogue.value.digest,
       prices: prices.value.digest,
-      ...policy.value.policy.budget,
+      dailyCapMicros: budget.dailyCapMicros,
+      monthlyCapMicros: budget.monthlyCapMicros,
+      moneyDigest,
     },
     rows: [
-      { digest: policy.value.policy.digest, kind: "policy", body: texts.policy },
+      { digest, kind: "policy", body: texts.policy },
       { digest: people.value.digest, kind: "people", body: texts.people },
       { digest: catalogue.value.digest, kind: "catalogue", body: texts.catalogue },
       { digest: prices.value.digest, kind: "prices", body: texts.prices },

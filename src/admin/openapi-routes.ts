@@ -239,7 +239,8 @@ export const ROUTE_DESCRIPTIONS: Readonly<Record<string, RouteDescription>> = {
   },
   "POST /_gate/v1/policy/activate": {
     operationId: "activatePolicyVersion",
-    summary: "Puts a version in force: never its author; finance where it raises a cap or changes prices",
+    summary:
+      "Puts a version in force: never its author; finance where it raises a cap or changes prices, teams or other terms of the budget",
     answer: ANSWER.versionActivated,
     refusals: ["not-found", "not-eligible"],
   },

@@ -127,7 +127,8 @@ async function commitFor({ options, terminal, note }: Invocation<PushOptions>): 
 const activate: CommandSpec<z.infer<typeof none>> = {
   usage: "activate <version>",
   summary: "put a version in force that somebody else has pushed",
-  notes: "Needs a key with role security or finance; finance where it raises a cap or changes prices.",
+  notes:
+    "Needs a key with role security or finance; finance where it raises a cap or changes prices, teams or other terms of the budget.",
   schema: none,
   run: async (invocation) => {
     const [version = ""] = invocation.args;

@@ -12,6 +12,8 @@ export type VersionTerms = {
   readonly prices: Digest;
   readonly dailyCapMicros: Micros;
   readonly monthlyCapMicros: Micros;
+  /** SHA-256 over what else the policy says of money. Null: stored before it was kept, which is like no other. */
+  readonly moneyDigest: Digest | null;
 };
 
 export type ActiveVersion = VersionTerms & {
@@ -32,7 +34,8 @@ export function activeVersion(sql: SqlStorage): ActiveVersion | null {
   };
 }
 
-function termsOf(row: SqlRow): VersionTerms {
+/** Documents and caps in a row of `authority` or `versions`, which name these columns alike. */
+export function termsOf(row: SqlRow): VersionTerms {
   return {
     policy: asDigest(row["policy"]),
     people: asDigest(row["people"]),
@@ -40,6 +43,7 @@ function termsOf(row: SqlRow): VersionTerms {
     prices: asDigest(row["prices"]),
     dailyCapMicros: integerOf(row, "daily_cap_micros"),
     monthlyCapMicros: integerOf(row, "monthly_cap_micros"),
+    moneyDigest: row["money"] === null ? null : asDigest(row["money"]),
   };
 }
 

@@ -101,4 +101,8 @@ export const LEDGER_SCHEMA: readonly string[] = [
     request_id TEXT PRIMARY KEY, approval_id TEXT NOT NULL, micros INTEGER NOT NULL, used_at INTEGER NOT NULL
   ) WITHOUT ROWID;
   `,
+  `
+  ALTER TABLE authority ADD COLUMN money TEXT;
+  ALTER TABLE versions ADD COLUMN money TEXT;
+  `,
 ];

@@ -1,7 +1,7 @@
 import { assert } from "../platform/assert.ts";
 import type { Refusal } from "../refusal.ts";
 import type { EpochMs } from "../vocabulary.ts";
-import { activeVersion, type VersionTerms } from "./authority.ts";
+import { activeVersion, termsOf, type VersionTerms } from "./authority.ts";
 import { textOf, integerOf, textOrNull, integerOrNull, type SqlRow } from "../platform/sql-row.ts";
 
 export type PolicyVersion = VersionTerms & {
@@ -23,8 +23,8 @@ export function addVersion(
 ): number {
   const version = integerOf(sql.exec("SELECT coalesce(max(version), 0) + 1 AS next FROM versions").one(), "next");
   sql.exec(
-    `INSERT INTO versions (version, policy, people, catalogue, prices, daily_cap_micros, monthly_cap_micros, author, reason, git_commit, created_at)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO versions (version, policy, people, catalogue, prices, daily_cap_micros, monthly_cap_micros, money, author, reason, git_commit, created_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     version,
     terms.policy,
     terms.people,
@@ -32,6 +32,7 @@ export function addVersion(
     terms.prices,
     terms.dailyCapMicros,
     terms.monthlyCapMicros,
+    terms.moneyDigest,
     by.author,
     by.reason,
     by.gitCommit,
@@ -47,7 +48,7 @@ export function listVersions(sql: SqlStorage): readonly PolicyVersion[] {
 
 /**
  * Puts a version in force. Nobody widens alone: operators write versions, security or finance puts them in force (the
- * route's roles), never the author, and one that raises a cap or brings other prices needs finance. Returns why not, or null when it is in force now.
+ * route's roles), never the author, and finance where it says more or other things of money. Returns why not, or null when it is in force now.
  */
 export function activateVersion(
   sql: SqlStorage,
@@ -62,16 +63,22 @@ export function activateVersion(
   if (candidate.author === by.subject) {
     return { kind: "not-eligible", reason: "A version is activated by a second person, not by its author." };
   }
-  const money =
-    candidate.dailyCapMicros > active.dailyCapMicros ||
-    candidate.monthlyCapMicros > active.monthlyCapMicros ||
-    candidate.prices !== active.prices;
-  if (money && !by.roles.includes("finance")) {
-    return { kind: "not-eligible", reason: "This version raises a cap or changes prices: finance activates it." };
+  if (concernsFinance(candidate, active) && !by.roles.includes("finance")) {
+    const reason =
+      "This version raises a cap, or changes prices, teams or other terms of the budget: finance activates it.";
+    return { kind: "not-eligible", reason };
   }
   putInForce(sql, candidate, by.subject, now);
   return null;
 }
+
+/** Anything about money but lower caps of the tenant: whether another change widens is a comparison too easy to get wrong. */
+const concernsFinance = (candidate: VersionTerms, active: VersionTerms): boolean =>
+  candidate.dailyCapMicros > active.dailyCapMicros ||
+  candidate.monthlyCapMicros > active.monthlyCapMicros ||
+  candidate.prices !== active.prices ||
+  candidate.moneyDigest === null ||
+  candidate.moneyDigest !== active.moneyDigest;
 
 /** The first version of a new tenant: no earlier one to widen, so bootstrap puts it in force itself. */
 export function putFirstVersionInForce(
@@ -93,7 +100,7 @@ export function putFirstVersionInForce(
 
 function putInForce(sql: SqlStorage, version: PolicyVersion, by: string, now: EpochMs): void {
   sql.exec(
-    "UPDATE authority SET version = ?, policy = ?, people = ?, catalogue = ?, prices = ?, daily_cap_micros = ?, monthly_cap_micros = ?",
+    "UPDATE authority SET version = ?, policy = ?, people = ?, catalogue = ?, prices = ?, daily_cap_micros = ?, monthly_cap_micros = ?, money = ?",
     version.version,
     version.policy,
     version.people,
@@ -101,20 +108,15 @@ function putInForce(sql: SqlStorage, version: PolicyVersion, by: string, now: Ep
     version.prices,
     version.dailyCapMicros,
     version.monthlyCapMicros,
+    version.moneyDigest,
   );
   sql.exec("UPDATE versions SET activated_by = ?, activated_at = ? WHERE version = ?", by, now, version.version);
 }
 
 function fromRow(row: SqlRow): PolicyVersion {
-  const digest = (name: string): `sha256:${string}` => `sha256:${textOf(row, name).slice("sha256:".length)}`;
   return {
+    ...termsOf(row),
     version: integerOf(row, "version"),
-    policy: digest("policy"),
-    people: digest("people"),
-    catalogue: digest("catalogue"),
-    prices: digest("prices"),
-    dailyCapMicros: integerOf(row, "daily_cap_micros"),
-    monthlyCapMicros: integerOf(row, "monthly_cap_micros"),
     author: textOf(row, "author"),
     reason: textOf(row, "reason"),
     gitCommit: textOrNull(row, "git_commit"),

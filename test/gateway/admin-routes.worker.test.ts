@@ -159,6 +159,30 @@ describe("nobody widens alone", () => {
     expect(verdict(await (await box.as("finance")).post("/_gate/v1/policy/activate", { version: 2 }))).toBe("200");
   });
 
+  test.each([
+    ["a team", "teams: { research: ['agent:trainer'] }\nbudget:"],
+    ["a cap inside the tenant's", "budget:\n  per: { principal: { each: { daily_limit_usd: 1 } } }"],
+    ["a bound of submissions", "budget:\n  gross_daily_limit_usd: 600"],
+    ["other thresholds", "budget:\n  notify_at_percent: []"],
+  ])("so is one with %s", async (_, budget) => {
+    const box = await open();
+    const policy = replaceOnce(ACME_POLICY, "budget:", budget);
+    expect(
+      verdict(await (await box.as("operator")).post("/_gate/v1/policy/versions", { policy, reason: "other" })),
+    ).toBe("201");
+    expect(verdict(await (await box.as("security")).post("/_gate/v1/policy/activate", { version: 2 }))).toBe(
+      "403 not-eligible",
+    );
+    expect(verdict(await (await box.as("finance")).post("/_gate/v1/policy/activate", { version: 2 }))).toBe("200");
+  });
+
+  test("a version that lowers the tenant's caps is security's to put in force too", async () => {
+    const box = await open();
+    const policy = replaceOnce(ACME_POLICY, "daily_limit_usd: 500", "daily_limit_usd: 499");
+    await (await box.as("operator")).post("/_gate/v1/policy/versions", { policy, reason: "less" });
+    expect(verdict(await (await box.as("security")).post("/_gate/v1/policy/activate", { version: 2 }))).toBe("200");
+  });
+
   test("a freeze of security is not an operator's to lift", async () => {
     const box = await open();
     await (await box.as("security")).post("/_gate/v1/freeze", { reason: "incident" });

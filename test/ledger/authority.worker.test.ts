@@ -229,6 +229,36 @@ describe("policy versions", () => {
     expect((await ledger.snapshot())?.version).toBe(daily);
     await checkInvariants(tenant, CAPS);
   });
+
+  it("that only lower the tenant's caps need no finance, those with other terms of the budget do", async () => {
+    const { ledger } = await newTenant();
+    const add = (over: Partial<typeof versionTerms>): Promise<number> =>
+      ledger.addVersion(OPERATOR, newId("req"), { ...versionTerms, ...over }, "change", null);
+    const lower = await add({ dailyCapMicros: 1, monthlyCapMicros: 1 });
+    const teams = await add({ dailyCapMicros: 1, monthlyCapMicros: 1, moneyDigest: digest("other teams") });
+    expect(await ledger.activate(second, newId("req"), teams)).toMatchObject({ refusal: { kind: "not-eligible" } });
+    expect(await ledger.activate(second, newId("req"), lower)).toEqual({ kind: "done" });
+    expect(await ledger.activate(finance, newId("req"), teams)).toEqual({ kind: "done" });
+    // Whoever lifts the terms again takes them away: that is finance's too.
+    expect(await ledger.activate(second, newId("req"), lower)).toMatchObject({ refusal: { kind: "not-eligible" } });
+    expect((await ledger.snapshot())?.version).toBe(teams);
+  });
+
+  it.each([
+    ["the version in force was", ["authority"]],
+    ["the version to come was", ["versions"]],
+    ["both were", ["authority", "versions"]],
+  ])("need finance where %s stored before the terms of the budget were kept", async (_, tables) => {
+    const { tenant, ledger } = await newTenant();
+    const same = await ledger.addVersion(OPERATOR, newId("req"), versionTerms, "the same", null);
+    await runInDurableObject(testEnv.LEDGER.getByName(tenant), (_object, { storage }) => {
+      for (const table of tables) storage.sql.exec(`UPDATE ${table} SET money = NULL`);
+    });
+    expect(await ledger.activate(second, newId("req"), same)).toMatchObject({ refusal: { kind: "not-eligible" } });
+    expect((await ledger.snapshot())?.version).toBe(1);
+    expect(await ledger.activate(finance, newId("req"), same)).toEqual({ kind: "done" });
+    expect((await ledger.snapshot())?.version).toBe(same);
+  });
 });
 
 describe("a freeze", () => {

@@ -41,6 +41,7 @@ const TERMS = {
   prices: digest("prices"),
   dailyCapMicros: 100 * USD,
   monthlyCapMicros: 1_000 * USD,
+  moneyDigest: digest("money"),
 };
 export const versionTerms = TERMS;
 
