@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { CAPACITY_GPUS } from "./cluster.ts";
 import { isAnswer, refusal } from "./answer.ts";
 import type { Answer } from "./answer.ts";
+import { CAPACITY_GPUS, ENDED_STATES } from "./objects.ts";
 
 /** One year: longer is a mistake, not a job. */
 const MAX_HOURS = 8_760;
@@ -24,6 +24,17 @@ export const BODIES = {
     gpu_type: gpuType,
     max_hours: hours,
     env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/), z.string().max(4_096)).optional(),
+  }),
+  scale: z
+    .strictObject({ gpus: count.optional(), max_hours: hours.optional() })
+    .refine((size) => Object.keys(size).length > 0, { error: "gpus or max_hours is required" }),
+  /** For checks: a year's seconds are enough. */
+  end: z.strictObject({
+    state: z.enum(ENDED_STATES),
+    ran_seconds: z
+      .int()
+      .min(0)
+      .max(MAX_HOURS * 3_600),
   }),
   allocation: z.strictObject({ name, instances: count, instance_type: name, hours }),
   reservation: z.strictObject({ name, gpus: count, gpu_type: gpuType, hours }),

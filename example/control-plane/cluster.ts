@@ -1,57 +1,8 @@
 import type { AllocationBody, ReservationBody, SubmitBody } from "./bodies.ts";
-
-/** GPUs of one tenant's cluster: 32 nodes × 8. */
-export const CAPACITY_GPUS = 256;
-/** GPUs of an instance whose type name states no number. */
-const DEFAULT_INSTANCE_GPUS = 8;
-const GPU_TYPES = ["H100", "A100", "L40S"] as const;
-
-export type WorkloadState = "queued" | "running" | "cancelled";
-
-export type Workload = {
-  readonly id: string;
-  readonly name: string;
-  readonly image: string;
-  readonly job_type: "elastic" | "reserved";
-  readonly gpus: number;
-  readonly gpu_type: string;
-  readonly max_hours: number;
-  /** Names only: values may be secrets. */
-  readonly env_names: readonly string[];
-  /** The allocation it runs in, null while queued or when it runs on the open cluster. */
-  readonly allocation: string | null;
-  readonly state: WorkloadState;
-  readonly reference: string | null;
-  /** Counts changes of this object, from 1. */
-  readonly version: number;
-};
-
-export type Allocation = {
-  readonly id: string;
-  readonly name: string;
-  readonly instances: number;
-  readonly instance_type: string;
-  readonly gpus: number;
-  readonly gpu_type: string | null;
-  readonly hours: number;
-  readonly owner: string;
-  readonly state: "active";
-  readonly reference: string | null;
-  readonly version: number;
-};
-
-export type Reservation = {
-  readonly id: string;
-  readonly name: string;
-  readonly gpus: number;
-  readonly gpu_type: string;
-  readonly hours: number;
-  readonly state: "scheduled";
-  readonly reference: string | null;
-};
-
-/** One executed write, kept under the reference that came with it. */
-export type Operation = { readonly reference: string; readonly kind: string; readonly resource: string };
+import type { Usage } from "./meter.ts";
+import { CAPACITY_GPUS, instanceGpus, instanceGpuType, isLive } from "./objects.ts";
+import type { Allocation, EndedState, Operation, Reservation, Workload, WorkloadState } from "./objects.ts";
+import { RunTimes } from "./run-times.ts";
 
 /** Hands out `<prefix>-<n>`, n from 1001, never the same number twice in one server: ids of tenants do not coincide. */
 export type NextId = (prefix: string) => string;
@@ -62,7 +13,10 @@ export function idCounter(): NextId {
   return (prefix) => `${prefix}-${++last}`;
 }
 
-/** One tenant's cluster. Deterministic: no clock, no randomness; the same calls give the same objects. */
+/**
+ * One tenant's cluster. Deterministic: no randomness, and time passes only when it is told to; the same calls at the same
+ * times give the same objects.
+ */
 export class Cluster {
   readonly tenant: string;
   readonly workloads = new Map<string, Workload>();
@@ -73,11 +27,31 @@ export class Cluster {
   readonly operations: Operation[] = [];
   readonly #nextId: NextId;
   /** GPUs by workload state, kept beside the workloads so that a submit costs the same after a million of them. */
-  readonly #gpusIn: Record<WorkloadState, number> = { queued: 0, running: 0, cancelled: 0 };
+  readonly #gpusIn: Record<WorkloadState, number> = { queued: 0, running: 0, succeeded: 0, failed: 0, cancelled: 0 };
+  readonly #times = new RunTimes();
+  #now = 0;
 
   constructor(tenant: string, nextId: NextId) {
     this.tenant = tenant;
     this.#nextId = nextId;
+  }
+
+  /**
+   * Lets time pass, up to `now` in milliseconds since the epoch. What has run its hours ends, in that order, and what waits
+   * begins when there is room.
+   */
+  passTo(now: number): void {
+    for (let next = this.#times.due(now); next !== null; next = this.#times.due(now)) {
+      this.#now = Math.max(this.#now, next.at);
+      this.#endOfTime(next.id);
+      this.#runQueue();
+    }
+    this.#now = Math.max(this.#now, now);
+  }
+
+  /** What a workload or an allocation has used so far. */
+  usage(used: Workload | Allocation): Usage {
+    return this.#times.usage(used, this.#now);
   }
 
   /** GPUs of running workloads; at most `CAPACITY_GPUS`. */
@@ -112,16 +86,47 @@ export class Cluster {
       version: 1,
     };
     this.#put(workload);
+    if (state === "running") this.#times.start(workload.id, workload.max_hours, this.#now);
     this.#record(reference, "submit", workload.id);
     return workload;
   }
 
-  /** Cancels a workload and lets the head of the queue run. */
+  /** Ends a workload as cancelled and lets the head of the queue run. */
   cancel(workload: Workload, reference: string | null): Workload {
-    const cancelled = this.#cancelOne(workload);
+    const cancelled = this.#endOne(workload, "cancelled");
     this.#record(reference, "cancel", workload.id);
     this.#runQueue();
     return cancelled;
+  }
+
+  /** Whether a live workload could have this size now. Nobody grows past those who wait. */
+  canScale({ state, gpus: before }: Workload, gpus: number): boolean {
+    return state === "queued" || gpus <= before || (this.queuedGpus() === 0 && gpus - before <= this.freeGpus());
+  }
+
+  /** Changes the size and hours of a live workload; hours count from its start. */
+  scale(workload: Workload, size: Pick<Workload, "gpus" | "max_hours">, reference: string | null): Workload {
+    const { id } = workload;
+    const stays = workload.allocation !== null && this.#roomIn(workload.allocation) + workload.gpus >= size.gpus;
+    const scaled: Workload = {
+      ...workload,
+      ...size,
+      allocation: stays ? workload.allocation : null,
+      version: workload.version + 1,
+    };
+    this.#times.change(workload, size.max_hours, this.#now);
+    this.#put(scaled);
+    this.#record(reference, "scale", id);
+    this.#runQueue();
+    return this.workloads.get(id) ?? scaled;
+  }
+
+  /** For checks: ends a live workload now, as if it had run for `ranSeconds`. */
+  endAfter(workload: Workload, state: EndedState, ranSeconds: number): Workload {
+    this.#times.start(workload.id, 0, this.#now - ranSeconds * 1_000);
+    const over = this.#endOne(workload, state);
+    this.#runQueue();
+    return over;
   }
 
   allocate(body: AllocationBody, reference: string | null): Allocation {
@@ -136,6 +141,7 @@ export class Cluster {
       version: 1,
     };
     this.allocations.set(allocation.id, allocation);
+    this.#times.start(allocation.id, allocation.hours, this.#now);
     this.#record(reference, "allocate", allocation.id);
     return allocation;
   }
@@ -147,14 +153,12 @@ export class Cluster {
     return moved;
   }
 
-  /** Removes an allocation and cancels what runs in it; answers the ids of those workloads. */
+  /** Ends an allocation and cancels what runs in it; answers the ids of those workloads. */
   release(allocation: Allocation, reference: string | null): readonly string[] {
-    const running = this.runningIn(allocation.id);
-    this.allocations.delete(allocation.id);
-    for (const workload of running) this.#cancelOne(workload);
+    const cancelled = this.#releaseOne(allocation);
     this.#record(reference, "release", allocation.id);
     this.#runQueue();
-    return running.map(({ id }) => id);
+    return cancelled;
   }
 
   reserve(body: ReservationBody, reference: string | null): Reservation {
@@ -172,7 +176,7 @@ export class Cluster {
   /** Destroys a cluster and everything that runs or waits in it. */
   destroy(id: string, reference: string | null): void {
     this.clusters.delete(id);
-    for (const workload of this.workloads.values()) if (workload.state !== "cancelled") this.#cancelOne(workload);
+    for (const workload of this.workloads.values()) if (isLive(workload)) this.#endOne(workload, "cancelled");
     this.#record(reference, "destroy-cluster", id);
   }
 
@@ -193,24 +197,44 @@ export class Cluster {
   }
 
   #allocationWithRoom(gpus: number, gpuType: string): string | null {
-    for (const allocation of this.allocations.values()) {
-      const free = allocation.gpus - sumGpus(this.runningIn(allocation.id));
-      if (allocation.gpu_type === gpuType && gpus <= free) return allocation.id;
+    for (const { id, state, gpu_type } of this.allocations.values()) {
+      if (state === "active" && gpu_type === gpuType && gpus <= this.#roomIn(id)) return id;
     }
     return null;
   }
 
-  #cancelOne(workload: Workload): Workload {
-    const cancelled: Workload = { ...workload, state: "cancelled", version: workload.version + 1 };
-    this.#put(cancelled);
-    return cancelled;
+  #roomIn(allocation: string): number {
+    return (this.allocations.get(allocation)?.gpus ?? 0) - sumGpus(this.runningIn(allocation));
+  }
+
+  #endOfTime(id: string): void {
+    const workload = this.workloads.get(id);
+    const allocation = this.allocations.get(id);
+    if (workload !== undefined) this.#endOne(workload, "succeeded");
+    if (allocation !== undefined) this.#releaseOne(allocation);
+  }
+
+  #endOne(workload: Workload, state: EndedState): Workload {
+    const over: Workload = { ...workload, state, version: workload.version + 1 };
+    this.#times.stop(workload, this.#now);
+    this.#put(over);
+    return over;
+  }
+
+  #releaseOne(allocation: Allocation): readonly string[] {
+    const running = this.runningIn(allocation.id);
+    for (const workload of running) this.#endOne(workload, "cancelled");
+    this.#times.stop(allocation, this.#now);
+    this.allocations.set(allocation.id, { ...allocation, state: "released", version: allocation.version + 1 });
+    return running.map(({ id }) => id);
   }
 
   #runQueue(): void {
-    for (const waiting of this.#inState("queued")) {
-      if (waiting.gpus > this.freeGpus()) return;
-      const allocation = this.#allocationWithRoom(waiting.gpus, waiting.gpu_type);
-      this.#put({ ...waiting, state: "running", allocation, version: waiting.version + 1 });
+    for (const next of this.#inState("queued")) {
+      if (next.gpus > this.freeGpus()) return;
+      const allocation = this.#allocationWithRoom(next.gpus, next.gpu_type);
+      this.#put({ ...next, state: "running", allocation, version: next.version + 1 });
+      this.#times.start(next.id, next.max_hours, this.#now);
     }
   }
 
@@ -218,16 +242,6 @@ export class Cluster {
     if (reference !== null) this.operations.push({ reference, kind, resource });
   }
 }
-
-/** GPUs of one instance of this type, read from its name (`8xH100`, `h100-8`); 8 where the name states none. */
-export function instanceGpus(instanceType: string): number {
-  const withoutModel = instanceType.replaceAll(/H100|A100|L40S/gi, " ");
-  const stated = /[1-9][0-9]{0,2}/.exec(withoutModel);
-  return stated === null ? DEFAULT_INSTANCE_GPUS : Number(stated[0]);
-}
-
-const instanceGpuType = (instanceType: string): string | null =>
-  GPU_TYPES.find((model) => instanceType.toUpperCase().includes(model)) ?? null;
 
 const sumGpus = (workloads: readonly Workload[]): number =>
   workloads.reduce((total, workload) => total + workload.gpus, 0);

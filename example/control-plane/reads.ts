@@ -3,8 +3,9 @@ import type { Answer } from "./answer.ts";
 import { BODIES, exceedsCluster, readBody, readOptionalBody } from "./bodies.ts";
 import { hasReference } from "./calls.ts";
 import type { Call, Handler } from "./calls.ts";
-import { CAPACITY_GPUS } from "./cluster.ts";
-import type { Allocation, Cluster, Workload } from "./cluster.ts";
+import type { Cluster } from "./cluster.ts";
+import { CAPACITY_GPUS, ENDED_STATES, LIVE_STATES } from "./objects.ts";
+import type { Allocation, Workload, WorkloadState } from "./objects.ts";
 
 const DEFAULT_LIMIT = 50;
 /** Largest page. */
@@ -12,8 +13,7 @@ const MAX_LIMIT = 1_000;
 /** Longest log tail, in lines. */
 const MAX_TAIL = 10_000;
 const LOG_LINES = 5;
-/** What may be asked for; no workload here ever ends by itself, so two of them find nothing. */
-const WORKLOAD_STATES = ["queued", "running", "succeeded", "failed", "cancelled"];
+const WORKLOAD_STATES: readonly string[] = [...LIVE_STATES, ...ENDED_STATES];
 const ALLOCATION_STATES = ["active", "released"];
 
 /** `GET /v1/workloads?limit&cursor&state&reference`: oldest first; `cursor` is the last id of the page before. */
@@ -27,13 +27,18 @@ export const listWorkloads: Handler = (call) => {
   return page(call, "workloads", workloads, idOf);
 };
 
-/** `GET /v1/allocations?limit&cursor&state&reference`, each with the workloads that run in it. */
+/**
+ * `GET /v1/allocations?limit&cursor&state&reference`, each with the workloads that run in it. Released ones are found by
+ * their state or reference only.
+ */
 export const listAllocations: Handler = (call) => {
   const state = call.query.get("state");
   if (state !== undefined && !ALLOCATION_STATES.includes(state))
     return refusal(400, "invalid_query", "state is not known");
+  const wanted = state ?? (call.query.has("reference") ? undefined : "active");
   const found = [...call.cluster.allocations.values()].filter(
-    (allocation) => (state === undefined || allocation.state === state) && matchesReference(call, allocation.reference),
+    (allocation) =>
+      (wanted === undefined || allocation.state === wanted) && matchesReference(call, allocation.reference),
   );
   return page(
     call,
@@ -60,15 +65,19 @@ export const listOperations: Handler = (call) => {
   return page(call, "operations", found, (_, index) => String(index + 1));
 };
 
-/** `GET /v1/workloads/{id}`, its version as the entity tag. */
+/** `GET /v1/workloads/{id}` with what it has used, its version as the entity tag. */
 export const getWorkload: Handler = (call) =>
-  withWorkload(call, (workload) => answer(workload, 200, { etag: `"${workload.version}"` }));
+  withWorkload(call, (workload) =>
+    answer({ ...workload, ...call.cluster.usage(workload) }, 200, { etag: `"${workload.version}"` }),
+  );
 
-/** `GET /v1/allocations/{id}` with the workloads that run in it. */
+/** `GET /v1/allocations/{id}` with the workloads that run in it and what it has used. */
 export const getAllocation: Handler = (call) => {
   const allocation = call.cluster.allocations.get(call.id);
   if (allocation === undefined) return notFound(call.id);
-  return answer(withWorkloads(call.cluster, allocation), 200, { etag: `"${allocation.version}"` });
+  const { cluster } = call;
+  const body = { ...withWorkloads(cluster, allocation), ...cluster.usage(allocation) };
+  return answer(body, 200, { etag: `"${allocation.version}"` });
 };
 
 /** `GET /v1/workloads/{id}/logs?tail`: plain text, one chunk per line. */
@@ -177,9 +186,11 @@ const matchesReference = (call: Call, stored: string | null): boolean => {
   return asked === undefined || hasReference(stored, asked);
 };
 
-const causeOf = (state: string): string =>
-  state === "queued"
-    ? "the cluster has too few free GPUs"
-    : state === "running"
-      ? "nothing is wrong"
-      : "it was cancelled";
+const CAUSES: Readonly<Record<WorkloadState, string>> = {
+  queued: "the cluster has too few free GPUs",
+  running: "nothing is wrong",
+  succeeded: "it has run to its end",
+  failed: "it ended with an error",
+  cancelled: "it was cancelled",
+};
+const causeOf = (state: WorkloadState): string => CAUSES[state];

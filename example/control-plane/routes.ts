@@ -6,7 +6,7 @@ import * as writes from "./writes.ts";
 
 /** One route: method, path template, the query keys it knows, and whether it changes something. */
 export type Route = {
-  readonly method: "GET" | "POST" | "DELETE";
+  readonly method: "GET" | "POST" | "PATCH" | "DELETE";
   readonly template: string;
   readonly query: readonly string[];
   readonly writes: boolean;
@@ -23,7 +23,7 @@ const read = (method: "GET" | "POST", template: string, handler: Handler, query:
   handler,
 });
 
-const write = (method: "POST" | "DELETE", template: string, handler: Handler): Route => ({
+const write = (method: "POST" | "PATCH" | "DELETE", template: string, handler: Handler): Route => ({
   method,
   template,
   query: ["dry_run"],
@@ -48,6 +48,7 @@ export const ROUTES: readonly Route[] = [
   read("POST", "/v1/insights", reads.insights),
   read("POST", "/v1/capacity/plan", reads.planCapacity),
   write("POST", "/v1/workloads", writes.submit),
+  write("PATCH", "/v1/workloads/{id}", writes.scale),
   write("POST", "/v1/workloads/{id}/cancel", writes.cancel),
   write("POST", "/v1/allocations", writes.allocate),
   write("POST", "/v1/allocations/{id}/transfer", writes.transfer),

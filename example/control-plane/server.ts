@@ -23,6 +23,8 @@ export type ControlPlaneOptions = {
   readonly credentials: Readonly<Record<string, string>>;
   /** The key that the gate signs with: base64url, at least 32 bytes. */
   readonly signingKey: string;
+  /** Milliseconds since the epoch, by which workloads run and are metered; this machine's clock where left out. */
+  readonly clock?: () => number;
 };
 
 /** A running example control plane. */
@@ -31,6 +33,7 @@ export type ControlPlane = { readonly url: string; readonly port: number; readon
 /** Loopback only: this is an example and for checks. */
 const HOST = "127.0.0.1";
 const MIN_KEY_BYTES = 32;
+const READS_BODY: ReadonlySet<string> = new Set(["POST", "PATCH"]);
 /** Between the lines of a streamed log, so that a reader sees it arrive in pieces. Milliseconds. */
 const LINE_GAP_MS = 20;
 
@@ -47,6 +50,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   );
   const world: World = {
     key,
+    clock: options.clock ?? Date.now,
     clusters,
     nonces: new NonceWindow(),
     recorder: new Recorder(),
@@ -65,6 +69,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
 
 type World = {
   readonly key: Uint8Array;
+  readonly clock: () => number;
   /** Credential → cluster. */
   readonly clusters: ReadonlyMap<string, Cluster>;
   readonly nonces: NonceWindow;
@@ -75,6 +80,7 @@ type World = {
 
 async function serve(world: World, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const message = await readMessage(request);
+  for (const cluster of world.clusters.values()) cluster.passTo(world.clock());
   const isExample = message.target.startsWith("/_example/");
   if (isExample) return send(world, response, answerExample(world, message, request.socket.remoteAddress));
   world.recorder.add({
@@ -113,7 +119,7 @@ function call(
   if (isAnswer(read)) return read;
   const dryRun = read.query.get("dry_run");
   if (dryRun !== undefined && dryRun !== "true") return refusal(400, "invalid_query", "dry_run can only be true");
-  if (route.method !== "POST" && message.body.length > 0)
+  if (!READS_BODY.has(route.method) && message.body.length > 0)
     return refusal(400, "unexpected_body", "no body is read here");
   return route.handler({
     cluster,

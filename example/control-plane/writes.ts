@@ -3,8 +3,8 @@ import type { Answer } from "./answer.ts";
 import { BODIES, exceedsCluster, readBody, readOptionalBody } from "./bodies.ts";
 import { staleVersion } from "./calls.ts";
 import type { Call, Handler } from "./calls.ts";
-import { instanceGpus } from "./cluster.ts";
-import type { Allocation } from "./cluster.ts";
+import { instanceGpus, isLive } from "./objects.ts";
+import type { Allocation, Workload } from "./objects.ts";
 
 /** `POST /v1/workloads`: 201; 422 for a job larger than the cluster; queued when it does not fit now. */
 export const submit: Handler = (call) => {
@@ -19,17 +19,27 @@ export const submit: Handler = (call) => {
   return answer(call.cluster.submit(body, call.reference), 201);
 };
 
-/** `POST /v1/workloads/{id}/cancel`: 200; 409 when it is cancelled already. */
+/** `PATCH /v1/workloads/{id}` `{gpus?, max_hours?}`: 200; 409 when it has ended, or has no room to grow now. */
+export const scale: Handler = (call) => {
+  const body = readBody(BODIES.scale, call.contentType, call.body);
+  if (isAnswer(body)) return body;
+  return withLiveWorkload(call, (workload) => {
+    const { gpus = workload.gpus, max_hours = workload.max_hours } = body;
+    const tooLarge = exceedsCluster(gpus);
+    if (tooLarge !== null) return tooLarge;
+    if (!call.cluster.canScale(workload, gpus)) return refusal(409, "no_room", `${gpus} GPUs do not fit now`);
+    if (call.dryRun) return would({ id: call.id, state: workload.state, gpus, max_hours });
+    return answer(call.cluster.scale(workload, { gpus, max_hours }, call.reference));
+  });
+};
+
+/** `POST /v1/workloads/{id}/cancel`: 200; 409 when it has ended already. */
 export const cancel: Handler = (call) => {
   const body = readOptionalBody(BODIES.cancel, call.contentType, call.body);
   if (isAnswer(body)) return body;
-  const workload = call.cluster.workloads.get(call.id);
-  if (workload === undefined) return notFound(call.id);
-  const stale = staleVersion(call, workload.version);
-  if (stale !== null) return stale;
-  if (workload.state === "cancelled") return refusal(409, "conflict", `${call.id} is cancelled already`);
-  if (call.dryRun) return would({ id: call.id, state: "cancelled" });
-  return answer(call.cluster.cancel(workload, call.reference));
+  return withLiveWorkload(call, (workload) =>
+    call.dryRun ? would({ id: call.id, state: "cancelled" }) : answer(call.cluster.cancel(workload, call.reference)),
+  );
 };
 
 /** `POST /v1/allocations`: 201; 422 when its GPUs exceed the cluster. */
@@ -91,8 +101,17 @@ export const destroyCluster: Handler = (call) => {
 
 const would = (outcome: object): Answer => answer({ dry_run: true, would: outcome });
 
+function withLiveWorkload(call: Call, use: (workload: Workload) => Answer): Answer {
+  const workload = call.cluster.workloads.get(call.id);
+  if (workload === undefined) return notFound(call.id);
+  const stale = staleVersion(call, workload.version);
+  if (stale !== null) return stale;
+  return isLive(workload) ? use(workload) : refusal(409, "conflict", `${call.id} has ended: ${workload.state}`);
+}
+
 function withAllocation(call: Call, use: (allocation: Allocation) => Answer): Answer {
   const allocation = call.cluster.allocations.get(call.id);
   if (allocation === undefined) return notFound(call.id);
+  if (allocation.state === "released") return refusal(409, "conflict", `${call.id} is released already`);
   return staleVersion(call, allocation.version) ?? use(allocation);
 }

@@ -7,9 +7,13 @@ import type { CallOptions, Reply } from "./signed-call.ts";
 const JOB = { name: "train", image: "repo/train:1", job_type: "elastic", gpus: 4, gpu_type: "H100", max_hours: 2 };
 const ALLOCATION = { name: "team-a", instances: 2, instance_type: "8xH100", hours: 24 };
 
+const NOON = Date.UTC(2031, 10, 20, 12);
+
 let plane: ControlPlane;
+const startPlane = (): Promise<ControlPlane> =>
+  startControlPlane({ port: 0, credentials: CREDENTIALS, signingKey: SIGNING_KEY, clock: () => NOON });
 beforeEach(async () => {
-  plane = await startControlPlane({ port: 0, credentials: CREDENTIALS, signingKey: SIGNING_KEY });
+  plane = await startPlane();
 });
 afterEach(() => plane.close());
 
@@ -53,6 +57,10 @@ describe("reads", () => {
       state: "running",
       reference: null,
       version: 1,
+      started_at: "2031-11-20T12:00:00.000Z",
+      ended_at: null,
+      ran_seconds: 0,
+      cost_usd: "0.00",
     });
     expect(one.headers["etag"]).toBe('"1"');
     expect(json(await get("/v1/workloads/wl-1001/metrics"))).toMatchObject({ metrics: { gpus: 4 } });
@@ -146,7 +154,10 @@ describe("writes", () => {
       state: "released",
       cancelled_workloads: ["wl-1002"],
     });
-    expect(codeOf(await get("/v1/allocations/al-1001"))).toBe("404 not_found");
+    expect(json(await get("/v1/allocations/al-1001"))).toMatchObject({ state: "released", workloads: [] });
+    expect(json(await get("/v1/allocations"))).toMatchObject({ allocations: [] });
+    expect(json(await get("/v1/allocations?state=released"))).toMatchObject({ allocations: [{ id: "al-1001" }] });
+    expect(codeOf(await call(plane.url, "DELETE", "/v1/allocations/al-1001"))).toBe("409 conflict");
     expect(json(await get("/v1/workloads/wl-1002"))).toMatchObject({ state: "cancelled" });
   });
 
@@ -200,6 +211,7 @@ describe("a dry run stores nothing", () => {
   test.each<[string, string, unknown]>([
     ["POST", "/v1/workloads", JOB],
     ["POST", "/v1/workloads/wl-1002/cancel", undefined],
+    ["PATCH", "/v1/workloads/wl-1002", { gpus: 8 }],
     ["POST", "/v1/allocations", ALLOCATION],
     ["POST", "/v1/allocations/al-1001/transfer", { to: "team-b" }],
     ["DELETE", "/v1/allocations/al-1001", undefined],
@@ -263,7 +275,7 @@ describe("strict reading", () => {
     ["unknown route", "GET", "/v1/nodes", {}, "404 unknown_route"],
     ["encoded route", "GET", "/v1/%77orkloads", {}, "404 unknown_route"],
     ["trailing slash", "GET", "/v1/workloads/", {}, "404 unknown_route"],
-    ["method that the route does not have", "PATCH", "/v1/workloads/wl-1001", {}, "405 method_not_allowed"],
+    ["method that the route does not have", "PUT", "/v1/workloads/wl-1001", {}, "405 method_not_allowed"],
   ])("refuses: %s", async (_, method, target, options, code) => {
     expect(codeOf(await call(plane.url, method, target, options))).toBe(code);
   });
@@ -356,7 +368,7 @@ describe("for checks", () => {
     while ((await example("GET", "faults")).text.includes("1")) await Promise.resolve();
     await plane.close();
     await waiting;
-    plane = await startControlPlane({ port: 0, credentials: CREDENTIALS, signingKey: SIGNING_KEY });
+    plane = await startPlane();
   });
 
   test("a fault for a call is not used up by the dry run before it, nor by refused callers", async () => {
