@@ -80,10 +80,11 @@ export type WindowShortage = {
   readonly window: string;
   readonly period: "daily" | "monthly";
   /**
-   * What the cap is one of: the whole window, or the share of it that proposals of one principal (of all together) may hold
-   * while they wait. Settled money counts in the window only.
+   * What the cap is one of. `window`: the whole window. `gross`: all that was submitted in it, ended or not. A cap inside the
+   * tenant's: `principal:<subject>`, `team:<name>`, `action:<action>`. `pending-of-principal`, `pending-of-tenant`: the share
+   * that proposals of one principal (of all together) may hold while they wait; settled money counts in the others only.
    */
-  readonly scope: "window" | "pending-of-principal" | "pending-of-tenant";
+  readonly scope: string;
   readonly cap_usd: number;
   readonly settled_usd: number;
   readonly held_usd: number;

@@ -6,7 +6,7 @@ import type { EpochMs, Micros } from "../vocabulary.ts";
 import { consumeApproval, decisionsOf, latestApproval } from "./approval-rows.ts";
 import { eligibleApprovers, summaryOf, type Approval, type ApprovalRequirement } from "./approvals.ts";
 import { credentialFault, freezeRefusal, listFreezes, standing } from "./authority.ts";
-import { budgetView, findReservation, reserve, resolveReservation, shortages, type Reservation } from "./budget.ts";
+import { budgetView, shortages } from "./budget.ts";
 import type { BudgetWindows } from "./budget-windows.ts";
 import {
   LEDGER_RPC_VERSION,
@@ -17,10 +17,13 @@ import {
 } from "./contract.ts";
 import { plan } from "./due.ts";
 import { budgetExceeded } from "./holds.ts";
-import { note } from "./notices.ts";
+import { note, noteAlert } from "./notices.ts";
 import { endApproval } from "./endings.ts";
 import { findGrant, type GrantSearch } from "./grants.ts";
 import { openProposal } from "./proposals.ts";
+import { findReservation, release, reserve, type Reservation } from "./reservations.ts";
+import { sized } from "./sized.ts";
+import { tellThresholds } from "./thresholds.ts";
 import { consumeReceipt, receiptRefusal } from "./receipts.ts";
 import { findReplay, operationUrl, rememberHandles } from "./replay.ts";
 import { countSigned } from "./signed-decisions.ts";
@@ -54,14 +57,15 @@ type Spending =
  * A crash after the commit leaves a reservation in `dispatching`, which means *possibly sent*: its dispatch deadline
  * turns it into `unknown`, and reconciliation finds out (operations.ts).
  */
-export function admit(scope: AdmissionScope, request: AdmissionRequest): AdmissionOutcome {
+export function admit(scope: AdmissionScope, asked: AdmissionRequest): AdmissionOutcome {
   const { sql, now, windows } = scope;
-  const stop = commonChecks(scope, request);
+  const stop = commonChecks(scope, asked);
   if (stop !== null) return stop;
+  const request = sized(sql, asked);
   const refuse = (refusal: Refusal): AdmissionOutcome => ({
     kind: "refused",
     refusal,
-    budget: budgetView(sql, windows, request.budget),
+    budget: budgetView(sql, windows, request.budget, now),
   });
 
   const busy = busyRefusal(sql, request.resource);
@@ -71,8 +75,12 @@ export function admit(scope: AdmissionScope, request: AdmissionRequest): Admissi
     if (refusal !== null) return refuse(refusal);
   }
   const own = ownHold(sql, request);
-  const short = shortages(sql, windows, request.budget, ceilingOf(request), own);
-  if (short.length > 0) return refuse(budgetExceeded(sql, short));
+  const short = shortages(sql, windows, request.budget, ceilingOf(request), own, now);
+  if (short.length > 0) {
+    const { action, requester } = request;
+    noteAlert(sql, { kind: "budget-refused", principal: requester.subject, action, windows: short }, now);
+    return refuse(budgetExceeded(sql, short));
+  }
 
   let spending: Spending = { kind: "nothing" };
   let context: RequestContext = request.context;
@@ -97,10 +105,10 @@ export function admit(scope: AdmissionScope, request: AdmissionRequest): Admissi
       spending = { kind: "standing", ...use };
     }
   }
-  commitAdmission(scope, request, spending, context);
+  commitAdmission(scope, request, asked, spending, context);
   return {
     kind: "admitted",
-    budget: budgetView(sql, windows, request.budget),
+    budget: budgetView(sql, windows, request.budget, now),
     approvalId: "approval" in spending ? spending.approval.id : null,
     approvers: "approval" in spending ? spending.approvers : [],
     context,
@@ -125,7 +133,7 @@ export function commonChecks(scope: AdmissionScope, request: AdmissionRequest): 
   const authority = standing(sql, request.authority);
   if (authority === "none") return unavailable("ledger", "the tenant has no active policy version");
   if (authority === "stale") return { kind: "stale" };
-  const budget = (): BudgetView => budgetView(sql, windows, request.budget);
+  const budget = (): BudgetView => budgetView(sql, windows, request.budget, now);
   const fault = credentialFault(sql, request.requester, now);
   if (fault !== null) return { kind: "refused", refusal: { kind: "unauthenticated", cause: fault }, budget: null };
   const { rows, halted } = backlog(sql);
@@ -134,7 +142,7 @@ export function commonChecks(scope: AdmissionScope, request: AdmissionRequest): 
   const replay = findReplay(sql, request, now);
   if (replay.kind === "replay") return { kind: "replay", outcome: replay.outcome, budget: budget() };
   if (replay.kind === "refused") return { kind: "refused", refusal: replay.refusal, budget: budget() };
-  const frozen = freezeRefusal(listFreezes(sql), request.requester.subject, request.action);
+  const frozen = freezeRefusal(listFreezes(sql), request.requester.subject, request.action, ceilingOf(request));
   if (frozen !== null) return { kind: "refused", refusal: frozen, budget: budget() };
   return request.refusal === null ? null : { kind: "refused", refusal: request.refusal, budget: budget() };
 }
@@ -143,6 +151,7 @@ export function commonChecks(scope: AdmissionScope, request: AdmissionRequest): 
 function commitAdmission(
   scope: AdmissionScope,
   request: AdmissionRequest,
+  asked: AdmissionRequest,
   spending: Spending,
   context: RequestContext,
 ): void {
@@ -152,22 +161,27 @@ function commitAdmission(
   if (spending.kind === "grant") {
     consumeApproval(sql, spending.approval.id, request.requestId);
     // The proposal's hold ends and the execution's begins in the windows of this moment: never both, never neither.
-    resolveReservation(sql, spending.approval.id, "released", 0, `moved to ${request.requestId}`, now);
+    release(sql, spending.approval.id, `moved to ${request.requestId}`, now);
     note(sql, "consumed", spending.approval.id, request.requestId, now);
   }
   if (spending.kind === "standing") takeUse(sql, spending.standing.id, request.requestId, ceiling, now);
+  const { team, per } = request.budget;
+  const { subject: principal } = request.requester;
+  const priceVersion = request.cost.kind === "priced" ? request.cost.priceVersion : null;
   reserve(
     sql,
-    { id: request.requestId, state: "dispatching", principal: request.requester.subject, action: request.action },
+    { id: request.requestId, state: "dispatching", principal, team, action: request.action, priceVersion, per },
     windows,
     ceiling,
     now,
   );
+  tellThresholds(sql, windows, request.budget, now);
   const entry = {
     ...request.entry,
     kind: "intent" as const,
     time: new Date(now).toISOString(),
     decision: "allow" as const,
+    cost_micros: ceiling,
     reason: context.reason,
     evidence: context.evidence,
     back_out: context.backOut,
@@ -185,15 +199,18 @@ function commitAdmission(
     outcome: "dispatching",
   };
   sql.exec(
-    `INSERT INTO operations (request_id, principal, request_digest, sent, catalogue, resource, state, duration_ms, entry, admitted_at)
-     VALUES (?, ?, ?, ?, ?, ?, 'dispatching', ?, ?, ?)`,
+    `INSERT INTO operations (request_id, principal, request_digest, sent, catalogue, route, resource, state, duration_ms, result_micros, entry, admitted_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, 'dispatching', ?, ?, ?, ?)`,
     request.requestId,
     request.requester.subject,
     request.requestDigest,
     request.sent,
     request.authority.catalogue,
+    request.route,
     request.resource,
     request.cost.kind === "priced" ? request.cost.durationMs : null,
+    // What the whole thing costs once it is changed: less than what is committed gives the difference back on success.
+    asked.cost.kind === "priced" && asked.cost.currentMicros !== null ? asked.cost.ceilingMicros : null,
     JSON.stringify(entry),
     now,
   );

@@ -163,10 +163,22 @@ export function listFreezes(sql: SqlStorage): readonly Freeze[] {
     }));
 }
 
-/** The freeze that covers a write by `subject` of `action`, as a refusal; null where none does. */
-export function freezeRefusal(freezes: readonly Freeze[], subject: string, action: string): Refusal | null {
+/** Scope of the freeze that stops whatever costs money and nothing else: finance's own. */
+export const SPENDING = "spending";
+
+/** The freeze that covers a write by `subject` of `action` that may cost `ceilingMicros`, as a refusal; null where none does. */
+export function freezeRefusal(
+  freezes: readonly Freeze[],
+  subject: string,
+  action: string,
+  ceilingMicros: Micros,
+): Refusal | null {
   const hit = freezes.find(
-    (f) => f.scope === "tenant" || f.scope === `principal:${subject}` || f.scope === `action:${action}`,
+    (f) =>
+      f.scope === "tenant" ||
+      f.scope === `principal:${subject}` ||
+      f.scope === `action:${action}` ||
+      (f.scope === SPENDING && ceilingMicros > 0),
   );
   return hit === undefined
     ? null

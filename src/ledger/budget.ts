@@ -1,78 +1,103 @@
-import { assert } from "../platform/assert.ts";
 import { usd } from "../platform/money.ts";
+import { integerOf } from "../platform/sql-row.ts";
 import type { WindowShortage } from "../refusal.ts";
 import type { EpochMs, Micros } from "../vocabulary.ts";
 import type { BudgetTerms, BudgetView, BudgetWindowView } from "./contract.ts";
 import type { BudgetWindow, BudgetWindows } from "./budget-windows.ts";
-import { textOf, integerOf, integerOrNull } from "../platform/sql-row.ts";
+import type { BudgetPeriod, TenantTerms } from "./finance-port.ts";
+import { isHeld, type Reservation } from "./reservations.ts";
+import { scopedWindow, scopeSums, sumsOf, type Sums } from "./windows.ts";
 
-export type ReservationState = "held" | "dispatching" | "committed" | "unknown" | "settled" | "released";
+/** Caps of the tenant as a whole that are in force: the lower of the policy's and finance's. */
+export type CapsInForce = { readonly daily: Micros; readonly monthly: Micros; readonly gross: Micros };
 
-/** A hold in one daily and one monthly window. It belongs to the windows it was admitted in, whenever it resolves. */
-export type Reservation = {
-  readonly id: string;
-  readonly state: ReservationState;
-  readonly dailyWindow: string;
-  readonly monthlyWindow: string;
-  readonly ceilingMicros: Micros;
-  readonly settledMicros: Micros | null;
-};
+/** Unless the policy says otherwise, twice the daily cap may be submitted in a day: cancelling frees a cap once, not for ever. */
+const GROSS_PER_DAILY_CAP = 2;
 
-export type Sums = { readonly heldMicros: Micros; readonly settledMicros: Micros };
+/** The caps in force at `now`. Reads only. */
+export function capsInForce(sql: SqlStorage, terms: TenantTerms, now: EpochMs): CapsInForce {
+  const finance = financeCaps(sql, now);
+  const daily = Math.min(terms.dailyCapMicros, finance.daily ?? terms.dailyCapMicros);
+  const monthly = Math.min(terms.monthlyCapMicros, finance.monthly ?? terms.monthlyCapMicros);
+  return {
+    daily,
+    monthly,
+    gross: terms.grossDailyCapMicros ?? Math.min(daily * GROSS_PER_DAILY_CAP, Number.MAX_SAFE_INTEGER),
+  };
+}
 
-const NOTHING: Sums = { heldMicros: 0, settledMicros: 0 };
-
-/** The sums of both windows, in one look. */
-function sumsOf(sql: SqlStorage, windows: BudgetWindows): { readonly daily: Sums; readonly monthly: Sums } {
+/**
+ * What finance has set, null where it never did: of the approved changes that have begun and not ended, the one that began last.
+ * So a lowering ends a temporary raise, and when a temporary raise ends, what held before it holds again. One person lowers,
+ * so a lowering never widens what it follows, whatever it was measured against when it was made. `without`: leaves one out.
+ */
+export function financeCaps(
+  sql: SqlStorage,
+  now: EpochMs,
+  without: string | null = null,
+): Readonly<Record<BudgetPeriod, Micros | null>> {
+  const caps: Record<BudgetPeriod, Micros | null> = { daily: null, monthly: null };
   const rows = sql
     .exec(
-      "SELECT window, held_micros, settled_micros FROM windows WHERE window IN (?, ?)",
-      windows.daily.id,
-      windows.monthly.id,
+      `SELECT id, kind, period, cap_micros FROM budget_changes
+       WHERE state = 'approved' AND effective_at <= ? AND (ends_at IS NULL OR ends_at > ?) ORDER BY effective_at, id`,
+      now,
+      now,
     )
     .toArray();
-  const of = (window: BudgetWindow): Sums => {
-    const row = rows.find((one) => one["window"] === window.id);
-    if (row === undefined) return NOTHING;
-    return { heldMicros: integerOf(row, "held_micros"), settledMicros: integerOf(row, "settled_micros") };
-  };
-  return { daily: of(windows.daily), monthly: of(windows.monthly) };
+  for (const row of rows) {
+    if (row["id"] === without) continue;
+    const period = row["period"] === "monthly" ? "monthly" : "daily";
+    const cap = integerOf(row, "cap_micros");
+    caps[period] = row["kind"] === "lower" ? Math.min(caps[period] ?? cap, cap) : cap;
+  }
+  return caps;
 }
 
 /** The budget as people see it: cap, settled, held and remaining of both windows. `extraMicros` shows it as if held. */
 export function budgetView(
   sql: SqlStorage,
   windows: BudgetWindows,
-  terms: BudgetTerms,
+  terms: TenantTerms,
+  now: EpochMs,
   extraMicros: Micros = 0,
 ): BudgetView {
-  const sums = sumsOf(sql, windows);
+  const caps = capsInForce(sql, terms, now);
+  const sums = sumsOf(sql, [windows.daily.id, windows.monthly.id]);
   return {
-    daily: windowView(sums.daily, windows.daily, terms.dailyCapMicros, extraMicros),
-    monthly: windowView(sums.monthly, windows.monthly, terms.monthlyCapMicros, extraMicros),
+    daily: windowView(sums.get(windows.daily.id), windows.daily, caps.daily, extraMicros),
+    monthly: windowView(sums.get(windows.monthly.id), windows.monthly, caps.monthly, extraMicros),
   };
 }
 
-function windowView(sums: Sums, window: BudgetWindow, cap: Micros, extra: Micros): BudgetWindowView {
-  const held = sums.heldMicros + extra;
-  const remaining = Math.max(0, cap - sums.settledMicros - held);
+/** One window with its cap, for people and programs. */
+export function windowView(
+  sums: Pick<Sums, "heldMicros" | "settledMicros"> | undefined,
+  window: BudgetWindow,
+  cap: Micros,
+  extra: Micros = 0,
+): BudgetWindowView {
+  const settled = sums?.settledMicros ?? 0;
+  const held = (sums?.heldMicros ?? 0) + extra;
+  const remaining = Math.max(0, cap - settled - held);
   return {
     window: window.id,
     cap_usd: usd(cap),
-    settled_usd: usd(sums.settledMicros),
+    settled_usd: usd(settled),
     held_usd: usd(held),
     remaining_usd: usd(remaining),
     resets_at: new Date(window.endsAt).toISOString(),
     cap_micros: cap,
-    settled_micros: sums.settledMicros,
+    settled_micros: settled,
     held_micros: held,
     remaining_micros: remaining,
   };
 }
 
 /**
- * Whether `requestedMicros` fits both windows: `settled + held + requested ≤ cap`. `own` is a hold of the same request
- * (its proposal's) that would be released in the same transaction, and so does not count against it. Reads only.
+ * Every cap that `requestedMicros` does not fit: `settled + held + requested ≤ cap` for the tenant's day and month and for each
+ * cap inside them, and for the day what was submitted. `own` is a hold of the same request (its proposal's) that would be
+ * released in the same transaction, and so does not count against it. Empty: it fits all of them. Reads only.
  */
 export function shortages(
   sql: SqlStorage,
@@ -80,31 +105,55 @@ export function shortages(
   terms: BudgetTerms,
   requestedMicros: Micros,
   own: Reservation | null,
+  now: EpochMs,
 ): readonly WindowShortage[] {
   if (requestedMicros === 0) return [];
-  const ownIn = (window: string): Micros =>
-    own !== null && isHeld(own.state) && (own.dailyWindow === window || own.monthlyWindow === window)
-      ? own.ceilingMicros
-      : 0;
-  const both = sumsOf(sql, windows);
-  const check = (period: "daily" | "monthly", cap: Micros): readonly WindowShortage[] => {
-    const [window, sums] = [windows[period], both[period]];
-    const held = sums.heldMicros - ownIn(window.id);
-    const short = sums.settledMicros + held + requestedMicros - cap;
-    return short > 0 ? [shortage(period, window, cap, { ...sums, heldMicros: held }, requestedMicros, short)] : [];
+  const caps = capsInForce(sql, terms, now);
+  const tenant = sumsOf(sql, [windows.daily.id, windows.monthly.id]);
+  const inner = scopeSums(sql, windows, terms.per);
+  const short: WindowShortage[] = [];
+  const check = (
+    period: BudgetPeriod,
+    scope: WindowShortage["scope"],
+    cap: Micros | null,
+    sums: Sums | undefined,
+  ): void => {
+    if (cap === null || sums === undefined) return;
+    const window = windows[period];
+    const counted = { settledMicros: sums.settledMicros, heldMicros: sums.heldMicros - ownIn(own, window.id, scope) };
+    const missing = counted.settledMicros + counted.heldMicros + requestedMicros - cap;
+    if (missing > 0) short.push(shortage(period, window, cap, counted, requestedMicros, missing, scope));
   };
-  return [...check("daily", terms.dailyCapMicros), ...check("monthly", terms.monthlyCapMicros)];
+  check("daily", "window", caps.daily, tenant.get(windows.daily.id));
+  check("monthly", "window", caps.monthly, tenant.get(windows.monthly.id));
+  const gross = tenant.get(windows.daily.id)?.grossMicros ?? 0;
+  const over = gross + requestedMicros - caps.gross;
+  if (over > 0) {
+    const submitted = { settledMicros: 0, heldMicros: gross };
+    short.push(shortage("daily", windows.daily, caps.gross, submitted, requestedMicros, over, "gross"));
+  }
+  for (const { scope, dailyCapMicros, monthlyCapMicros } of terms.per) {
+    check("daily", scope, dailyCapMicros, inner.get(scopedWindow(windows.daily.id, scope)));
+    check("monthly", scope, monthlyCapMicros, inner.get(scopedWindow(windows.monthly.id, scope)));
+  }
+  return short;
+}
+
+function ownIn(own: Reservation | null, window: string, scope: string): Micros {
+  if (own === null || !isHeld(own.state) || (own.dailyWindow !== window && own.monthlyWindow !== window)) return 0;
+  // The policy may have moved the requester to another team since.
+  return scope.startsWith("team:") && scope !== `team:${own.team}` ? 0 : own.ceilingMicros;
 }
 
 /** One shortage with numbers that add up: `settled + held + requested - cap = short`. */
 export function shortage(
-  period: "daily" | "monthly",
+  period: BudgetPeriod,
   window: BudgetWindow,
   cap: Micros,
-  sums: Sums,
+  sums: Pick<Sums, "heldMicros" | "settledMicros">,
   requested: Micros,
   short: Micros,
-  scope: WindowShortage["scope"] = "window",
+  scope: WindowShortage["scope"],
 ): WindowShortage {
   return {
     window: window.id,
@@ -122,131 +171,4 @@ export function shortage(
     requested_micros: requested,
     short_micros: short,
   };
-}
-
-/**
- * Records a reservation and adds it to its windows. The caller has checked `shortages` in the same transaction; a hold
- * is never shrunk to fit. Amounts beyond exact integers are a bug upstream of here.
- */
-export function reserve(
-  sql: SqlStorage,
-  reservation: {
-    readonly id: string;
-    readonly state: "held" | "dispatching";
-    readonly principal: string;
-    readonly action: string;
-  },
-  windows: BudgetWindows,
-  ceilingMicros: Micros,
-  now: EpochMs,
-): void {
-  assert(Number.isSafeInteger(ceilingMicros) && ceilingMicros >= 0, "a hold is a non-negative integer");
-  sql.exec(
-    `INSERT INTO reservations (id, state, principal, action, daily_window, monthly_window, ceiling_micros, created_at)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-    reservation.id,
-    reservation.state,
-    reservation.principal,
-    reservation.action,
-    windows.daily.id,
-    windows.monthly.id,
-    ceilingMicros,
-    now,
-  );
-  if (ceilingMicros === 0) return;
-  addToWindows(sql, windows.daily.id, windows.monthly.id, ceilingMicros, 0);
-}
-
-/** Adds to a daily and its monthly window. A window begins with its first hold, so a release finds both. */
-function addToWindows(sql: SqlStorage, daily: string, monthly: string, held: Micros, settled: Micros): void {
-  // Not an upsert: its INSERT half would be checked with the negative amount of a release.
-  const updated = sql
-    .exec(
-      `UPDATE windows SET held_micros = held_micros + ?, settled_micros = settled_micros + ? WHERE window IN (?, ?)
-       RETURNING window`,
-      held,
-      settled,
-      daily,
-      monthly,
-    )
-    .toArray()
-    .map((row) => row["window"]);
-  for (const window of [daily, monthly]) {
-    if (updated.includes(window)) continue;
-    sql.exec("INSERT INTO windows (window, held_micros, settled_micros) VALUES (?, ?, ?)", window, held, settled);
-  }
-}
-
-/** The reservation with this id, null where there is none. */
-export function findReservation(sql: SqlStorage, id: string): Reservation | null {
-  const row = sql.exec("SELECT * FROM reservations WHERE id = ?", id).toArray()[0];
-  if (row === undefined) return null;
-  return {
-    id: textOf(row, "id"),
-    state: asState(textOf(row, "state")),
-    dailyWindow: textOf(row, "daily_window"),
-    monthlyWindow: textOf(row, "monthly_window"),
-    ceilingMicros: integerOf(row, "ceiling_micros"),
-    settledMicros: integerOrNull(row, "settled_micros"),
-  };
-}
-
-/** Moves an unresolved reservation to another unresolved state; the windows do not change. */
-export function moveReservation(sql: SqlStorage, id: string, to: "committed" | "unknown", basis: string): void {
-  sql.exec(
-    "UPDATE reservations SET state = ?, basis = ? WHERE id = ? AND state IN ('dispatching','unknown')",
-    to,
-    basis,
-    id,
-  );
-}
-
-/**
- * Resolves a reservation once: takes its ceiling out of `held` and books `settledMicros` (0 ≤ x ≤ ceiling) in the
- * windows it was admitted in. Returns false, changing nothing, when it is resolved already.
- */
-export function resolveReservation(
-  sql: SqlStorage,
-  id: string,
-  to: "settled" | "released",
-  settledMicros: Micros,
-  basis: string,
-  now: EpochMs,
-): boolean {
-  const reservation = findReservation(sql, id);
-  if (reservation === null || !isHeld(reservation.state)) return false;
-  assert(
-    settledMicros >= 0 && settledMicros <= reservation.ceilingMicros,
-    "a settlement lies between zero and its hold",
-  );
-  sql.exec(
-    "UPDATE reservations SET state = ?, settled_micros = ?, basis = ?, resolved_at = ? WHERE id = ?",
-    to,
-    settledMicros,
-    basis,
-    now,
-    id,
-  );
-  if (reservation.ceilingMicros > 0) {
-    const { dailyWindow, monthlyWindow, ceilingMicros } = reservation;
-    addToWindows(sql, dailyWindow, monthlyWindow, -ceilingMicros, settledMicros);
-  }
-  return true;
-}
-
-/** Whether a reservation in this state still counts as held in its windows. */
-export const isHeld = (state: ReservationState): boolean =>
-  state === "held" || state === "dispatching" || state === "committed" || state === "unknown";
-
-function asState(text: string): ReservationState {
-  assert(
-    text === "held" ||
-      text === "dispatching" ||
-      text === "committed" ||
-      text === "unknown" ||
-      text === "settled" ||
-      text === "released",
-    "a reservation has a known state",
-  );
-  return text;
 }

@@ -31,7 +31,7 @@ export type LedgerSnapshot = {
 };
 
 export type Freeze = {
-  /** `tenant`, `principal:<subject>` or `action:<action>`. */
+  /** `tenant`, `principal:<subject>`, `action:<action>`, or `spending`: whatever costs money. */
   readonly scope: string;
   readonly reason: string;
   readonly frozenBy: string;
@@ -161,8 +161,8 @@ export type AdmissionRequest = {
   readonly authority: Authority;
   readonly requester: Requester;
   readonly action: string;
-  /** The catalogue's route, by which the outbox finds how to read the status of what was made. */
-  readonly route: string;
+  /** The catalogue's route, by which the outbox finds how to read the status of what was made; null where it declares none. */
+  readonly route: string | null;
   readonly tier: Tier;
   /** What the catalogue extracted from the request: what the pins of a standing approval are held against. */
   readonly facts: Facts;

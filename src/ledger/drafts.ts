@@ -4,7 +4,7 @@ import type { ContextField } from "../policy/types.ts";
 import type { AdmissionScope } from "./admission.ts";
 import { approvalById, decisionsOf } from "./approval-rows.ts";
 import { approvalDigest, type ApprovalTerms } from "./approvals.ts";
-import { reserve, shortages } from "./budget.ts";
+import { shortages } from "./budget.ts";
 import { budgetExceeded } from "./holds.ts";
 import type { BudgetTerms, ProposalBounds, RequestContext } from "./contract.ts";
 import { withDecisions } from "./approval-with-decisions.ts";
@@ -13,6 +13,8 @@ import { plan } from "./due.ts";
 import { alreadyDecided, doneBy, isRequesterOrOwner, refused, storedEntry } from "./endings.ts";
 import { pendingShortages } from "./pending-bounds.ts";
 import { announce } from "./proposals.ts";
+import { reserve } from "./reservations.ts";
+import { tellThresholds } from "./thresholds.ts";
 
 /**
  * Completes a draft into a pending proposal: context comes in, the money is held, the clock of the proposal starts. One
@@ -48,8 +50,8 @@ export function completeDraft(
   if (missing.length > 0) return refused({ kind: "reason-required", missing });
   const { ceilingMicros, principal, action } = approval;
   const short = [
-    ...shortages(sql, scope.windows, request.budget, ceilingMicros, null),
-    ...pendingShortages(sql, scope.windows, request.budget, request.bounds, principal, ceilingMicros),
+    ...shortages(sql, scope.windows, request.budget, ceilingMicros, null, now),
+    ...pendingShortages(sql, scope.windows, request.budget, request.bounds, principal, ceilingMicros, now),
   ];
   if (short.length > 0) return refused(budgetExceeded(sql, short));
   const expiresAt = now + approval.timeoutMs;
@@ -69,7 +71,15 @@ export function completeDraft(
     expiresAt,
     approval.id,
   );
-  reserve(sql, { id: approval.id, state: "held", principal, action }, scope.windows, ceilingMicros, now);
+  const { team, per } = request.budget;
+  reserve(
+    sql,
+    { id: approval.id, state: "held", principal, team, action, priceVersion: entry.price_version, per },
+    scope.windows,
+    ceilingMicros,
+    now,
+  );
+  tellThresholds(sql, scope.windows, request.budget, now);
   plan(sql, "approval-expiry", approval.id, expiresAt);
   announce(sql, approval.id, approval.timeoutMs, now);
   appendEntry(

@@ -6,7 +6,7 @@ import type { EpochMs } from "../vocabulary.ts";
 import type { AdmissionScope } from "./admission.ts";
 import { approvalById, decisionsOf, setApprovalState } from "./approval-rows.ts";
 import type { Approval, Decision } from "./approvals.ts";
-import { findReservation, resolveReservation } from "./budget.ts";
+import { release } from "./reservations.ts";
 import { withDecisions } from "./approval-with-decisions.ts";
 import type { Decider, DecisionOutcome } from "./decisions.ts";
 import { plan } from "./due.ts";
@@ -50,8 +50,7 @@ export function endApproval(
   // A draft was never announced: nobody is told that it is gone.
   if (approval.state !== "draft") note(sql, state, approval.id, null, now);
   setApprovalState(sql, approval.id, state, now);
-  if (findReservation(sql, approval.id) !== null)
-    resolveReservation(sql, approval.id, "released", 0, `proposal ${state}`, now);
+  release(sql, approval.id, `proposal ${state}`, now);
   appendEntry(
     sql,
     place,

@@ -222,7 +222,6 @@ export interface FinancePort {
   changeBudget(actor: MoneyActor, terms: TenantTerms, ask: ChangeAsk): Promise<ChangeOutcome>;
   decideBudgetChange(
     actor: MoneyActor,
-    terms: TenantTerms,
     decision: {
       readonly requestId: string;
       readonly id: string;

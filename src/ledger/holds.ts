@@ -1,6 +1,6 @@
 import type { HoldView, Refusal, WindowShortage } from "../refusal.ts";
 import { usd } from "../platform/money.ts";
-import { integerOf, textOf } from "../platform/sql-row.ts";
+import { reservationOf, type Reservation } from "./reservations.ts";
 
 /** Holds that a refusal lists: the largest come first, and the rest are a sum that adds up. */
 const HOLDS_LISTED = 20;
@@ -10,29 +10,23 @@ const HOLDS_LISTED = 20;
  * what it is, and whom to ask. Largest first; what is not listed stands in `other_holds`.
  */
 export function budgetExceeded(sql: SqlStorage, windows: readonly WindowShortage[]): Refusal {
-  const ids = windows.map(({ window }) => window);
   const rows = sql
     .exec(
-      `SELECT id, state, principal, action, ceiling_micros, created_at FROM reservations INDEXED BY reservations_open
-       WHERE state IN ('held','dispatching','committed','unknown') AND ceiling_micros > 0
-         AND (daily_window IN (SELECT value FROM json_each(?)) OR monthly_window IN (SELECT value FROM json_each(?)))
-       ORDER BY ceiling_micros DESC, id`,
-      JSON.stringify(ids),
-      JSON.stringify(ids),
+      `SELECT * FROM reservations INDEXED BY reservations_open
+       WHERE state IN ('held','dispatching','committed','unknown') AND ceiling_micros > 0 ORDER BY ceiling_micros DESC, id`,
     )
-    .toArray();
-  const holds = rows.map((row): HoldView => {
-    const micros = integerOf(row, "ceiling_micros");
-    return {
-      id: textOf(row, "id"),
-      state: textOf(row, "state"),
-      principal: textOf(row, "principal"),
-      action: textOf(row, "action"),
-      held_usd: usd(micros),
-      held_micros: micros,
-      since: new Date(integerOf(row, "created_at")).toISOString(),
-    };
-  });
+    .toArray()
+    .map(reservationOf)
+    .filter((one) => windows.some((window) => countsIn(one, window)));
+  const holds = rows.map((one): HoldView => ({
+    id: one.id,
+    state: one.state,
+    principal: one.principal,
+    action: one.action,
+    held_usd: usd(one.ceilingMicros),
+    held_micros: one.ceilingMicros,
+    since: new Date(one.createdAt).toISOString(),
+  }));
   const others = holds.slice(HOLDS_LISTED);
   const othersMicros = others.reduce((sum, hold) => sum + hold.held_micros, 0);
   return {
@@ -42,4 +36,12 @@ export function budgetExceeded(sql: SqlStorage, windows: readonly WindowShortage
     other_holds: { count: others.length, held_usd: usd(othersMicros), held_micros: othersMicros },
     nearest: null,
   };
+}
+
+/** Whether a hold is part of what fills this cap. */
+function countsIn(hold: Reservation, { window, scope }: WindowShortage): boolean {
+  if (hold.dailyWindow !== window && hold.monthlyWindow !== window) return false;
+  if (scope.startsWith("principal:")) return scope === `principal:${hold.principal}`;
+  if (scope.startsWith("action:")) return scope === `action:${hold.action}`;
+  return !scope.startsWith("team:") || scope === `team:${hold.team}`;
 }

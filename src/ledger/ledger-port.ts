@@ -4,6 +4,7 @@ import type { ApprovalWithDecisions } from "./approval-with-decisions.ts";
 import type { StandingAsk } from "./ask-standing-approval.ts";
 import type { Decider, DecisionOutcome, DecisionRequest } from "./decisions.ts";
 import type { VersionTerms } from "./authority.ts";
+import type { FinancePort } from "./finance-port.ts";
 import type {
   AdmissionOutcome,
   AdmissionRequest,
@@ -60,7 +61,7 @@ export type Actor = {
 };
 
 /** Everything that can be asked of a tenant's ledger. The Durable Object implements it; nothing else holds this state. */
-export interface LedgerPort {
+export interface LedgerPort extends FinancePort {
   snapshot(): Promise<LedgerSnapshot | null>;
   admit(request: AdmissionRequest): Promise<AdmissionOutcome>;
   plan(request: AdmissionRequest, issue: boolean): Promise<PlanOutcome>;

@@ -1,9 +1,10 @@
-import type { Notice, NoticeKind } from "../notify/notice.ts";
+import type { AlertNotice, Notice, NoticeKind } from "../notify/notice.ts";
 import { NOTICE_KINDS } from "../notify/notice.ts";
-import { assert } from "../platform/assert.ts";
-import { integerOf, textOf, textOrNull } from "../platform/sql-row.ts";
+import { assert, unreachable } from "../platform/assert.ts";
+import { integerOf, textOf, textOrNull, type SqlRow } from "../platform/sql-row.ts";
 import type { EpochMs } from "../vocabulary.ts";
 import { plan } from "./due.ts";
+import type { MoneyAlert } from "./finance-port.ts";
 
 /** Notices per hand-over to the outbox; the next alarm takes the rest. */
 const NOTICES_PER_HAND_OVER = 100;
@@ -11,8 +12,17 @@ const NOTICES_PER_HAND_OVER = 100;
 /** When an unconfirmed hand-over is tried again. */
 const HAND_OVER_RETRY_MS = 30_000;
 
+/**
+ * How long an alert that was told is known: twice the longest window (a month of 31 days), so that one of a month is told
+ * once in it and a clock that steps back repeats none.
+ */
+export const ALERT_RETENTION_MS = 62 * 24 * 3_600_000;
+
 /** A notice of the ledger's own, or the order to run an approved request that the gate has kept. */
-export type HandOver = Omit<Notice, "kind" | "detail"> & { readonly kind: NoticeKind | "execute" };
+export type ProposalHandOver = Omit<Notice, "kind" | "detail"> & { readonly kind: NoticeKind | "execute" };
+
+/** What the outbox takes over: about a proposal, or about the tenant's money. */
+export type HandOver = ProposalHandOver | ({ readonly kind: "alert" } & AlertNotice);
 
 /**
  * Notes that people are to be told, in the transaction of the event itself. A crash after it leaves the row; the job hands
@@ -20,7 +30,7 @@ export type HandOver = Omit<Notice, "kind" | "detail"> & { readonly kind: Notice
  */
 export function note(
   sql: SqlStorage,
-  kind: HandOver["kind"],
+  kind: ProposalHandOver["kind"],
   approvalId: string,
   requestId: string | null,
   now: EpochMs,
@@ -39,19 +49,64 @@ export function note(
 }
 
 /**
+ * Notes that people are to be told about money, in the transaction of the event itself, and returns whether that is new.
+ * What was told before is told no more, whatever the outbox forgets: once per window and threshold, once per window and
+ * refused principal (a flood of refusals writes one row), once per overrun, once per event of a change.
+ */
+export function noteAlert(sql: SqlStorage, alert: MoneyAlert, now: EpochMs): boolean {
+  const id = alertId(alert);
+  const isNew =
+    sql.exec("INSERT OR IGNORE INTO alerts (id, at) VALUES (?, ?) RETURNING 1", id, now).toArray().length === 1;
+  if (!isNew) return false;
+  sql.exec(
+    "INSERT INTO notices (id, kind, approval_id, at, alert) VALUES (?, 'alert', '', ?, ?)",
+    id,
+    now,
+    JSON.stringify(alert),
+  );
+  plan(sql, "notices", "all", now);
+  return true;
+}
+
+/** Equal for equal events. */
+function alertId(alert: MoneyAlert): string {
+  switch (alert.kind) {
+    case "budget-threshold":
+      return `${alert.kind}/${alert.window}/${alert.percent}`;
+    case "budget-refused": {
+      // Where day and month are short it is the month that says when there is room again.
+      const [day] = alert.windows;
+      const window = alert.windows.find(({ period }) => period === "monthly") ?? day;
+      assert(window !== undefined, "a refusal for want of money names a window");
+      return `${alert.kind}/${window.window}/${alert.principal}`;
+    }
+    case "budget-overrun":
+      return `${alert.kind}/${alert.requestId}`;
+    case "budget-change":
+      return `${alert.id}/${alert.event}`;
+    default:
+      return unreachable(alert);
+  }
+}
+
+/**
  * What waits to be handed over, oldest first. Plans the next try at once: rows leave only with `confirmHandOver`, so a
  * hand-over that is lost half-way is repeated, and the outbox knows it by its ids.
  */
 export function takeNotices(sql: SqlStorage, now: EpochMs): readonly HandOver[] {
   const rows = sql.exec("SELECT * FROM notices ORDER BY at, id LIMIT ?", NOTICES_PER_HAND_OVER).toArray();
   if (rows.length > 0) plan(sql, "notices", "all", now + HAND_OVER_RETRY_MS);
-  return rows.map((row) => ({
-    id: textOf(row, "id"),
-    kind: asKind(textOf(row, "kind")),
-    approvalId: textOf(row, "approval_id"),
-    requestId: textOrNull(row, "request_id"),
-    at: integerOf(row, "at"),
-  }));
+  return rows.map(handOverOf);
+}
+
+function handOverOf(row: SqlRow): HandOver {
+  const id = textOf(row, "id");
+  const at = integerOf(row, "at");
+  const alert = textOrNull(row, "alert");
+  // Serialised above.
+  if (alert !== null) return { id, kind: "alert", alert: JSON.parse(alert), at };
+  const kind = asKind(textOf(row, "kind"));
+  return { id, kind, approvalId: textOf(row, "approval_id"), requestId: textOrNull(row, "request_id"), at };
 }
 
 /** The outbox has them durably. What came meanwhile waits for its own job. */
@@ -60,7 +115,7 @@ export function confirmHandOver(sql: SqlStorage, handedOver: readonly HandOver[]
   if (handedOver.length === NOTICES_PER_HAND_OVER) plan(sql, "notices", "all", now);
 }
 
-function asKind(text: string): HandOver["kind"] {
+function asKind(text: string): ProposalHandOver["kind"] {
   const kind = text === "execute" ? text : NOTICE_KINDS.find((known) => known === text);
   assert(kind !== undefined, "a notice has a known kind");
   return kind;

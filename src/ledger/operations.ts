@@ -3,10 +3,13 @@ import type { AuditEntry } from "../audit/record.ts";
 import type { JsonObject } from "../platform/json.ts";
 import type { LookUpJob } from "../outbox/port.ts";
 import type { EpochMs } from "../vocabulary.ts";
-import { findReservation, moveReservation, resolveReservation } from "./budget.ts";
+import { commitRunning, findReservation, holdUnknown, release, runningOf, settle, shrink } from "./reservations.ts";
 import type { Conclusion } from "./contract.ts";
 import { done, plan } from "./due.ts";
-import { note } from "./notices.ts";
+import { note, noteAlert } from "./notices.ts";
+import { usedSoFar } from "./run-time.ts";
+import { recordSettlement, reservationMember } from "./settlement-record.ts";
+import { planFirstPoll, pollNow } from "./status-polls.ts";
 import { STANDING_USE } from "./use-standing-approval.ts";
 import { textOf, integerOf, textOrNull, integerOrNull } from "../platform/sql-row.ts";
 
@@ -20,12 +23,15 @@ const LOOK_UP_MAX_WAIT_MS = 3_600_000;
 const STORED_RESPONSE_BYTES = 1_000_000;
 
 /** Milliseconds: until a silent dispatch becomes `unknown`, and between two look-ups that may prove absence. */
-type Timings = { readonly dispatchDeadlineMs: number; readonly graceMs: number };
+export type Timings = { readonly dispatchDeadlineMs: number; readonly graceMs: number };
 
 type Stored = {
   readonly state: string;
   readonly resource: string | null;
   readonly durationMs: number | null;
+  /** What a change of something that runs makes it cost as a whole; null where the operation is no such change. */
+  readonly resultMicros: number | null;
+  readonly route: string | null;
   readonly entry: AuditEntry;
   readonly admittedAt: EpochMs;
   readonly absentSince: EpochMs | null;
@@ -35,7 +41,7 @@ function load(sql: SqlStorage, requestId: string): Stored | null {
   // Named columns: the stored answer beside them may be large, and nobody here reads it.
   const row = sql
     .exec(
-      "SELECT state, resource, duration_ms, entry, admitted_at, absent_since FROM operations WHERE request_id = ?",
+      "SELECT state, resource, route, duration_ms, result_micros, entry, admitted_at, absent_since FROM operations WHERE request_id = ?",
       requestId,
     )
     .toArray()[0];
@@ -44,12 +50,17 @@ function load(sql: SqlStorage, requestId: string): Stored | null {
     state: textOf(row, "state"),
     resource: textOrNull(row, "resource"),
     durationMs: integerOrNull(row, "duration_ms"),
+    resultMicros: integerOrNull(row, "result_micros"),
+    route: textOrNull(row, "route"),
     // Serialised by admission.ts itself.
     entry: JSON.parse(textOf(row, "entry")),
     admittedAt: integerOf(row, "admitted_at"),
     absentSince: integerOrNull(row, "absent_since"),
   };
 }
+
+/** How an operation ended, and which two people say so where nobody saw it. */
+type Concluded = Conclusion & { readonly resolvedBy?: string };
 
 /**
  * Books how a dispatch ended, once: outcome, hold and audit record in one transaction (run inside `transactionSync`).
@@ -58,7 +69,7 @@ function load(sql: SqlStorage, requestId: string): Stored | null {
  *
  * A crash before this leaves `dispatching`, which the dispatch deadline turns into `unknown`.
  */
-export function conclude(sql: SqlStorage, place: Place, conclusion: Conclusion, timings: Timings, now: EpochMs): void {
+export function conclude(sql: SqlStorage, place: Place, conclusion: Concluded, timings: Timings, now: EpochMs): void {
   const operation = load(sql, conclusion.requestId);
   if (operation === null || (operation.state !== "dispatching" && operation.state !== "unknown")) return;
   if (operation.state === "unknown" && conclusion.outcome === "unknown") return;
@@ -110,23 +121,67 @@ function storableResponse(response: Conclusion["response"]): string | null {
   return new TextEncoder().encode(text).byteLength > STORED_RESPONSE_BYTES ? null : text;
 }
 
-function settleHold(sql: SqlStorage, operation: Stored, conclusion: Conclusion, now: EpochMs): void {
+function settleHold(sql: SqlStorage, operation: Stored, conclusion: Concluded, now: EpochMs): void {
   const id = conclusion.requestId;
-  const ceiling = findReservation(sql, id)?.ceilingMicros ?? 0;
   switch (conclusion.outcome) {
     case "unknown":
-      return moveReservation(sql, id, "unknown", "outcome not seen");
+      return holdUnknown(sql, id);
     case "failed":
-      return void resolveReservation(sql, id, "released", 0, "refused by the control plane", now);
+      return void release(sql, id, "refused by the control plane", now);
     case "not-sent":
-      return void resolveReservation(sql, id, "released", 0, "never sent", now);
+      return void release(sql, id, "never sent", now);
     case "succeeded":
-      if (ceiling > 0 && operation.durationMs !== null) {
-        moveReservation(sql, id, "committed", "running");
-        plan(sql, "ceiling", id, now + operation.durationMs);
-      } else {
-        resolveReservation(sql, id, "settled", ceiling, ceiling === 0 ? "free" : "ceiling", now);
-      }
+      return settleSuccess(sql, operation, conclusion, now);
+  }
+}
+
+/**
+ * What a success costs. Something that runs keeps its ceiling until its run time is over or an end is heard of; what people
+ * say it cost, and what ends at once, is settled. A change that leaves less than is paid for gives back what it may.
+ */
+function settleSuccess(sql: SqlStorage, operation: Stored, conclusion: Concluded, now: EpochMs): void {
+  const { requestId: id, actualMicros, resolvedBy } = conclusion;
+  const ceiling = findReservation(sql, id)?.ceilingMicros ?? 0;
+  const resource = operation.resource ?? conclusion.resource;
+  const runs = operation.durationMs !== null && ceiling > 0;
+  if (operation.resultMicros !== null && resource !== null) giveBack(sql, resource, operation.resultMicros, now);
+  if (resolvedBy !== undefined && actualMicros !== null) {
+    settle(sql, id, actualMicros, "people", resolvedBy, now);
+  } else if (!runs) {
+    settle(
+      sql,
+      id,
+      actualMicros ?? ceiling,
+      actualMicros === null ? "price" : "response",
+      ceiling === 0 ? "free" : "ceiling",
+      now,
+    );
+  } else {
+    commitRunning(sql, id, resource);
+    plan(sql, "ceiling", id, now + (operation.durationMs ?? 0));
+    if (operation.route !== null && resource !== null) planFirstPoll(sql, id, operation.durationMs ?? 0, now);
+  }
+  if (actualMicros !== null && actualMicros > ceiling) {
+    noteAlert(sql, { kind: "budget-overrun", requestId: id, heldMicros: ceiling, actualMicros }, now);
+  }
+  // A change that ends what runs is confirmed by what runs, not by the answer.
+  if (operation.resource !== null) pollNow(sql, operation.resource, now);
+}
+
+/**
+ * A change of something that runs leaves it cheaper than is committed: what is not needed any more returns to its windows, the
+ * newest commitments first. What has run so far was at the old price, so of each its share of time stays.
+ */
+function giveBack(sql: SqlStorage, resource: string, resultMicros: number, now: EpochMs): void {
+  const running = runningOf(sql, resource);
+  const committed = running.reduce((sum, { ceilingMicros }) => sum + ceilingMicros, 0);
+  const used = running.reduce((sum, one) => sum + usedSoFar(sql, one.id, one.ceilingMicros, now), 0);
+  let rest = committed - (used + resultMicros);
+  for (const one of running.toReversed()) {
+    if (rest <= 0) return;
+    const part = Math.min(rest, one.ceilingMicros);
+    if (part > 0) shrink(sql, one, one.ceilingMicros - part, now);
+    rest -= part;
   }
 }
 
@@ -160,24 +215,10 @@ export function dispatchDeadline(
 /** A committed hold whose run time is over, with nothing heard of its real cost: settled at the ceiling, and flagged. */
 export function settleAtCeiling(sql: SqlStorage, place: Place, requestId: string, now: EpochMs): void {
   const reservation = findReservation(sql, requestId);
-  const operation = load(sql, requestId);
-  if (reservation?.state !== "committed" || operation === null) return;
-  resolveReservation(sql, requestId, "settled", reservation.ceilingMicros, "ceiling, unresolved", now);
-  appendEntry(
-    sql,
-    place,
-    `${requestId}/settlement`,
-    {
-      ...operation.entry,
-      kind: "settlement",
-      time: new Date(now).toISOString(),
-      decision: null,
-      reason_code: "ceiling-unresolved",
-      reservation: reservationMember(sql, requestId),
-      outcome: "settled",
-    },
-    now,
-  );
+  if (reservation?.state !== "committed") return;
+  settle(sql, requestId, reservation.ceilingMicros, "ceiling", "run time over, nothing heard", now);
+  const detail = "its run time is over and nothing was heard of its cost";
+  recordSettlement(sql, place, requestId, { id: "ceiling", code: "ceiling-unresolved", detail, by: null }, now);
 }
 
 /** What the outbox needs to look an unknown outcome up; null when it is resolved, or when upstream has no way to ask. */
@@ -235,17 +276,4 @@ export function reconcile(
       now,
     );
   }
-}
-
-function reservationMember(sql: SqlStorage, id: string): JsonObject | null {
-  const reservation = findReservation(sql, id);
-  if (reservation === null) return null;
-  return {
-    id,
-    state: reservation.state,
-    daily: reservation.dailyWindow,
-    monthly: reservation.monthlyWindow,
-    held_micros: reservation.state === "settled" || reservation.state === "released" ? 0 : reservation.ceilingMicros,
-    settled_micros: reservation.settledMicros,
-  };
 }

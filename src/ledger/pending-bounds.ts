@@ -1,7 +1,7 @@
 import type { WindowShortage } from "../refusal.ts";
 import { integerOf } from "../platform/sql-row.ts";
-import type { Micros } from "../vocabulary.ts";
-import { shortage } from "./budget.ts";
+import type { EpochMs, Micros } from "../vocabulary.ts";
+import { capsInForce, shortage } from "./budget.ts";
 import type { BudgetWindows } from "./budget-windows.ts";
 import type { BudgetTerms, ProposalBounds } from "./contract.ts";
 
@@ -18,6 +18,7 @@ export function pendingShortages(
   bounds: ProposalBounds,
   principal: string,
   requestedMicros: Micros,
+  now: EpochMs,
 ): readonly WindowShortage[] {
   if (requestedMicros === 0) return [];
   const check = (period: "daily" | "monthly", cap: Micros): readonly WindowShortage[] => {
@@ -42,5 +43,6 @@ export function pendingShortages(
       return [shortage(period, window, share, { heldMicros, settledMicros: 0 }, requestedMicros, short, scope)];
     });
   };
-  return [...check("daily", terms.dailyCapMicros), ...check("monthly", terms.monthlyCapMicros)];
+  const caps = capsInForce(sql, terms, now);
+  return [...check("daily", caps.daily), ...check("monthly", caps.monthly)];
 }

@@ -4,13 +4,15 @@ import { budgetView, shortages } from "./budget.ts";
 import type { AdmissionRequest, PlanOutcome } from "./contract.ts";
 import { budgetExceeded } from "./holds.ts";
 import { issueReceipt } from "./receipts.ts";
+import { sized } from "./sized.ts";
 
 /**
  * A dry run: every check that an execution would meet (but receipt and approval), the budget before and after, and a
  * receipt where `issue` asks for one. Holds nothing. Run inside `transactionSync`.
  */
-export function planRequest(scope: AdmissionScope, request: AdmissionRequest, issue: boolean): PlanOutcome {
+export function planRequest(scope: AdmissionScope, asked: AdmissionRequest, issue: boolean): PlanOutcome {
   const { sql, now, windows } = scope;
+  const request = sized(sql, asked);
   // A plan repeats nothing: handles that would replay an execution do not apply to it.
   const bare = {
     ...request,
@@ -25,12 +27,12 @@ export function planRequest(scope: AdmissionScope, request: AdmissionRequest, is
       budget: null,
     };
   }
-  const before = budgetView(sql, windows, request.budget);
+  const before = budgetView(sql, windows, request.budget, now);
   const busy = busyRefusal(sql, request.resource);
   if (busy !== null) return { kind: "refused", refusal: busy, budget: before };
   const own = ownHold(sql, request);
   const ceiling = ceilingOf(request);
-  const short = shortages(sql, windows, request.budget, ceiling, own);
+  const short = shortages(sql, windows, request.budget, ceiling, own, now);
   if (short.length > 0) return { kind: "refused", refusal: budgetExceeded(sql, short), budget: before };
   const eligible =
     request.requirement.kind === "approval"
@@ -39,7 +41,7 @@ export function planRequest(scope: AdmissionScope, request: AdmissionRequest, is
   return {
     kind: "planned",
     before,
-    after: budgetView(sql, windows, request.budget, ceiling - (own?.ceilingMicros ?? 0)),
+    after: budgetView(sql, windows, request.budget, now, ceiling - (own?.ceilingMicros ?? 0)),
     eligible,
     receipt: issue ? issueReceipt(sql, request.requester.subject, request.requestDigest, now) : null,
   };

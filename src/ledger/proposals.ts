@@ -14,7 +14,7 @@ import {
   type Approval,
   type ApprovalRequirement,
 } from "./approvals.ts";
-import { reserve, shortages } from "./budget.ts";
+import { shortages } from "./budget.ts";
 import { budgetExceeded } from "./holds.ts";
 import type { BudgetWindows } from "./budget-windows.ts";
 import type { AdmissionRequest, ProposalBounds } from "./contract.ts";
@@ -23,6 +23,8 @@ import { endApproval } from "./endings.ts";
 import { termsOf } from "./grants.ts";
 import { note } from "./notices.ts";
 import { pendingShortages } from "./pending-bounds.ts";
+import { reserve } from "./reservations.ts";
+import { tellThresholds } from "./thresholds.ts";
 
 /**
  * Opens a proposal (or a draft, when required context is missing) and holds its money: approving is allocating. Journaled
@@ -52,7 +54,7 @@ export function openProposal(
   const { terms } = termsOf(request, requirement, null);
   if (!draft) {
     const short = [
-      ...shortages(sql, windows, request.budget, terms.ceilingMicros, null),
+      ...shortages(sql, windows, request.budget, terms.ceilingMicros, null, now),
       ...pendingShortages(
         sql,
         windows,
@@ -60,6 +62,7 @@ export function openProposal(
         requirement.bounds,
         request.requester.subject,
         terms.ceilingMicros,
+        now,
       ),
     ];
     if (short.length > 0) return budgetExceeded(sql, short);
@@ -74,13 +77,17 @@ export function openProposal(
     expiresAt,
   });
   if (!draft) {
+    const { team, per } = request.budget;
+    const { subject: principal } = request.requester;
+    const priceVersion = request.cost.kind === "priced" ? request.cost.priceVersion : null;
     reserve(
       sql,
-      { id, state: "held", principal: request.requester.subject, action: request.action },
+      { id, state: "held", principal, team, action: request.action, priceVersion, per },
       windows,
       terms.ceilingMicros,
       now,
     );
+    tellThresholds(sql, windows, request.budget, now);
   }
   plan(sql, "approval-expiry", id, expiresAt);
   if (!draft) announce(sql, id, requirement.timeoutMs, now);

@@ -1,4 +1,5 @@
 import type { EpochMs } from "../vocabulary.ts";
+import { ALERT_RETENTION_MS } from "./notices.ts";
 import { KEY_RETENTION_MS } from "./replay.ts";
 
 /** Once an hour is enough: retention is measured in days, and each run deletes a bounded number of rows. */
@@ -8,7 +9,8 @@ export const PRUNE_EVERY_MS = 3_600_000;
 const RECEIPT_RETENTION_MS = 24 * 3_600_000;
 
 /**
- * Drops what nothing may refer to any more: old receipts, old idempotency keys, and the stored responses behind them.
+ * Drops what nothing may refer to any more: old receipts, old idempotency keys, the stored responses behind them, and which
+ * alerts of past windows were told.
  * Operations, reservations, windows and approvals stay: they are the books. A deleted receipt or key denies (positive
  * records), it never re-opens anything.
  */
@@ -24,4 +26,5 @@ export function prune(sql: SqlStorage, now: EpochMs): void {
     "UPDATE operations SET response = NULL WHERE response IS NOT NULL AND completed_at < ?",
     now - KEY_RETENTION_MS,
   );
+  sql.exec("DELETE FROM alerts WHERE at < ?", now - ALERT_RETENTION_MS);
 }

@@ -102,6 +102,67 @@ export const LEDGER_SCHEMA: readonly string[] = [
   ) WITHOUT ROWID;
   `,
   `
+  ALTER TABLE windows ADD COLUMN gross_micros INTEGER NOT NULL DEFAULT 0 CHECK (gross_micros >= 0);
+  ALTER TABLE reservations ADD COLUMN team TEXT;
+  ALTER TABLE reservations ADD COLUMN price_version TEXT;
+  ALTER TABLE reservations ADD COLUMN resource TEXT;
+  ALTER TABLE reservations ADD COLUMN settled_by TEXT
+    CHECK (settled_by IN ('price','response','status','ceiling','usage','people'));
+  ALTER TABLE reservations ADD COLUMN ended_at INTEGER;
+  CREATE INDEX reservations_running ON reservations (resource) WHERE state = 'committed' AND resource IS NOT NULL;
+  CREATE INDEX reservations_unresolved ON reservations (resolved_at) WHERE settled_by = 'ceiling';
+  ALTER TABLE operations ADD COLUMN route TEXT;
+  ALTER TABLE operations ADD COLUMN result_micros INTEGER;
+  CREATE TABLE entries (
+    monthly_window TEXT NOT NULL, number INTEGER NOT NULL, daily_window TEXT NOT NULL, at INTEGER NOT NULL,
+    reservation TEXT NOT NULL, kind TEXT NOT NULL CHECK (kind IN ('hold','release','settle','adjust')),
+    principal TEXT NOT NULL, team TEXT, action TEXT NOT NULL,
+    held_micros INTEGER NOT NULL, settled_micros INTEGER NOT NULL, gross_micros INTEGER NOT NULL,
+    basis TEXT NOT NULL, price_version TEXT,
+    PRIMARY KEY (monthly_window, number)
+  ) WITHOUT ROWID;
+  INSERT INTO entries (monthly_window, number, daily_window, at, reservation, kind, principal, action,
+      held_micros, settled_micros, gross_micros, basis)
+    SELECT monthly_window, row_number() OVER (PARTITION BY monthly_window ORDER BY created_at, id), daily_window,
+      created_at, id, 'hold', principal, action,
+      CASE WHEN state = 'settled' THEN 0 ELSE ceiling_micros END, coalesce(settled_micros, 0),
+      CASE WHEN state = 'held' THEN 0 ELSE ceiling_micros END, 'carried over'
+    FROM reservations WHERE state <> 'released' AND ceiling_micros > 0;
+  UPDATE windows SET gross_micros = coalesce((SELECT sum(gross_micros) FROM entries
+    WHERE entries.daily_window = windows.window OR entries.monthly_window = windows.window), 0);
+  CREATE TABLE calendar (
+    period TEXT PRIMARY KEY CHECK (period IN ('daily','monthly')), window TEXT NOT NULL, timezone TEXT NOT NULL,
+    ends_at INTEGER NOT NULL
+  ) WITHOUT ROWID;
+  CREATE TABLE budget_changes (
+    id TEXT PRIMARY KEY, kind TEXT NOT NULL CHECK (kind IN ('lower','raise','request')),
+    state TEXT NOT NULL CHECK (state IN ('pending','approved','denied','withdrawn','expired')),
+    period TEXT NOT NULL CHECK (period IN ('daily','monthly')),
+    cap_micros INTEGER NOT NULL CHECK (cap_micros >= 0), from_micros INTEGER NOT NULL,
+    asked_by TEXT NOT NULL, owner TEXT NOT NULL, issuer TEXT NOT NULL, reason TEXT NOT NULL, incident TEXT,
+    needed INTEGER NOT NULL, effective_at INTEGER NOT NULL, ends_at INTEGER,
+    asked_at INTEGER NOT NULL, expires_at INTEGER NOT NULL
+  );
+  CREATE INDEX budget_changes_by_state ON budget_changes (state, effective_at);
+  CREATE TABLE budget_decisions (
+    change_id TEXT NOT NULL, subject TEXT NOT NULL, decision TEXT NOT NULL CHECK (decision IN ('approve','deny')),
+    comment TEXT, decided_at INTEGER NOT NULL, PRIMARY KEY (change_id, subject)
+  ) WITHOUT ROWID;
+  CREATE TABLE usage_reports (
+    request_id TEXT NOT NULL, evidence TEXT NOT NULL, actual_micros INTEGER NOT NULL CHECK (actual_micros >= 0),
+    ended_at INTEGER, reported_by TEXT NOT NULL, reported_at INTEGER NOT NULL, confirmed_by TEXT,
+    state TEXT NOT NULL CHECK (state IN ('waiting','applied')), PRIMARY KEY (request_id, evidence)
+  ) WITHOUT ROWID;
+  CREATE TABLE resolutions (
+    request_id TEXT NOT NULL, subject TEXT NOT NULL, roles TEXT NOT NULL, outcome TEXT NOT NULL CHECK (outcome IN ('succeeded','failed')),
+    actual_micros INTEGER, evidence TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (request_id, subject)
+  ) WITHOUT ROWID;
+  `,
+  `
+  ALTER TABLE notices ADD COLUMN alert TEXT;
+  CREATE TABLE alerts (id TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
+  `,
+  `
   ALTER TABLE authority ADD COLUMN money TEXT;
   ALTER TABLE versions ADD COLUMN money TEXT;
   `,
