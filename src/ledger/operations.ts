@@ -1,6 +1,5 @@
 import { appendEntry, type Place } from "../audit/journal.ts";
 import type { AuditEntry } from "../audit/record.ts";
-import type { JsonObject } from "../platform/json.ts";
 import type { LookUpJob } from "../outbox/port.ts";
 import type { EpochMs } from "../vocabulary.ts";
 import { commitRunning, findReservation, holdUnknown, release, runningOf, settle, shrink } from "./reservations.ts";

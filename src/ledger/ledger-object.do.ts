@@ -1,0 +1,171 @@
+import { DurableObject } from "cloudflare:workers";
+import { appendEntry, backlog, type Place } from "../audit/journal.ts";
+import { PROJECTION_DELAY_MS, projectJournal } from "../audit/projection.ts";
+import { blankEntry } from "../audit/record.ts";
+import { ledgerTimings } from "../config.ts";
+import type { Env } from "../env.ts";
+import { describeError } from "../platform/describe-error.ts";
+import { log } from "../platform/log.ts";
+import { migrate } from "../platform/sqlite-migrations.ts";
+import type { EpochMs } from "../vocabulary.ts";
+import type { AdmissionScope } from "./admission.ts";
+import { activeVersion } from "./authority.ts";
+import { budgetCalendar } from "./calendar.ts";
+import { dueAt, nextDue, postpone, type DueRow } from "./due.ts";
+import type { Actor } from "./ledger-port.ts";
+import type { Timings } from "./operations.ts";
+import { LEDGER_SCHEMA } from "./schema.ts";
+
+/** Jobs per transaction and per alarm: an alarm stays far below its time limit and comes again at once when more wait. */
+const JOBS_PER_ALARM = 200;
+
+/** After an unexpected failure the alarm comes again by itself; the platform would give up after six. */
+const ALARM_RETRY_MS = 2_000;
+
+/** The log's name in audit records and in D1. */
+export const LOG = "ledger";
+
+/**
+ * What a tenant's ledger stands on: its SQLite and their steps, synchronous transactions, the one alarm, and the projection of
+ * its journal to D1. The object's own clock is the authority for windows and expiry.
+ */
+export abstract class LedgerObject extends DurableObject<Env> {
+  protected readonly timings: Timings;
+  readonly #calendar = budgetCalendar();
+  #tenant: string | null = null;
+  #alarmAt: EpochMs | null = null;
+  #projectAt: EpochMs | null = null;
+  #projectionFailures = 0;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    this.timings = ledgerTimings(env);
+    void ctx.blockConcurrencyWhile(async () => {
+      migrate(ctx.storage, LEDGER_SCHEMA);
+      this.#alarmAt = await ctx.storage.getAlarm();
+      if (backlog(ctx.storage.sql).rows > 0) this.#projectAt = Date.now() + PROJECTION_DELAY_MS;
+      this.#arm();
+    });
+  }
+
+  /** Does one job that is due. Does nothing when what it is about has moved on. */
+  protected abstract run(row: DueRow): Promise<void>;
+
+  /** Due work, then D1. Catches everything: an alarm that throws six times is never called again. */
+  override async alarm(): Promise<void> {
+    this.#alarmAt = null;
+    let notBefore = 0;
+    try {
+      for (const row of dueAt(this.ctx.storage.sql, Date.now(), JOBS_PER_ALARM)) await this.#attempt(row);
+      if (this.#projectAt !== null && this.#projectAt <= Date.now()) await this.#project();
+    } catch (error) {
+      log("error", "ledger-alarm", { cause: describeError(error) });
+      notBefore = Date.now() + ALARM_RETRY_MS;
+      this.#projectAt ??= notBefore;
+    }
+    // Transactions in between have armed for what was due then: what counts is what is due now.
+    this.#alarmAt = null;
+    this.#arm(notBefore);
+  }
+
+  /** One job that fails holds up neither the others nor the projection: it is put off until later. */
+  async #attempt(row: DueRow): Promise<void> {
+    try {
+      await this.run(row);
+    } catch (error) {
+      log("error", "ledger-job", { job: row.job, ref: row.ref, cause: describeError(error) });
+      this.transact(({ sql, now }) => postpone(sql, row, now + ALARM_RETRY_MS));
+    }
+  }
+
+  async #project(): Promise<void> {
+    const place = this.place();
+    const outcome = await projectJournal(this.ctx.storage, this.env.DB, place, this.#projectionFailures, Date.now());
+    this.#projectionFailures = outcome.failure === null ? 0 : this.#projectionFailures + 1;
+    if (outcome.failure !== null) log("warn", "projection", { ...place, cause: outcome.failure });
+    this.#projectAt = outcome.nextInMs === null ? null : Date.now() + outcome.nextInMs;
+  }
+
+  /** Runs an administrative act and journals it, refused or not, in one transaction. */
+  protected administer<T>(
+    actor: Actor,
+    requestId: string,
+    code: string,
+    detail: string,
+    act: (scope: AdmissionScope) => T,
+  ): T {
+    return this.transact((scope) => {
+      const result = act(scope);
+      const refused =
+        result === false ||
+        (typeof result === "object" && result !== null && "kind" in result && result.kind === "refused");
+      appendEntry(
+        scope.sql,
+        scope.place,
+        `${requestId}/${code}`,
+        {
+          ...blankEntry("admin", requestId, scope.now),
+          principal: actor.subject,
+          principal_class: actor.class,
+          credential_id: actor.credentialId,
+          demo: actor.demo,
+          decision: refused ? "refuse" : "allow",
+          reason_code: code,
+          detail,
+        },
+        scope.now,
+      );
+      return result;
+    });
+  }
+
+  protected place(): Place {
+    // Once there is a tenant it never changes.
+    this.#tenant ??= activeVersion(this.ctx.storage.sql)?.tenant ?? null;
+    return { tenant: this.#tenant ?? "", log: LOG };
+  }
+
+  /** Runs `work` as one transaction. `timezone`: the policy's, where its windows matter; else the zone they were opened in. */
+  protected transact<T>(work: (scope: AdmissionScope) => T, timezone: string | null = null): T {
+    return this.transactAt(this.place(), work, timezone);
+  }
+
+  /** Runs `work` as one synchronous SQLite transaction; the alarm that its rows need is set inside it. */
+  protected transactAt<T>(place: Place, work: (scope: AdmissionScope) => T, timezone: string | null = null): T {
+    const { sql } = this.ctx.storage;
+    const now = Date.now();
+    try {
+      return this.ctx.storage.transactionSync(() => {
+        const calendar = this.#calendar;
+        const { dispatchDeadlineMs } = this.timings;
+        const result = work({
+          sql,
+          place,
+          now,
+          dispatchDeadlineMs,
+          // Opened by whoever counts money first: that one knows the policy's zone.
+          get windows() {
+            return calendar.at(sql, now, timezone);
+          },
+        });
+        if (this.#projectAt === null && backlog(sql).rows > 0) this.#projectAt = now + PROJECTION_DELAY_MS;
+        this.#arm();
+        return result;
+      });
+    } catch (error) {
+      // What this instance believed about the alarm and the calendar was rolled back with the rest.
+      this.#alarmAt = null;
+      this.#calendar.forget();
+      throw error;
+    }
+  }
+
+  #arm(notBefore: EpochMs = 0): void {
+    const wanted = [nextDue(this.ctx.storage.sql), this.#projectAt].filter((at) => at !== null);
+    if (wanted.length === 0) return;
+    const at = Math.max(notBefore, Math.min(...wanted));
+    if (this.#alarmAt !== null && this.#alarmAt <= at) return;
+    this.#alarmAt = at;
+    void this.ctx.storage.setAlarm(at);
+  }
+}
