@@ -2,6 +2,7 @@ import type { ProposalView } from "../approval/proposal-view.ts";
 import type { Gate } from "../gateway/gate.ts";
 import type { TenantContext } from "../gateway/tenant-context.ts";
 import type { ApprovalWithDecisions } from "../ledger/approval-with-decisions.ts";
+import type { BudgetChange, MoneyAlert } from "../ledger/finance-port.ts";
 import type { LedgerPort } from "../ledger/ledger-port.ts";
 import type { JsonObject } from "../platform/json.ts";
 import type { EpochMs } from "../vocabulary.ts";
@@ -34,8 +35,29 @@ export type DeliveryCall = {
   readonly now: EpochMs;
 };
 
+/** An alert as people are told it: a change of a cap as it stands at this moment, the others as they happened. */
+export type ShownAlert =
+  | Exclude<MoneyAlert, { kind: "budget-change" }>
+  | (Pick<Extract<MoneyAlert, { kind: "budget-change" }>, "kind" | "event"> & { readonly change: BudgetChange });
+
+/** An alert about the tenant's money. */
+export type AlertCall = {
+  readonly gate: Gate;
+  readonly tenant: TenantContext;
+  /** Equal at every try. */
+  readonly id: string;
+  readonly at: EpochMs;
+  readonly alert: ShownAlert;
+  readonly now: EpochMs;
+};
+
 /**
- * One way to tell people. Tried until it is `done` or gives up, possibly twice for one notice (a crash between the call and
- * the note that it was made): what it does must bear repetition. Never throws for what the other side does.
+ * One way to tell people: about a proposal (`deliver`), or about the tenant's money (`tell`). Tried until it is `done` or gives
+ * up, possibly twice for one notice (a crash between the call and the note that it was made): what it does must bear repetition.
+ * Never throws for what the other side does.
  */
-export type Channel = { readonly name: string; readonly deliver: (call: DeliveryCall) => Promise<Delivery> };
+export type Channel = {
+  readonly name: string;
+  readonly deliver: (call: DeliveryCall) => Promise<Delivery>;
+  readonly tell: (call: AlertCall) => Promise<Delivery>;
+};

@@ -1,3 +1,4 @@
+import type { MoneyAlert } from "../ledger/finance-port.ts";
 import type { EpochMs } from "../vocabulary.ts";
 
 /**
@@ -34,5 +35,16 @@ export type Notice = {
   readonly requestId: string | null;
   /** The problem slug of an `execution-refused`. */
   readonly detail: string | null;
+  readonly at: EpochMs;
+};
+
+/**
+ * Something happened to the tenant's money and people should know. Figures are those of the event; a change of a cap is read
+ * from the ledger when people are told.
+ */
+export type AlertNotice = {
+  /** Equal for equal events, as above. */
+  readonly id: string;
+  readonly alert: MoneyAlert;
   readonly at: EpochMs;
 };

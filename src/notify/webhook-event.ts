@@ -5,7 +5,7 @@ import type { DeliveryCall } from "./delivery.ts";
 import type { Notice } from "./notice.ts";
 
 /** Version of the events' form: members may be added to it, never renamed, removed or given another meaning. */
-const EVENT_VERSION = 1;
+export const EVENT_VERSION = 1;
 
 /**
  * What a webhook is told (Standard Webhooks 1.0.0, "Payload structure"): `timestamp` is when it happened, `data` the proposal

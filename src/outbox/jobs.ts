@@ -1,5 +1,5 @@
 import type { HandOver } from "../ledger/notices.ts";
-import type { Notice } from "../notify/notice.ts";
+import type { AlertNotice, Notice } from "../notify/notice.ts";
 import { integerOf, textOf } from "../platform/sql-row.ts";
 import type { EpochMs } from "../vocabulary.ts";
 import type { LookUpJob } from "./port.ts";
@@ -19,6 +19,7 @@ export const OUTBOX_SCHEMA: readonly string[] = [
 export type Job =
   | ({ readonly kind: "look-up" } & LookUpJob)
   | { readonly kind: "notice"; readonly tenant: string; readonly channel: string; readonly notice: Notice }
+  | { readonly kind: "alert"; readonly tenant: string; readonly channel: string; readonly notice: AlertNotice }
   | { readonly kind: "execute"; readonly tenant: string; readonly approvalId: string };
 
 export type QueuedJob = { readonly id: string; readonly lane: string; readonly attempts: number; readonly job: Job };
@@ -46,7 +47,7 @@ export function enqueue(sql: SqlStorage, id: string, lane: string, job: Job, now
   );
 }
 
-/** Takes over what the ledger hands over, once per id: one job per notice and channel, one per request to run. */
+/** Takes over what the ledger hands over, once per id: one job per notice or alert and channel, one per request to run. */
 export function acceptAll(
   sql: SqlStorage,
   tenant: string,
@@ -55,15 +56,18 @@ export function acceptAll(
   now: EpochMs,
 ): void {
   sql.exec("DELETE FROM accepted WHERE at < ?", now - ACCEPTED_RETENTION_MS);
-  for (const { kind, ...rest } of handedOver) {
+  for (const one of handedOver) {
     const isNew =
-      sql.exec("INSERT OR IGNORE INTO accepted (id, at) VALUES (?, ?) RETURNING 1", rest.id, now).toArray().length ===
-      1;
+      sql.exec("INSERT OR IGNORE INTO accepted (id, at) VALUES (?, ?) RETURNING 1", one.id, now).toArray().length === 1;
     if (!isNew) continue;
-    if (kind === "execute") {
-      enqueue(sql, rest.id, "execute", { kind: "execute", tenant, approvalId: rest.approvalId }, now);
+    if (one.kind === "execute") {
+      enqueue(sql, one.id, "execute", { kind: "execute", tenant, approvalId: one.approvalId }, now);
+    } else if (one.kind === "alert") {
+      const { kind, ...notice } = one;
+      for (const channel of channels)
+        enqueue(sql, `${channel}/${notice.id}`, channel, { kind, tenant, channel, notice }, now);
     } else {
-      enqueueNotice(sql, tenant, { ...rest, kind, detail: null }, channels, now);
+      enqueueNotice(sql, tenant, { ...one, kind: one.kind, detail: null }, channels, now);
     }
   }
 }

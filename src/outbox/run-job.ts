@@ -3,15 +3,18 @@ import type { Env } from "../env.ts";
 import { executeStored } from "../gateway/execute-stored.ts";
 import { openGate, type Gate } from "../gateway/gate.ts";
 import { openCall } from "../gateway/sealed-request.ts";
-import { ledgerOf, type Actor } from "../ledger/ledger-port.ts";
-import { DONE, type Channel, type Delivery, type PostingStore } from "../notify/delivery.ts";
-import type { Notice } from "../notify/notice.ts";
+import type { TenantContext } from "../gateway/tenant-context.ts";
+import { ledgerOf, type Actor, type LedgerPort } from "../ledger/ledger-port.ts";
+import { DONE, type Channel, type Delivery, type PostingStore, type ShownAlert } from "../notify/delivery.ts";
+import type { AlertNotice, Notice } from "../notify/notice.ts";
 import { webhook } from "../notify/webhook.ts";
 import { describeError } from "../platform/describe-error.ts";
 import { newId } from "../platform/ids.ts";
 import { log } from "../platform/log.ts";
+import { err, ok, type Result } from "../platform/result.ts";
 import { unreachable } from "../platform/assert.ts";
 import { slackChannel } from "../slack/deliver.ts";
+import type { EpochMs } from "../vocabulary.ts";
 import type { Job } from "./jobs.ts";
 import { lookUpOutcome } from "./look-up.ts";
 import type { LookUpJob } from "./port.ts";
@@ -35,6 +38,8 @@ export async function runJob(job: Job, env: Env, postings: PostingStore, backgro
       return { delivery: await lookUp(gate.value, job, background), notice: null };
     case "notice":
       return { delivery: await deliver(gate.value, job, postings, background), notice: null };
+    case "alert":
+      return { delivery: await tell(gate.value, job, background), notice: null };
     case "execute":
       return execute(gate.value, job, background);
     default:
@@ -61,21 +66,52 @@ async function lookUp(gate: Gate, job: LookUpJob, background: Background): Promi
 
 async function deliver(
   gate: Gate,
-  { tenant: id, channel: name, notice }: Extract<Job, { kind: "notice" }>,
+  job: Extract<Job, { kind: "notice" }>,
   postings: PostingStore,
   background: Background,
 ): Promise<Delivery> {
-  const channel = DELIVERERS.find((one) => one.name === name);
-  if (channel === undefined) return { kind: "failed", reason: `this build has no channel ${name}` };
   const now = Date.now();
-  const tenant = await gate.tenants.get(id, now, background);
-  if (!tenant.ok) return later(`tenant unavailable: ${tenant.error.kind}`);
+  const reached = await reach(gate, job, now, background);
+  if (!reached.ok) return reached.error;
+  const { channel, tenant } = reached.value;
+  const { tenant: id, notice } = job;
   const ledger = ledgerOf(gate.env.LEDGER, id);
   const found = await ledger.approval(notice.approvalId);
   if (found === null) return { kind: "failed", reason: "the ledger has no such proposal" };
-  const { policy, people } = tenant.value;
+  const { policy, people } = tenant;
   const view = proposalView(found, { tenant: id, policy, people, publicUrl: gate.config.publicUrl });
-  return channel.deliver({ gate, tenant: tenant.value, ledger, notice, found, view, postings, now });
+  return channel.deliver({ gate, tenant, ledger, notice, found, view, postings, now });
+}
+
+/** Needs no proposal: the tenant's money is told of as long as the tenant is known. */
+async function tell(gate: Gate, job: Extract<Job, { kind: "alert" }>, background: Background): Promise<Delivery> {
+  const now = Date.now();
+  const reached = await reach(gate, job, now, background);
+  if (!reached.ok) return reached.error;
+  const { channel, tenant } = reached.value;
+  const { id, at } = job.notice;
+  const alert = await shown(job.notice, ledgerOf(gate.env.LEDGER, job.tenant));
+  if (alert === null) return { kind: "failed", reason: "the ledger has no such change" };
+  return channel.tell({ gate, tenant, id, at, alert, now });
+}
+
+/** The job's channel and tenant, or what becomes of the try without them. */
+async function reach(
+  gate: Gate,
+  { tenant: id, channel: name }: Extract<Job, { kind: "notice" | "alert" }>,
+  now: EpochMs,
+  background: Background,
+): Promise<Result<{ readonly channel: Channel; readonly tenant: TenantContext }, Delivery>> {
+  const channel = DELIVERERS.find((one) => one.name === name);
+  if (channel === undefined) return err({ kind: "failed", reason: `this build has no channel ${name}` });
+  const tenant = await gate.tenants.get(id, now, background);
+  return tenant.ok ? ok({ channel, tenant: tenant.value }) : err(later(`tenant unavailable: ${tenant.error.kind}`));
+}
+
+async function shown({ alert }: AlertNotice, ledger: LedgerPort): Promise<ShownAlert | null> {
+  if (alert.kind !== "budget-change") return alert;
+  const change = await ledger.budgetChange(alert.id);
+  return change === null ? null : { kind: alert.kind, event: alert.event, change };
 }
 
 async function execute(
@@ -97,14 +133,28 @@ const OUTBOX: Actor = { subject: "outbox", class: "gate", credentialId: "outbox"
 /** What nobody was told, or nobody ran, stands in the audit record. */
 export async function giveUp(job: Job, env: Env, reason: string): Promise<void> {
   if (job.kind === "look-up") return;
-  const detail =
-    job.kind === "notice"
-      ? `${job.channel}: ${job.notice.kind} of ${job.notice.approvalId}: ${reason}`
-      : `${job.approvalId}: ${reason}`;
+  const { code, detail } = abandoned(job, reason);
   try {
-    const code = job.kind === "notice" ? "notice-undelivered" : "stored-execution-abandoned";
     await ledgerOf(env.LEDGER, job.tenant).recordAct(OUTBOX, newId("req"), code, detail);
   } catch (error) {
     log("error", "outbox-gave-up", { detail, cause: describeError(error) });
+  }
+}
+
+function abandoned(
+  job: Exclude<Job, { kind: "look-up" }>,
+  reason: string,
+): { readonly code: string; readonly detail: string } {
+  switch (job.kind) {
+    case "notice": {
+      const { kind, approvalId } = job.notice;
+      return { code: "notice-undelivered", detail: `${job.channel}: ${kind} of ${approvalId}: ${reason}` };
+    }
+    case "alert":
+      return { code: "notice-undelivered", detail: `${job.channel}: ${job.notice.id}: ${reason}` };
+    case "execute":
+      return { code: "stored-execution-abandoned", detail: `${job.approvalId}: ${reason}` };
+    default:
+      return unreachable(job);
   }
 }

@@ -1,7 +1,9 @@
 import { channelStore, readSlack, type SlackSettings } from "../notify/channels.ts";
-import { DONE, type Channel, type Delivery, type DeliveryCall } from "../notify/delivery.ts";
+import { DONE, type AlertCall, type Channel, type Delivery, type DeliveryCall } from "../notify/delivery.ts";
 import { unreachable } from "../platform/assert.ts";
+import { err, ok, type Result } from "../platform/result.ts";
 import type { CompiledPolicy } from "../policy/types.ts";
+import { alertChannel, alertMessage } from "./alerts.ts";
 import type { SlackMessage } from "./blocks.ts";
 import { slackClient, type SlackClient } from "./client.ts";
 import { proposalMessage } from "./message.ts";
@@ -28,23 +30,45 @@ const PASSING: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Tells people in Slack. Each notice brings the proposal's message up to date as it stands now, whatever happened in between;
+ * Tells people in Slack. An alert about money is one message. Each notice of a proposal brings the proposal's message up to date as it stands now, whatever happened in between;
  * some also say a line in its thread or in the escalation channel. Bears repetition: a message that was posted although its
  * answer was lost is posted again, and only the remembered one has buttons that count (`matchPosted`).
  */
-export const slackChannel: Channel = { name: "slack", deliver };
+export const slackChannel: Channel = { name: "slack", deliver, tell };
+
+async function tell(call: AlertCall): Promise<Delivery> {
+  const workspace = await openWorkspace(call);
+  if (!workspace.ok) return workspace.error;
+  const channel = alertChannel(call.alert.kind, call.tenant.policy.channels);
+  const message = alertMessage(call.alert, call.tenant.tenant);
+  if (channel === null || message === null) return DONE;
+  const posted = await workspace.value.slack.postMessage(channel, message);
+  return posted.ok ? DONE : deliveryOf(posted.error, "post");
+}
 
 async function deliver(call: DeliveryCall): Promise<Delivery> {
-  const { gate, tenant } = call;
-  const settings = await readSlack(channelStore(gate), tenant.tenant);
-  if (!settings.ok) return { kind: "retry", afterMs: null, reason: `settings: ${settings.error}` };
-  if (settings.value === null) return DONE;
-  const { bot_token: token } = settings.value;
-  const slack = slackClient({ token, baseUrl: gate.config.slackApiUrl, timeoutMs: DELIVERY_TIMEOUT_MS });
-  const shown = await showProposal(call, slack, settings.value);
+  const workspace = await openWorkspace(call);
+  if (!workspace.ok) return workspace.error;
+  const { slack, settings } = workspace.value;
+  const shown = await showProposal(call, slack, settings);
   if (shown.delivery.kind === "retry") return shown.delivery;
   const said = await say(call, slack, shown.posting);
   return said.kind === "done" ? shown.delivery : said;
+}
+
+type Workspace = { readonly slack: SlackClient; readonly settings: SlackSettings };
+
+/** The tenant's workspace, or what becomes of the try without one. */
+async function openWorkspace({
+  gate,
+  tenant,
+}: Pick<AlertCall, "gate" | "tenant">): Promise<Result<Workspace, Delivery>> {
+  const settings = await readSlack(channelStore(gate), tenant.tenant);
+  if (!settings.ok) return err({ kind: "retry", afterMs: null, reason: `settings: ${settings.error}` });
+  if (settings.value === null) return err(DONE);
+  const { bot_token: token } = settings.value;
+  const slack = slackClient({ token, baseUrl: gate.config.slackApiUrl, timeoutMs: DELIVERY_TIMEOUT_MS });
+  return ok({ slack, settings: settings.value });
 }
 
 type Shown = { readonly posting: Posting | null; readonly delivery: Delivery };

@@ -55,6 +55,13 @@ export function timeOf(iso: string): string {
   return match?.[1] === undefined ? inertLine(iso, NAME_MAX) : `${match[1]} UTC`;
 }
 
+/** `2026-11-21 05:00 UTC` of a time that the gate made; what is none is shown inert. */
+export function dateTimeOf(at: EpochMs | string): string {
+  const iso = typeof at === "number" ? new Date(at).toISOString() : at;
+  const match = /^(\d{4}-\d{2}-\d{2})T(\d{2}:\d{2})/.exec(iso);
+  return match === null ? inertLine(iso, NAME_MAX) : `${match[1] ?? ""} ${match[2] ?? ""} UTC`;
+}
+
 /** `at most 12.50 USD`. */
 export const cost = (micros: number): string => (micros === 0 ? "none" : `at most ${formatUsd(micros)} USD`);
 

@@ -2,7 +2,7 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "c
 import { Webhook } from "standardwebhooks";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { z } from "zod";
-import type { HandOver } from "../../src/ledger/notices.ts";
+import type { ProposalHandOver } from "../../src/ledger/notices.ts";
 import { outboxOf } from "../../src/outbox/port.ts";
 import { text } from "../support/answer.ts";
 import { ACME_POLICY, replaceOnce, useBlackBox, type BlackBox } from "../support/black-box.ts";
@@ -54,7 +54,7 @@ async function withWebhook(policy = ACME_POLICY): Promise<{ readonly box: BlackB
 const ask = async (box: BlackBox): Promise<string> =>
   proposalOf(await (await box.as("agent")).post(SUBMIT, job({ gpus: 8 }), CONTEXT));
 
-const noticeOf = (approvalId: string, id: string): HandOver => ({
+const noticeOf = (approvalId: string, id: string): ProposalHandOver => ({
   id,
   kind: "reminder",
   approvalId,
@@ -202,7 +202,7 @@ describe("a notice", () => {
     const told = (await hook.received()).length;
     const clock = stopClock();
     // Again as it was noted: approved, with its token.
-    const notice: HandOver = { ...noticeOf(approval, `${approval}/approved/again`), kind: "approved" };
+    const notice: ProposalHandOver = { ...noticeOf(approval, `${approval}/approved/again`), kind: "approved" };
     await outboxOf(testEnv.OUTBOX, box.tenant).accept(box.tenant, [notice]);
     const waits: number[] = [];
     for (let tries = 1; tries <= 10; tries++) {

@@ -2,6 +2,10 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { ProposalView } from "../../src/approval/proposal-view.ts";
 import type { JsonObject } from "../../src/platform/json.ts";
+import type { BudgetChange } from "../../src/ledger/finance-port.ts";
+import type { ShownAlert } from "../../src/notify/delivery.ts";
+import type { WindowShortage } from "../../src/refusal.ts";
+import { alertMessage } from "../../src/slack/alerts.ts";
 import { inertLine, quotation } from "../../src/slack/inert-text.ts";
 import { MESSAGE_JSON_MAX } from "../../src/slack/limits.ts";
 import { proposalMessage } from "../../src/slack/message.ts";
@@ -15,6 +19,7 @@ import {
   reminder,
 } from "../../src/slack/notices.ts";
 import { blocksProblem, viewProblem } from "../support/slack-payload-rules.ts";
+import { EVENTS } from "./money-alerts.ts";
 import { CANCEL, NOW, OCCASION } from "./proposals.ts";
 
 /** What people have tried on Slack bots, approvers and terminals. */
@@ -123,6 +128,76 @@ const hostileView: fc.Arbitrary<ProposalView> = fc.record({
   ),
 });
 
+const amount = fc.nat({ max: Number.MAX_SAFE_INTEGER });
+const time = fc.nat({ max: 4_102_444_800_000 });
+
+const shortage: fc.Arbitrary<WindowShortage> = fc.record({
+  window: attack,
+  period: fc.constantFrom("daily" as const, "monthly" as const),
+  scope: attack,
+  cap_usd: fc.double(),
+  settled_usd: fc.double(),
+  held_usd: fc.double(),
+  requested_usd: fc.double(),
+  short_usd: fc.double(),
+  resets_at: attack,
+  cap_micros: amount,
+  settled_micros: amount,
+  held_micros: amount,
+  requested_micros: amount,
+  short_micros: amount,
+});
+
+const change: fc.Arbitrary<BudgetChange> = fc.record({
+  id: attack,
+  kind: fc.constantFrom("lower" as const, "raise" as const, "request" as const),
+  state: fc.constant("pending" as const),
+  period: fc.constantFrom("daily" as const, "monthly" as const),
+  capMicros: amount,
+  fromMicros: amount,
+  askedBy: attack,
+  reason: attack,
+  incident: maybe,
+  effectiveAt: time,
+  endsAt: fc.option(time, { nil: null }),
+  askedAt: time,
+  expiresAt: time,
+  needed: fc.nat({ max: 9 }),
+  decisions: fc.array(
+    fc.record({
+      subject: attack,
+      decision: fc.constantFrom("approve" as const, "deny" as const),
+      comment: maybe,
+      decidedAt: time,
+    }),
+    { maxLength: 20 },
+  ),
+});
+
+/** An alert about money in which every text is hostile and every list is long. */
+const hostileAlert: fc.Arbitrary<ShownAlert> = fc.oneof(
+  fc.record({
+    kind: fc.constant("budget-threshold" as const),
+    window: attack,
+    percent: fc.nat({ max: 1_000 }),
+    usedMicros: amount,
+    capMicros: amount,
+  }),
+  fc.record({
+    kind: fc.constant("budget-refused" as const),
+    principal: attack,
+    action: attack,
+    windows: fc.array(shortage, { minLength: 1, maxLength: 20 }),
+  }),
+  fc.record({
+    kind: fc.constant("budget-overrun" as const),
+    requestId: attack,
+    heldMicros: amount,
+    actualMicros: amount,
+  }),
+  fc.record({ kind: fc.constant("budget-change" as const), event: fc.constantFrom(...EVENTS), change }),
+);
+
 /** Every string in a payload, however deep. */
 function stringsIn(value: unknown): readonly string[] {
   if (typeof value === "string") return [value];
@@ -212,6 +287,22 @@ describe("SLK-10 no proposal can make Slack act on its text", () => {
           expect(blocksProblem(message.blocks)).toBeNull();
           expect(message.text.length).toBeLessThan(4_000);
         }
+      }),
+      RUNS,
+    );
+  });
+
+  test("alerts about money are, one line for each thing said", () => {
+    fc.assert(
+      fc.property(hostileAlert, attack, (alert, tenant) => {
+        const message = alertMessage(alert, tenant);
+        if (message === null) throw new Error("nothing was said");
+        expectInert(message);
+        expect(blocksProblem(message.blocks)).toBeNull();
+        expect(message.text.length).toBeLessThan(4_000);
+        expect(JSON.stringify(message.blocks).length).toBeLessThanOrEqual(MESSAGE_JSON_MAX);
+        // Six windows and seven sentences at most: no text of somebody's makes a line of its own.
+        expect(message.text.split("\n").length).toBeLessThanOrEqual(13);
       }),
       RUNS,
     );

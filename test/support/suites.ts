@@ -26,6 +26,7 @@ export const SUITES = [
   "slack-clicks",
   "slack-reading",
   "webhook",
+  "alerts",
   "break-glass",
   "page",
   "page-forms",
