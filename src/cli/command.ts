@@ -1,6 +1,7 @@
 import type { Command, Option } from "commander";
 import { z } from "zod";
 import type { JsonValue } from "../platform/json.ts";
+import { parseUsd, usd } from "../platform/money.ts";
 import type { Result } from "../platform/result.ts";
 import { plainMessage } from "../platform/zod-problems.ts";
 import { EXIT, exitCodeOf, failureBlocks, failureJson, usage, type ExitCode, type Failure } from "./failure.ts";
@@ -128,6 +129,12 @@ export const wholeNumber = (min: number, max: number): z.ZodType<number> =>
       error: `a whole number from ${min} to ${max} is required`,
     })
     .transform(Number);
+
+/** The text of an option as an amount of US dollars with at most six decimals, exact as a JSON number. */
+export const usdAmount: z.ZodType<number> = z
+  .string()
+  .refine((amount) => parseUsd(amount) !== null, { error: "an amount in US dollars such as 300 or 12.50 is required" })
+  .transform((amount) => usd(parseUsd(amount) ?? 0));
 
 /** The text of an option as a list: `a,b`. */
 export const commaList = z.string().transform((list) =>

@@ -1,4 +1,4 @@
-import { closeSync, existsSync, openSync, readFileSync, rmSync, statSync, writeSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync, rmSync, statSync, writeFileSync, writeSync } from "node:fs";
 import { relative, resolve } from "node:path";
 import { describeError } from "../platform/describe-error.ts";
 import { err, ok, type Result } from "../platform/result.ts";
@@ -74,6 +74,17 @@ export function createPrivate(place: Place, file: string): Result<PrivateFile, F
     });
   } catch (error) {
     return err(usage(`${file} cannot be made: ${reasonOf(error)}`, "Name a file that does not exist yet."));
+  }
+}
+
+/** Writes a file that is no secret; one that exists stays as it is unless `replace`. */
+export function writeText(place: Place, file: string, text: string, replace: boolean): Result<null, Failure> {
+  try {
+    writeFileSync(absolute(place, file), text, { flag: replace ? "w" : "wx" });
+    return ok(null);
+  } catch (error) {
+    const exists = error instanceof Error && "code" in error && error.code === "EEXIST";
+    return err(usage(`${file} cannot be written: ${reasonOf(error)}`, exists ? "--force replaces it." : null));
   }
 }
 

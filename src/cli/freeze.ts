@@ -9,7 +9,7 @@ import { shortTime } from "./times.ts";
 const none = z.object({});
 const scope = z.string().max(160).default("tenant");
 const scopeOption = (): Option =>
-  new Option("--scope <scope>", "tenant, principal:<subject> or action:<action>").default("tenant");
+  new Option("--scope <scope>", "tenant, spending, principal:<subject> or action:<action>").default("tenant");
 
 /** `freeze set|lift|list`: the kill switch. */
 export function addFreezeCommands(program: Command, session: Session): void {

@@ -15,6 +15,7 @@ import { addFreezeCommands } from "./freeze.ts";
 import { addOperationCommands } from "./operations.ts";
 import { addPolicyCommands } from "./policy.ts";
 import type { Terminal } from "./terminal.ts";
+import { addUsageCommands } from "./usage.ts";
 import { addWhoamiCommand } from "./whoami.ts";
 
 const HELP_NOTES = `
@@ -82,6 +83,7 @@ function buildProgram(session: Session, complain: (text: string) => void): Comma
   addCredentialCommands(program, session);
   addBudgetCommands(program, session);
   addOperationCommands(program, session);
+  addUsageCommands(program, session);
   addFreezeCommands(program, session);
   addChannelCommands(program, session);
   addAuditCommands(program, session);

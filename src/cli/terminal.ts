@@ -29,8 +29,8 @@ export type Terminal = {
 /** What a terminal has when nobody says. */
 const COLUMNS_DEFAULT = 80;
 
-/** More than any settings or key. */
-const INPUT_CHARS_MAX = 1024 * 1024;
+/** More than any settings or key. What fills it may have been cut off. */
+export const INPUT_CHARS_MAX = 1024 * 1024;
 
 /** The surroundings of this process. */
 export function processTerminal(): Terminal {

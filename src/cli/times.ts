@@ -28,8 +28,13 @@ const UNITS_S: ReadonlyMap<string, number> = new Map([
 ]);
 
 /** `30m`, `2h` or `7d` before `now` as an ISO time; other text as it is, for the gate to judge. */
-export function timeBefore(text: string, now: number): string {
+export const timeBefore = (text: string, now: number): string => shifted(text, now, -1);
+
+/** The same after `now`. */
+export const timeAfter = (text: string, now: number): string => shifted(text, now, 1);
+
+function shifted(text: string, now: number, direction: 1 | -1): string {
   const [, count = "", unit = ""] = /^([0-9]{1,4})([mhd])$/.exec(text) ?? [];
   const seconds = UNITS_S.get(unit);
-  return seconds === undefined ? text : new Date(now - Number(count) * seconds * 1_000).toISOString();
+  return seconds === undefined ? text : new Date(now + direction * Number(count) * seconds * 1_000).toISOString();
 }

@@ -36,3 +36,10 @@ export async function runAtTerminal(
   const code = await runProgram(args, terminal);
   return { code, stdout, stderr, asked };
 }
+
+/** The same away from any terminal, as in a script: `input` is what comes in by the pipe. */
+export const runPiped = (
+  args: readonly string[],
+  { env = {}, input = "" }: { readonly env?: Readonly<Record<string, string>>; readonly input?: string } = {},
+): Promise<Ran> =>
+  runAtTerminal(args, { env, outIsTty: false, errIsTty: false, inIsTty: false, input: async () => input });

@@ -3,18 +3,6 @@ import { NOW, runAtTerminal } from "./fake-terminal.ts";
 import { jsonOf, runCli, widest } from "./run-cli.ts";
 import { problemAnswer, startStubGate, whoami } from "./stub-gate.ts";
 
-const window = (name: string): object => ({
-  window: name,
-  cap_usd: 500,
-  settled_usd: 0,
-  held_usd: 460.5,
-  remaining_usd: 39.5,
-  cap_micros: 500_000_000,
-  settled_micros: 0,
-  held_micros: 460_500_000,
-  remaining_micros: 39_500_000,
-  resets_at: "2026-11-21T00:00:00.000Z",
-});
 const record = (changes: object): object => ({
   request_id: "req_00000000000000000000000000",
   time: "2026-11-20T08:00:00.000Z",
@@ -30,7 +18,6 @@ const record = (changes: object): object => ({
 
 const ANSWERS = {
   "GET /_gate/v1/whoami": { body: whoami() },
-  "GET /_gate/v1/budget": { body: { timezone: "UTC", daily: window("2026-11-20"), monthly: window("2026-11") } },
   "GET /_gate/v1/audit": {
     body: { records: [record({}), record({ action: null, decision: null })], next_cursor: "abc.def" },
   },
@@ -59,7 +46,6 @@ const ANSWERS = {
 describe("every reading command shows the answer to people and passes it on to machines", () => {
   test.each([
     [["whoami"], "GET /_gate/v1/whoami", "person:alice"],
-    [["budget", "show"], "GET /_gate/v1/budget", "460.50"],
     [["audit", "list"], "GET /_gate/v1/audit", "approval-required"],
     [["freeze", "list"], "GET /_gate/v1/freeze", "incident"],
     [["operations", "show", "req_1"], "GET /_gate/v1/operations/req_1", "40.00 USD"],

@@ -6,6 +6,8 @@ export type Received = {
   /** Path with query, as it arrived. */
   readonly target: string;
   readonly authorization: string | undefined;
+  readonly contentType: string | undefined;
+  /** Parsed where it is JSON, else its text; null without one. */
   readonly body: unknown;
 };
 
@@ -35,7 +37,8 @@ export async function startStubGate(answers: Readonly<Record<string, Answer | ((
     void readBody(request).then((body) => {
       const target = request.url ?? "/";
       const method = request.method ?? "GET";
-      received.push({ method, target, authorization: request.headers.authorization, body });
+      const { authorization, "content-type": contentType } = request.headers;
+      received.push({ method, target, authorization, contentType, body });
       const planned = answers[`${method} ${target.split("?")[0]}`] ?? problemAnswer("not-found", 404, "Not found", {});
       const answer = typeof planned === "function" ? planned() : planned;
       if (answer.drop === true) request.socket.destroy();
@@ -74,7 +77,8 @@ export const problemAnswer = (slug: string, status: number, title: string, membe
 async function readBody(request: IncomingMessage): Promise<unknown> {
   let text = "";
   for await (const chunk of request.setEncoding("utf8")) text += String(chunk);
-  return text === "" ? null : JSON.parse(text);
+  if (text === "") return null;
+  return request.headers["content-type"] === "application/json" ? JSON.parse(text) : text;
 }
 
 /** A proposal as `GET /_gate/v1/approvals/{id}` shows it. */
