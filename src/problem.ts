@@ -103,7 +103,8 @@ export const PROBLEMS: Readonly<Record<RefusalKind, Wording>> = {
   "constraint-exceeded": {
     status: 403,
     title: "The request exceeds what the policy allows",
-    remedy: "`violations` says which limits were passed; `nearest` is the closest request that would be considered.",
+    remedy:
+      "`violations` says which limits were passed: the policy's, or the caller's own (`Gate-Max-Cost`, `Gate-Max-Hours`). `nearest` is the closest request that would be considered.",
   },
   unsized: {
     status: 403,
@@ -114,7 +115,7 @@ export const PROBLEMS: Readonly<Record<RefusalKind, Wording>> = {
     status: 403,
     title: "The request cannot be priced",
     remedy:
-      "The price table has no price for `missing`. Choose a priced resource or ask the platform team to add the price.",
+      "There is no price for `missing`. Choose a priced resource or ask the platform team to add the price; where the control plane's own prices could not be had, send the request again later.",
   },
   "reason-required": { status: 428, title: "Context is required", remedy: "Send the headers named in `missing`." },
   "dry-run-required": {

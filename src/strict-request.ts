@@ -1,4 +1,5 @@
 import type { JsonValue } from "./platform/json.ts";
+import type { Micros } from "./vocabulary.ts";
 
 export const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] as const;
 export type Method = (typeof METHODS)[number];
@@ -16,7 +17,7 @@ export type StrictRequest = {
   readonly query: ReadonlyMap<string, string>;
   /** Lower-case media type without parameters (`charset=utf-8` is the only one accepted), null without a body. */
   readonly contentType: string | null;
-  /** The strictly parsed body, undefined without one. */
+  /** The strictly parsed body, undefined without one; the text itself where a route of the gate's own takes text. */
   readonly body: JsonValue | undefined;
   /** Bytes of the body as received, 0 without one. */
   readonly bodyBytes: number;
@@ -38,4 +39,7 @@ export type GateHeaders = {
   readonly backOut: string | null;
   readonly incident: string | null;
   readonly idempotencyKey: string | null;
+  /** The caller's own bounds on what this request may cost and how long it may run. */
+  readonly maxCostMicros: Micros | null;
+  readonly maxRunMs: number | null;
 };

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { METHODS } from "../strict-request.ts";
 import { jsonSchema } from "./expression-schema.ts";
-import { statusSchema } from "./schema-words.ts";
+import { momentSchema, statusSchema } from "./schema-words.ts";
 
 const fact = z.union([z.number(), z.string(), z.boolean(), z.array(z.string())]);
 
@@ -61,7 +61,12 @@ const caseSchema = z.strictObject({
 });
 
 /** A table of real requests and near-misses that stands beside a catalogue. */
-export const catalogueTestsSchema = z.strictObject({ catalogue: z.string(), tests: z.array(caseSchema).min(1) });
+export const catalogueTestsSchema = z.strictObject({
+  catalogue: z.string(),
+  /** The moment whose prices the table was written for: it must not fail one day because prices have changed. */
+  prices_at: momentSchema,
+  tests: z.array(caseSchema).min(1),
+});
 
 export type TestCase = z.infer<typeof caseSchema>;
 export type Judged = z.infer<typeof judged>;

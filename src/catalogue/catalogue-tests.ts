@@ -7,7 +7,7 @@ import { err, ok } from "../platform/result.ts";
 import type { Result } from "../platform/result.ts";
 import { parseYamlDocument } from "../platform/yaml-document.ts";
 import type { StrictRequest } from "../strict-request.ts";
-import { isWrite } from "../vocabulary.ts";
+import { isWrite, type EpochMs } from "../vocabulary.ts";
 import { catalogueTestsSchema } from "./catalogue-tests-schema.ts";
 import type { callSchema, Judged, TestCase } from "./catalogue-tests-schema.ts";
 import { compileCatalogue } from "./compile.ts";
@@ -47,14 +47,19 @@ export function runCatalogueTests(
   const cases = value.tests.map((test, index) => ({
     name: test.name,
     line: locate(["tests", index]).line,
-    differences: differencesOf(test, catalogue.value, prices.value),
+    differences: differencesOf(test, catalogue.value, prices.value, Date.parse(value.prices_at)),
   }));
   const failed = cases.filter(({ differences }) => differences.length > 0).length;
   return ok({ catalogue: catalogue.value.id, passed: cases.length - failed, failed, cases });
 }
 
-function differencesOf(test: TestCase, catalogue: CompiledCatalogue, prices: CompiledPrices): readonly string[] {
-  const outcome = judge(test, catalogue, prices);
+function differencesOf(
+  test: TestCase,
+  catalogue: CompiledCatalogue,
+  prices: CompiledPrices,
+  now: EpochMs,
+): readonly string[] {
+  const outcome = judge(test, catalogue, prices, now);
   const { expect } = test;
   if ("refused" in expect) {
     if (!("refused" in outcome))
@@ -113,7 +118,7 @@ function parsedJson(text: string): JsonValue {
 
 type Outcome = { readonly [K in keyof Judged]: Judged[K] } | { readonly refused: string; readonly reason: string };
 
-function judge(test: TestCase, catalogue: CompiledCatalogue, prices: CompiledPrices): Outcome {
+function judge(test: TestCase, catalogue: CompiledCatalogue, prices: CompiledPrices, now: EpochMs): Outcome {
   const request = strictRequest(test.request);
   if (request === null) return { refused: "malformed-request", reason: "the path is not canonical" };
   const matched = catalogue.match(request);
@@ -122,7 +127,7 @@ function judge(test: TestCase, catalogue: CompiledCatalogue, prices: CompiledPri
   const operation = matched.value;
   const lookedUp = new Map(Object.entries(test.look_ups ?? {}));
   const { facts, missing } = operation.facts(lookedUp);
-  const cost = operation.cost(facts, lookedUp, prices);
+  const cost = operation.cost(facts, lookedUp, prices, now);
   if (cost.kind === "unpriced" && isWrite(operation.minimumTier)) {
     // Missing facts are why there is no price: the request is unsized, and only otherwise unpriced.
     if (missing.length > 0)
@@ -207,4 +212,6 @@ const NO_GATE_HEADERS: StrictRequest["gate"] = {
   backOut: null,
   incident: null,
   idempotencyKey: null,
+  maxCostMicros: null,
+  maxRunMs: null,
 };

@@ -1,38 +1,72 @@
 import type { JsonPath } from "../platform/json-pointer.ts";
 import { parseUsd } from "../platform/money.ts";
-import type { Micros } from "../vocabulary.ts";
+import type { EpochMs, Micros } from "../vocabulary.ts";
 import type { CostDocument } from "./document-schema.ts";
 import { compileExpression } from "./expression.ts";
 import type { ExpressionContext } from "./expression-context.ts";
-import type { CompiledPrices } from "./prices.ts";
+import type { CompiledPrices, PriceTable } from "./prices.ts";
 import type { Evaluate, Scope } from "./scope.ts";
 import type { CostOutcome } from "./types.ts";
+import { priceVersion } from "./upstream-prices.ts";
 
-export type CostRule = (scope: Scope, prices: CompiledPrices) => CostOutcome;
+/** Prices what the scope says by the table that is in force at `now`. */
+export type CostRule = (scope: Scope, prices: CompiledPrices, now: EpochMs) => CostOutcome;
 
-type Amount = { readonly ok: true; readonly micros: bigint } | { readonly ok: false; readonly missing: string };
-type Charge = (scope: Scope, prices: CompiledPrices) => Amount;
+/** One unit's price, and whose it is. */
+type KnownUnit = { readonly ok: true; readonly micros: Micros; readonly source: "table" | "upstream" };
+type Missing = { readonly ok: false; readonly missing: string };
+type Amount = { readonly ok: true; readonly micros: bigint; readonly unit: KnownUnit } | Missing;
+/** The table in force, or why there is none. */
+type Rates = PriceTable | string;
+type UnitPrice = (scope: Scope, rates: Rates) => KnownUnit | Missing;
+type Charge = (scope: Scope, rates: Rates) => Amount;
+/** A sum with the unit prices that it was made from, or what is missing for it. */
+type Sum = { readonly micros: Micros; readonly units: readonly KnownUnit[] } | readonly string[];
+type Total = (scope: Scope, rates: Rates) => Sum;
 type ChargeDocument = Exclude<CostDocument, "none">["charges"][number];
 
 const FREE: CostOutcome = { kind: "none" };
 const none: CostRule = () => FREE;
-const fail = (missing: string): Amount => ({ ok: false, missing });
+const fail = (missing: string): Missing => ({ ok: false, missing });
 
 /** Compiles a cost rule: the sum of its charges, each rounded up to a whole micro-USD. Anything unknown is `unpriced`. */
 export function compileCost(cost: CostDocument, path: JsonPath, context: ExpressionContext): CostRule {
   if (cost === "none") return none;
-  const charges = cost.charges.map((charge, index) => compileCharge(charge, [...path, "charges", index], context));
+  const charges = compileCharges(cost.charges, [...path, "charges"], context);
   const duration = cost.duration === undefined ? null : compileDuration(cost.duration, [...path, "duration"], context);
-  return (scope, prices) => {
-    const amounts = charges.map((charge) => charge(scope, prices));
+  return (scope, prices, now) => {
+    const rates = prices.at(now) ?? `no price table is in force before ${new Date(prices.since).toISOString()}`;
+    const ceiling = charges(scope, rates);
     const durationMs = duration === null ? null : duration(scope);
+    if ("micros" in ceiling && typeof durationMs !== "string") {
+      const version = versionOf(ceiling.units, rates);
+      return { kind: "priced", ceilingMicros: ceiling.micros, priceVersion: version, durationMs, currentMicros: null };
+    }
+    const missing = [...("micros" in ceiling ? [] : ceiling), ...(typeof durationMs === "string" ? [durationMs] : [])];
+    return { kind: "unpriced", missing: [...new Set(missing)] };
+  };
+}
+
+/** Names what the units were priced by. */
+function versionOf(units: readonly KnownUnit[], rates: Rates): string {
+  const fromTable = typeof rates !== "string" && units.some(({ source }) => source === "table");
+  const upstream = units.filter(({ source }) => source === "upstream");
+  return priceVersion(
+    fromTable ? rates.version : null,
+    upstream.map(({ micros }) => micros),
+  );
+}
+
+/** The sum of the charges, or everything that is missing for it. */
+function compileCharges(documents: readonly ChargeDocument[], path: JsonPath, context: ExpressionContext): Total {
+  const charges = documents.map((charge, index) => compileCharge(charge, [...path, index], context));
+  return (scope, rates) => {
+    const amounts = charges.map((charge) => charge(scope, rates));
     const missing = amounts.flatMap((amount) => (amount.ok ? [] : [amount.missing]));
-    if (typeof durationMs === "string") missing.push(durationMs);
     const total = amounts.reduce((sum, amount) => (amount.ok ? sum + amount.micros : sum), 0n);
     if (total > BigInt(Number.MAX_SAFE_INTEGER)) missing.push("the ceiling is too large to be exact");
-    if (missing.length > 0 || typeof durationMs === "string")
-      return { kind: "unpriced", missing: [...new Set(missing)] };
-    return { kind: "priced", ceilingMicros: Number(total), priceVersion: prices.version, durationMs, currentMicros: null };
+    if (missing.length > 0) return missing;
+    return { micros: Number(total), units: amounts.flatMap((amount) => (amount.ok ? [amount.unit] : [])) };
   };
 }
 
@@ -40,26 +74,27 @@ function compileCharge(charge: ChargeDocument, path: JsonPath, context: Expressi
   const quantity = compileExpression(charge.quantity, [...path, "quantity"], context).run;
   const unit = compileUnit(charge, path, context);
   const per = BigInt(charge.per ?? 1);
-  return (scope, prices) => {
-    const price = unit(scope, prices);
+  return (scope, rates) => {
+    const price = unit(scope, rates);
     if (!price.ok) return price;
     const units = wholeNumber(quantity, scope);
     if (typeof units === "string") return fail(units);
     // Rounded up: a ceiling may be a micro-dollar too high, never too low.
-    return { ok: true, micros: (price.micros * BigInt(units) + per - 1n) / per };
+    return { ok: true, micros: (BigInt(price.micros) * BigInt(units) + per - 1n) / per, unit: price };
   };
 }
 
-function compileUnit(charge: ChargeDocument, path: JsonPath, context: ExpressionContext): Charge {
+function compileUnit(charge: ChargeDocument, path: JsonPath, context: ExpressionContext): UnitPrice {
   if ("rate" in charge) {
     const key = compileExpression(charge.key, [...path, "key"], context).run;
-    return (scope, prices) => {
+    return (scope, rates) => {
       const result = key(scope);
       if (result.kind !== "value") return fail(result.reason);
-      const micros = typeof result.value === "string" ? prices.unitMicros(charge.rate, result.value) : null;
+      if (typeof rates === "string") return fail(rates);
+      const micros = typeof result.value === "string" ? rates.unitMicros(charge.rate, result.value) : null;
       return micros === null
         ? fail(`no price ${charge.rate} for ${describeKey(result.value)}`)
-        : { ok: true, micros: BigInt(micros) };
+        : { ok: true, micros, source: "table" };
     };
   }
   const price = compileExpression(charge.unit_price, [...path, "unit_price"], context).run;
@@ -70,7 +105,9 @@ function compileUnit(charge: ChargeDocument, path: JsonPath, context: Expression
       typeof result.value === "string" || typeof result.value === "number"
         ? microsOf(String(result.value), charge.unit)
         : null;
-    return micros === null ? fail("the upstream's price is not an exact amount") : { ok: true, micros: BigInt(micros) };
+    return micros === null
+      ? fail("the upstream's price is not an exact amount")
+      : { ok: true, micros, source: "upstream" };
   };
 }
 

@@ -89,6 +89,9 @@ const headerSource =
     return { run: (scope) => present(scope.header(name) ?? undefined, `header ${name}`), type: "string" };
   };
 
+/** Why nothing of a look-up can be read. */
+export const notLookedUp = (name: string): string => `look-up ${name} has no answer`;
+
 const lookUpSource = (name: string, at: string): Compile => {
   const tokens = parsePointer(at) ?? [];
   return (path, context) => {
@@ -97,7 +100,7 @@ const lookUpSource = (name: string, at: string): Compile => {
       run: ({ lookedUp }) =>
         lookedUp.has(name)
           ? present(valueAt(lookedUp.get(name), tokens), `look-up ${name}${at}`)
-          : unsized(`look-up ${name} was not made`),
+          : unsized(notLookedUp(name)),
       type: "any",
     };
   };

@@ -23,6 +23,7 @@ import { EMPTY_SCOPE } from "./scope.ts";
 import type { Scope } from "./scope.ts";
 import type { Report, TextCheck } from "./text-rules.ts";
 import type { ActionSpec, LookUp, MatchedOperation, UpstreamCall } from "./types.ts";
+import { checkPriceLookUps, lookUpsOfPrices } from "./upstream-prices.ts";
 
 /** What all routes of a document share. */
 export type RouteEnvironment = {
@@ -75,6 +76,7 @@ export function compileRoute(
     base,
   );
   const open = compileOpening(route, path, env);
+  checkPriceLookUps(route, path, env.report);
   const lookUps = compileLookUps(route);
   const observation = compileObservation(route, path, base);
   const streaming = (route.streaming ?? "none") !== "none";
@@ -95,7 +97,7 @@ export function compileRoute(
         lookUps: lookUps(params),
         facts: (lookedUp) => facts.extract({ ...scope, lookedUp }),
         floor: (extracted) => floorOf(spec.floors, extracted),
-        cost: (extracted, lookedUp, prices) => cost({ ...scope, facts: extracted, lookedUp }, prices),
+        cost: (extracted, lookedUp, prices, now) => cost({ ...scope, facts: extracted, lookedUp }, prices, now),
         call,
         dispatch: (reference) => inject(call, request.body, reference),
         dryRun: dryRun(call, scope),
@@ -230,9 +232,11 @@ function callOf(request: StrictRequest, route: RouteDocument, path: string): Ups
 
 function compileLookUps(route: RouteDocument): (params: ReadonlyMap<string, string>) => readonly LookUp[] {
   const entries = Object.entries(route.look_ups ?? {});
+  const prices = lookUpsOfPrices(route);
   return (params) =>
     entries.map(([name, { method, path, query, max_age_s: maxAgeS }]) => ({
       name,
+      price: prices.has(name),
       maxAgeMs: (maxAgeS ?? 0) * 1000,
       call: {
         method,

@@ -2,7 +2,7 @@ import type { JsonValue } from "../platform/json.ts";
 import type { Result } from "../platform/result.ts";
 import type { Refusal } from "../refusal.ts";
 import type { Method, StrictRequest } from "../strict-request.ts";
-import type { Digest, Facts, Micros, Tier } from "../vocabulary.ts";
+import type { Digest, EpochMs, Facts, Micros, Tier } from "../vocabulary.ts";
 import type { CompiledPrices } from "./prices.ts";
 
 /**
@@ -79,7 +79,8 @@ export type MatchedOperation = {
   /** Extracts facts; `lookedUp` holds the parsed body per look-up name. Never throws; what is missing is named. */
   readonly facts: (lookedUp: LookedUp) => FactsOutcome;
   readonly floor: (facts: Facts) => Tier;
-  readonly cost: (facts: Facts, lookedUp: LookedUp, prices: CompiledPrices) => CostOutcome;
+  /** Priced by the table in force at `now`, and by what upstream's price calls have answered. */
+  readonly cost: (facts: Facts, lookedUp: LookedUp, prices: CompiledPrices, now: EpochMs) => CostOutcome;
   /** The request as it will be sent, rebuilt from the validated value. The canonical body is RFC 8785 text. */
   readonly call: UpstreamCall;
   /** `call` with the gate's reference injected where the catalogue says (header or body), for later look-up. */
@@ -116,8 +117,14 @@ export type Observation = {
 
 export type LookedUp = ReadonlyMap<string, JsonValue>;
 
-/** `maxAgeMs`: how old a cached answer may be (price calls); 0: always asked anew. */
-export type LookUp = { readonly name: string; readonly call: UpstreamCall; readonly maxAgeMs: number };
+export type LookUp = {
+  readonly name: string;
+  readonly call: UpstreamCall;
+  /** Whether a unit price is read from its answer. */
+  readonly price: boolean;
+  /** How old an answer may be that is used again (prices only); 0: always asked anew. */
+  readonly maxAgeMs: number;
+};
 
 export type FactsOutcome = {
   readonly facts: Facts;

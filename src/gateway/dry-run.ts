@@ -85,8 +85,9 @@ export async function planWrite(
             ceiling_usd: usd(judgement.cost.ceilingMicros),
             ceiling_micros: judgement.cost.ceilingMicros,
             price_version: judgement.cost.priceVersion,
+            price_as_of: judgement.pricesAskedAt === null ? null : new Date(judgement.pricesAskedAt).toISOString(),
           }
-        : { ceiling_usd: 0, ceiling_micros: 0, price_version: null },
+        : { ceiling_usd: 0, ceiling_micros: 0, price_version: null, price_as_of: null },
     budget: { before: planned.before, after: planned.after },
     approvals: { needed: requirement.kind === "approval" ? requirement.needed : 0, eligible: planned.eligible },
     missing: judgement.missingContext,

@@ -1,4 +1,5 @@
 import { parseItem } from "structured-headers";
+import { parseUsd } from "../platform/money.ts";
 import type { Result } from "../platform/result.ts";
 import { err, ok } from "../platform/result.ts";
 import type { Refusal } from "../refusal.ts";
@@ -26,6 +27,10 @@ export const INCIDENT = /^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$/;
  */
 const JWS_MEMBER = /^(?:([A-Za-z][\w-]*\.[\w-]+\.[\w-]+)|"([\w-]+\.[\w-]+\.[\w-]+)")$/;
 
+/** Up to 114 years, longer than any job. */
+const HOURS = /^(0|[1-9][0-9]{0,5})(?:\.([0-9]{1,3}))?$/;
+const MS_PER_THOUSANDTH_HOUR = 3_600;
+
 /** What a request without any of the gate's headers has. */
 export const NO_GATE_HEADERS: GateHeaders = Object.freeze({
   dryRun: false,
@@ -37,6 +42,8 @@ export const NO_GATE_HEADERS: GateHeaders = Object.freeze({
   backOut: null,
   incident: null,
   idempotencyKey: null,
+  maxCostMicros: null,
+  maxRunMs: null,
 });
 
 type Reading = Partial<GateHeaders>;
@@ -70,6 +77,14 @@ const READERS: ReadonlyMap<string, Reader> = new Map(
     reader("Gate-Incident", "1 to 128 characters A-Z a-z 0-9 . _ : / - that begin with a letter or digit", (value) =>
       INCIDENT.test(value) ? { incident: value } : null,
     ),
+    reader("Gate-Max-Cost", "US dollars as a plain decimal with at most six decimals, e.g. 12.50", (value) => {
+      const maxCostMicros = parseUsd(value);
+      return maxCostMicros === null ? null : { maxCostMicros };
+    }),
+    reader("Gate-Max-Hours", "hours above zero as a plain decimal with at most three decimals, e.g. 1.5", (value) => {
+      const maxRunMs = readHours(value);
+      return maxRunMs === null ? null : { maxRunMs };
+    }),
     reader("Idempotency-Key", `a quoted structured-field string of 1 to ${IDEMPOTENCY_KEY_CHARS} characters`, readKey),
   ].map((entry) => [entry.name.toLowerCase(), entry]),
 );
@@ -114,6 +129,14 @@ function readKey(value: string): Reading | null {
   const item = readBareItem(value);
   if (!item.ok || typeof item.value !== "string") return null;
   return item.value.length >= 1 && item.value.length <= IDEMPOTENCY_KEY_CHARS ? { idempotencyKey: item.value } : null;
+}
+
+/** Exact milliseconds of a number of hours, null when it is not a plain decimal above zero. */
+function readHours(value: string): number | null {
+  const match = HOURS.exec(value);
+  if (match === null) return null;
+  const thousandths = Number(`${match[1]}${(match[2] ?? "").padEnd(3, "0")}`);
+  return thousandths === 0 ? null : thousandths * MS_PER_THOUSANDTH_HOUR;
 }
 
 /** An RFC 9651 Item without parameters: none are defined for the gate's headers, and an ignored one could be meant. */

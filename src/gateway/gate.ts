@@ -14,6 +14,7 @@ import { quotaBuckets } from "../quota/durable-object-limiter.ts";
 import type { QuotaLimiter } from "../quota/port.ts";
 import { createDocumentSource, type DocumentSource } from "./documents.ts";
 import { readKeys, type Keys } from "./keys.ts";
+import { createPriceAnswers, type PriceAnswers } from "./price-answers.ts";
 import { createTenantDirectory, type TenantDirectory } from "./tenant-context.ts";
 
 /** What one isolate keeps between requests. Nothing in it is money, a nonce or an approval: losing it costs time only. */
@@ -27,6 +28,7 @@ export type Gate = {
   readonly jwks: JwksSource;
   readonly documents: DocumentSource;
   readonly tenants: TenantDirectory;
+  readonly prices: PriceAnswers;
   readonly limiter: QuotaLimiter;
   readonly recorder: Recorder;
   readonly redactor: Redactor;
@@ -58,6 +60,7 @@ export async function openGate(env: Env): Promise<Result<Gate, readonly string[]
     jwks: createJwksCache((url, init) => fetch(url, init)),
     documents,
     tenants: createTenantDirectory(env, config.value, keys.value, documents),
+    prices: createPriceAnswers(() => Date.now()),
     limiter: chooseLimiter({ upstash: config.value.upstash, bucket: quotaBuckets(env.QUOTA) }),
     recorder: createRecorder(env.REQUEST_LOG),
     redactor: createRedactor(keys.value.redaction),

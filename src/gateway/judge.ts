@@ -1,13 +1,13 @@
 import type { CostOutcome, FactsOutcome, LookedUp, MatchedOperation } from "../catalogue/types.ts";
-import type { JsonValue } from "../platform/json.ts";
-import { newId } from "../platform/ids.ts";
 import { err, ok, type Result } from "../platform/result.ts";
 import type { ContextField } from "../policy/types.ts";
-import { readAnswer } from "../upstream/read-answer.ts";
-import { send } from "../upstream/send.ts";
 import type { Refusal } from "../refusal.ts";
 import { covers, reaches, requiredScope } from "../identity/scopes.ts";
-import { isWrite, type Tier } from "../vocabulary.ts";
+import { isWrite, type EpochMs, type Facts, type Tier } from "../vocabulary.ts";
+import { brokenLimits, callersRule } from "./caller-limits.ts";
+import { lookUpAll } from "./look-ups.ts";
+import { nearestThat } from "./nearest-affordable.ts";
+import type { PriceAnswers } from "./price-answers.ts";
 import type { TenantContext } from "./tenant-context.ts";
 import type { Trail } from "./trail.ts";
 
@@ -21,6 +21,10 @@ export type Judgement = {
   readonly missingContext: readonly ContextField[];
   /** What sizing looked up. */
   readonly lookedUp: LookedUp;
+  /** When upstream was asked for the oldest price in `cost`; null where all are the gate's own. */
+  readonly pricesAskedAt: EpochMs | null;
+  /** The cost of the same request with other facts, at the same prices. */
+  readonly costOf: (facts: Facts) => CostOutcome;
 };
 
 /** Scope and prohibition: what can be said before anything is counted or looked up. */
@@ -47,13 +51,14 @@ export function gateKeep(trail: Trail, operation: MatchedOperation, context: Ten
 
 /**
  * Judges a matched operation: facts (with upstream look-ups where sizing needs the current object, and only after the
- * policy has named the action), policy, scope at the decided tier, price, required context. Adds what it learns to the
- * trail. The first refusal in the documented order is the answer.
+ * policy has named the action), policy, scope at the decided tier, price (as of when the request came), the caller's own
+ * bounds, required context. Adds what it learns to the trail. The first refusal in the documented order is the answer.
  */
 export async function judge(
   trail: Trail,
   operation: MatchedOperation,
   context: TenantContext,
+  answers: PriceAnswers,
 ): Promise<Result<Judgement, Refusal>> {
   const { policy } = context;
   trail.policyDigest = policy.digest;
@@ -62,9 +67,10 @@ export async function judge(
     trail.rule = "deny by default";
     return err({ kind: "not-allowed", rule: `The policy names no rule for ${operation.action}` });
   }
-  const lookedUp = await lookUpAll(trail, operation, context);
+  const lookedUp = await lookUpAll(trail, operation, context, answers);
   if (!lookedUp.ok) return lookedUp;
-  const facts = operation.facts(lookedUp.value);
+  const { found, pricesAskedAt, explain } = lookedUp.value;
+  const facts = operation.facts(found);
   trail.facts = facts.facts;
   const floor = operation.floor(facts.facts);
   const verdict = policy.evaluate({ action: operation.action, facts: facts.facts, missing: facts.missing, floor });
@@ -79,34 +85,32 @@ export async function judge(
   if (principal === null || !reaches(principal.scopes, verdict.tier)) {
     return err({ kind: "out-of-scope", required_scope: requiredScope(operation.action, verdict.tier) });
   }
-  const cost = isWrite(verdict.tier)
-    ? operation.cost(facts.facts, lookedUp.value, context.prices)
-    : ({ kind: "none" } as const);
+  const costOf = (changed: Facts): CostOutcome =>
+    isWrite(verdict.tier) ? operation.cost(changed, found, context.prices, trail.receivedAt) : { kind: "none" };
+  const cost = costOf(facts.facts);
   if (isWrite(verdict.tier) && facts.missing.length > 0) {
     return err({ kind: "unsized", missing: facts.missing.map((m) => `${m.fact}: ${m.reason}`) });
   }
-  if (cost.kind === "unpriced") return err({ kind: "unpriced", missing: cost.missing });
+  if (cost.kind === "unpriced") return err({ kind: "unpriced", missing: explain(cost.missing) });
   trail.costMicros = cost.kind === "priced" ? cost.ceilingMicros : 0;
   trail.priceVersion = cost.kind === "priced" ? cost.priceVersion : null;
+  const broken = gate === null ? [] : brokenLimits(gate, cost);
+  if (gate !== null && broken.length > 0) {
+    trail.rule = callersRule(broken);
+    const fits = (other: CostOutcome): boolean => brokenLimits(gate, other).length === 0;
+    const nearest = nearestThat(fits, operation, { facts: facts.facts, costOf }, policy);
+    return err({ kind: "constraint-exceeded", rule: trail.rule, violations: broken, nearest });
+  }
   const given = { reason: gate?.reason, evidence: gate?.evidence ?? gate?.evidenceRef, back_out: gate?.backOut };
   const missingContext = policy.requires(verdict.tier).filter((field) => (given[field] ?? null) === null);
-  return ok({ tier: verdict.tier, rule: verdict.rule, facts, cost, missingContext, lookedUp: lookedUp.value });
-}
-
-/** Runs the upstream reads that sizing needs. One that fails is no size: the facts room then names what is missing. */
-async function lookUpAll(
-  trail: Trail,
-  operation: MatchedOperation,
-  context: TenantContext,
-): Promise<Result<LookedUp, Refusal>> {
-  const found = new Map<string, JsonValue>();
-  for (const { name, call } of operation.lookUps) {
-    // A nonce of its own: a request that is judged again asks again, and upstream takes each nonce once.
-    const sent = await send(context.upstream, call, {}, `${trail.requestId}-${newId(name)}`, Date.now());
-    if (sent.kind !== "answered") return err({ kind: "unavailable", dependency: "upstream", cause: sent.cause });
-    const read = await readAnswer(sent.response, context.upstream.deadlineMs);
-    if (read.kind === "complete" && read.answer.status === 200 && read.answer.json !== undefined)
-      found.set(name, read.answer.json);
-  }
-  return ok(found);
+  return ok({
+    tier: verdict.tier,
+    rule: verdict.rule,
+    facts,
+    cost,
+    missingContext,
+    lookedUp: found,
+    pricesAskedAt: cost.kind === "priced" ? pricesAskedAt : null,
+    costOf,
+  });
 }

@@ -1,8 +1,18 @@
-import type { MatchedOperation } from "../catalogue/types.ts";
+import type { CostOutcome, MatchedOperation } from "../catalogue/types.ts";
+import type { CompiledPolicy } from "../policy/types.ts";
 import type { Nearest, Refusal, WindowShortage } from "../refusal.ts";
 import type { Facts, Micros } from "../vocabulary.ts";
 import type { Judgement } from "./judge.ts";
 import type { TenantContext } from "./tenant-context.ts";
+
+/** A request as it was judged, and how another size of it would be priced. */
+export type Sized = {
+  readonly facts: Facts;
+  /** The cost of the same request with other facts, at the same prices. */
+  readonly costOf: (facts: Facts) => CostOutcome;
+};
+
+type Priced = Extract<CostOutcome, { readonly kind: "priced" }>;
 
 /**
  * Adds to a budget refusal the nearest request that would fit: one number of it made smaller (fewer GPUs, fewer hours), as
@@ -17,34 +27,34 @@ export function withNearest(
 ): Refusal {
   if (refusal.kind !== "budget-exceeded" || judgement === null) return refusal;
   const room = Math.min(...refusal.windows.map(roomIn));
-  return room <= 0 ? refusal : { ...refusal, nearest: nearestWithin(room, operation, judgement, context) };
+  if (room <= 0) return refusal;
+  const sized = { facts: judgement.facts.facts, costOf: judgement.costOf };
+  const nearest = nearestThat(({ ceilingMicros }) => ceilingMicros <= room, operation, sized, context.policy);
+  return { ...refusal, nearest };
 }
 
 const roomIn = (window: WindowShortage): Micros => window.cap_micros - window.settled_micros - window.held_micros;
 
-function nearestWithin(
-  room: Micros,
+/** The request with one number made smaller, as little as possible, so that its cost `fits`; null where none does. */
+export function nearestThat(
+  fits: (cost: Priced) => boolean,
   operation: MatchedOperation,
-  judgement: Judgement,
-  context: TenantContext,
+  { facts, costOf }: Sized,
+  policy: CompiledPolicy,
 ): Nearest | null {
-  const { facts } = judgement.facts;
-  const priceOf = (changed: Facts): Micros | null => {
-    const cost = operation.cost(changed, judgement.lookedUp, context.prices);
-    return cost.kind === "priced" ? cost.ceilingMicros : null;
+  const pricedAs = (changed: Facts): Priced | null => {
+    const cost = costOf(changed);
+    return cost.kind === "priced" && fits(cost) ? cost : null;
   };
   const candidates = Object.entries(facts).flatMap(([name, value]) => {
     if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 2) return [];
-    const most = largestWithin(value - 1, (smaller) => {
-      const price = priceOf({ ...facts, [name]: smaller });
-      return price !== null && price <= room;
-    });
+    const most = largestWithin(value - 1, (smaller) => pricedAs({ ...facts, [name]: smaller }) !== null);
     if (most === null) return [];
     const changed = { ...facts, [name]: most };
     const floor = operation.floor(changed);
-    const verdict = context.policy.evaluate({ action: operation.action, facts: changed, missing: [], floor });
+    const verdict = policy.evaluate({ action: operation.action, facts: changed, missing: [], floor });
     if (verdict.kind !== "matched") return [];
-    return [{ name, most, price: priceOf(changed) ?? 0, tier: verdict.tier }];
+    return [{ name, most, price: pricedAs(changed)?.ceilingMicros ?? 0, tier: verdict.tier }];
   });
   // Whichever keeps most of what was asked for.
   const [best] = candidates.toSorted((a, b) => b.price - a.price || a.name.localeCompare(b.name));

@@ -135,7 +135,7 @@ function passedHeaders(strict: StrictRequest, context: TenantContext): Readonly<
 async function serveOrGovern(write: Write, context: TenantContext): Promise<Ended | "stale"> {
   const { operation, trail } = write;
   if (isWrite(operation.minimumTier) || trail.gate?.dryRun === true) return governWrite(write, context);
-  const judged = await judge(trail, operation, context);
+  const judged = await judge(trail, operation, context, write.gate.prices);
   if (!judged.ok) return { kind: "refused", refusal: judged.error };
   if (isWrite(judged.value.tier)) {
     // The policy made a write of what the catalogue calls a read: it draws on the writes' limit as well.

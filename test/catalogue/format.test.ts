@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { compileCatalogue } from "../../src/catalogue/compile.ts";
 import { catalogueJsonSchema, pricesJsonSchema } from "../../src/catalogue/json-schema.ts";
 import type { CompiledCatalogue } from "../../src/catalogue/types.ts";
-import { examplePrices, matched, refusalOf, valueOf } from "./shipped.ts";
+import { examplePrices, matched, NOW, refusalOf, valueOf } from "./shipped.ts";
 import { smallCatalogue } from "./small-catalogue.ts";
 
 const OUTCOME = "    outcome: { success: [200], definite_failures: [400], look_up: none }";
@@ -105,12 +105,13 @@ ${OUTCOME}`,
     expect(operation.lookUps).toEqual([
       {
         name: "type",
+        price: true,
         maxAgeMs: 300_000,
         call: { method: "GET", path: "/types", query: [["name", "big"]], headers: {}, contentType: null, body: null },
       },
     ]);
     const costFor = (cents: number | string): unknown =>
-      operation.cost({ gpus: 3 }, new Map([["type", { cents }]]), examplePrices());
+      operation.cost({ gpus: 3 }, new Map([["type", { cents }]]), examplePrices(), NOW);
     expect(costFor(249)).toMatchObject({ kind: "priced", ceilingMicros: 7_470_000, durationMs: null });
     expect(costFor("0.5")).toMatchObject({ ceilingMicros: 15_000 });
     expect([costFor("2.49e2"), costFor("free"), costFor(-1)].map((cost) => JSON.stringify(cost))).toEqual(
@@ -118,7 +119,7 @@ ${OUTCOME}`,
         JSON.stringify({ kind: "unpriced", missing: ["the upstream's price is not an exact amount"] }),
       ),
     );
-    expect(operation.cost({ gpus: 3 }, new Map(), examplePrices())).toMatchObject({ kind: "unpriced" });
+    expect(operation.cost({ gpus: 3 }, new Map(), examplePrices(), NOW)).toMatchObject({ kind: "unpriced" });
   });
 
   it("adds several charges, and one unknown price makes the whole unpriced", () => {
@@ -126,13 +127,13 @@ ${OUTCOME}`,
       submit: `${BODY}\n    cost: { charges: [${charge("gpu_hour", "H100")}, ${charge("gpu_hour", "L40S")}] }\n${OUTCOME}`,
     });
     expect(
-      matched(priced, "POST", "/jobs", { body: { gpus: 2 } }).cost({ gpus: 2 }, new Map(), examplePrices()),
+      matched(priced, "POST", "/jobs", { body: { gpus: 2 } }).cost({ gpus: 2 }, new Map(), examplePrices(), NOW),
     ).toMatchObject({ ceilingMicros: 6_600_000 });
     const unknown = compiled({
       submit: `${BODY}\n    cost: { charges: [${charge("gpu_hour", "H100")}, ${charge("disk_hour", "ssd")}] }\n${OUTCOME}`,
     });
     expect(
-      matched(unknown, "POST", "/jobs", { body: { gpus: 2 } }).cost({ gpus: 2 }, new Map(), examplePrices()),
+      matched(unknown, "POST", "/jobs", { body: { gpus: 2 } }).cost({ gpus: 2 }, new Map(), examplePrices(), NOW),
     ).toEqual({
       kind: "unpriced",
       missing: ["no price disk_hour for ssd"],
@@ -163,7 +164,7 @@ describe("editors get a schema of the same documents", () => {
     expect(pricesJsonSchema()).toMatchObject({
       type: "object",
       additionalProperties: false,
-      required: ["version", "rates"],
+      required: ["tables"],
     });
   });
 });

@@ -74,7 +74,7 @@ describe("the question is made of validated values only", () => {
     });
     expect(update.observation?.read(null, new Map())).toEqual({
       ok: false,
-      error: "no version: look-up job was not made",
+      error: "no version: look-up job has no answer",
     });
   });
 });

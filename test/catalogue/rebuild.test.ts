@@ -7,6 +7,7 @@ import {
   examplePrices,
   matched,
   slurmCatalogue,
+  NOW,
   slurmPrices,
   strictRequest,
   valueOf,
@@ -125,11 +126,12 @@ describe("size and price are never below what was asked", () => {
           body: valueOf(parseStrictJson(JSON.stringify(body))),
         });
         const { facts } = operation.facts(new Map());
-        expect(operation.cost(facts, new Map(), examplePrices())).toEqual({
+        expect(operation.cost(facts, new Map(), examplePrices(), NOW)).toEqual({
           kind: "priced",
           ceilingMicros: body.gpus * unit[body.gpu_type] * body.max_hours,
-          priceVersion: examplePrices().version,
+          priceVersion: "2026-11-01",
           durationMs: body.max_hours * 3_600_000,
+          currentMicros: null,
         });
       }),
     );
@@ -140,7 +142,7 @@ describe("size and price are never below what was asked", () => {
       fc.property(fc.integer({ min: 1, max: 9999 }), fc.integer({ min: 1, max: 525_600 }), (gpus, minutes) => {
         const body = { script: "#!/bin/sh\n", job: { partition: "gpu", gpus, time_limit: minutes, environment: {} } };
         const operation = matched(slurm, "POST", "/slurm/v0.0.38/job/submit", { body });
-        const cost = operation.cost(operation.facts(new Map()).facts, new Map(), slurmPrices());
+        const cost = operation.cost(operation.facts(new Map()).facts, new Map(), slurmPrices(), NOW);
         const exact = BigInt(gpus) * BigInt(minutes) * 2_500_000n;
         const ceiling = cost.kind === "priced" ? BigInt(cost.ceilingMicros) : -1n;
         expect(ceiling * 60n >= exact && (ceiling - 1n) * 60n < exact).toBe(true);

@@ -31,6 +31,7 @@ describe.each(SHIPPED)("the table beside catalogue %s", (catalogue, prices) => {
 
 const run = (expectation: string): readonly string[] => {
   const tests = `catalogue: example
+prices_at: "2026-11-21T00:00:00Z"
 tests:
   - name: one
     request: { method: POST, path: /v1/reservations, body: { name: r, gpus: 2, gpu_type: H100, hours: 2 } }

@@ -7,6 +7,7 @@ import type { CompiledCatalogue, MatchedOperation } from "../../src/catalogue/ty
 import type { JsonValue } from "../../src/platform/json.ts";
 import type { Result } from "../../src/platform/result.ts";
 import type { Method, StrictRequest } from "../../src/strict-request.ts";
+import type { EpochMs } from "../../src/vocabulary.ts";
 
 /** Text of a reviewed document under `policies/`. */
 export const shippedText = (name: string): string =>
@@ -24,6 +25,9 @@ export const slurmCatalogue = (): CompiledCatalogue =>
   valueOf(compileCatalogue(shippedText("catalogues/slurm-v0.0.38.yaml")));
 export const examplePrices = (): CompiledPrices => valueOf(compilePrices(shippedText("prices/example.yaml")));
 export const slurmPrices = (): CompiledPrices => valueOf(compilePrices(shippedText("prices/slurm-lab.yaml")));
+
+/** A moment at which the shipped price tables are in force. */
+export const NOW: EpochMs = Date.parse("2026-11-21T12:00:00Z");
 
 export type RequestParts = {
   readonly query?: Readonly<Record<string, string>>;
@@ -53,6 +57,8 @@ export function strictRequest(method: Method, path: string, parts: RequestParts 
       backOut: null,
       incident: null,
       idempotencyKey: null,
+      maxCostMicros: null,
+      maxRunMs: null,
     },
     header: (name) => headers.get(name) ?? null,
   };

@@ -128,13 +128,13 @@ describe("catalogue test", () => {
     const args = ["catalogue", "test", "mine.yaml", "--prices", join(ROOT, "policies/prices/example.yaml")];
     const ran = await runCli(args, { cwd: folder });
     expect(ran.code).toBe(1);
-    expect(ran.stdout).toContain('mine.tests.yaml:4: ceiling_usd: expected "21.00", got "20.00"');
+    expect(ran.stdout).toContain('mine.tests.yaml:5: ceiling_usd: expected "21.00", got "20.00"');
     expect(jsonOf(await runCli([...args, "--json"], { cwd: folder }))).toMatchObject({
       ok: false,
       catalogue: "example",
       failed: 1,
       cases: expect.arrayContaining([
-        expect.objectContaining({ line: 4, ok: false, differences: ['ceiling_usd: expected "21.00", got "20.00"'] }),
+        expect.objectContaining({ line: 5, ok: false, differences: ['ceiling_usd: expected "21.00", got "20.00"'] }),
         expect.objectContaining({ ok: true, differences: [] }),
       ]),
     });

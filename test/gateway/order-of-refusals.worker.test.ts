@@ -14,7 +14,7 @@ const open = useBlackBox("order");
 const nobody = caller(null, "");
 const POOL = "/v1/pools/pool-h100";
 const writesPerMinute = (limit: number): string => `${ACME_POLICY}\nrate_limits:\n  tier_2: ${limit}\n`;
-const withoutL40S = replaceOnce(EXAMPLE_PRICES, '    L40S: "0.80"\n', "");
+const withoutL40S = replaceOnce(EXAMPLE_PRICES, '        L40S: "0.80"\n', "");
 const dailyCap = (usd: number): string => replaceOnce(ACME_POLICY, "daily_limit_usd: 500", `daily_limit_usd: ${usd}`);
 
 async function freeze(box: BlackBox): Promise<void> {
@@ -166,6 +166,17 @@ test("constraint-exceeded before unpriced, unpriced before reason-required", asy
   expect(verdict(unpriced)).toBe("403 unpriced");
   expect(JSON.stringify(member(unpriced, "missing"))).toContain("L40S");
   expect(verdict(await agent.post(SUBMIT, job()))).toBe("428 reason-required");
+});
+
+test("unpriced before the caller's own bounds, those before reason-required", async () => {
+  const box = await open({ prices: withoutL40S });
+  const agent = await box.as("agent");
+  const bounds = { "gate-max-cost": "1", "gate-max-hours": "0.5" };
+  expect(verdict(await agent.post(SUBMIT, job({ gpu_type: "L40S" }), bounds))).toBe("403 unpriced");
+  expect(verdict(await agent.post(SUBMIT, job(), bounds))).toBe("403 constraint-exceeded");
+  expect(verdict(await agent.post(SUBMIT, job(), { "gate-max-cost": "10", "gate-max-hours": "1" }))).toBe(
+    "428 reason-required",
+  );
 });
 
 test("reason-required before dry-run-required", async () => {

@@ -32,6 +32,7 @@ export const SUITES = [
   "page-forms",
   "page-sign-in",
   "page-access",
+  "prices",
 ] as const;
 export type Suite = (typeof SUITES)[number];
 
