@@ -1,7 +1,7 @@
 import type { Evaluate, Evaluated, Scope } from "./scope.ts";
 import { absent, unsized, valueOf } from "./scope.ts";
 
-/** Combines whole numbers exactly; null where the result is not one (overflow, division by zero). */
+/** Combines whole numbers exactly; null where the result is not one (overflow, division by zero, less than nothing). */
 export type Operation = (values: readonly number[]) => number | null;
 
 const exact = (value: number): number | null => (Number.isSafeInteger(value) ? value : null);
@@ -24,6 +24,10 @@ export const minOf: Operation = (values) => (values.length === 0 ? null : Math.m
 /** First ÷ second, rounded up: partial hours are whole ones. */
 export const divideUp: Operation = ([dividend, divisor]) =>
   dividend === undefined || divisor === undefined || divisor <= 0 ? null : exact(Math.ceil(dividend / divisor));
+
+/** First − second. Amounts of things and times are never negative: less than nothing has been misread. */
+export const differenceOf: Operation = ([whole, part]) =>
+  whole === undefined || part === undefined || part > whole ? null : exact(whole - part);
 
 /** All operands must be there and whole; one that is not decides the outcome. */
 export const arithmetic =

@@ -28,6 +28,8 @@ const judged = z.strictObject({
   facts: z.record(z.string(), fact).optional(),
   missing: z.array(z.string()).optional(),
   ceiling_usd: z.string().optional(),
+  /** What the thing that is changed costs as it is. */
+  current_usd: z.string().optional(),
   duration_minutes: z.number().optional(),
   /** The upstream call, and the same with the reference `ref` injected. Compared exactly where given. */
   call: callSchema.optional(),
@@ -36,6 +38,15 @@ const judged = z.strictObject({
   asks: callSchema.optional(),
   affected: z.array(z.string()).optional(),
   version: z.string().optional(),
+  /** The read that tells whether what was made still runs, and what `status.answer` makes of it. */
+  status: z
+    .strictObject({
+      path: z.string().optional(),
+      verdict: z.enum(["running", "ended", "unknown"]).optional(),
+      ran_seconds: z.union([z.number(), z.literal("none")]).optional(),
+      actual_usd: z.string().optional(),
+    })
+    .optional(),
 });
 
 const refused = z.strictObject({
@@ -51,12 +62,16 @@ const refused = z.strictObject({
   reason: z.string().optional(),
 });
 
+const answerSchema = z.strictObject({ status: statusSchema.optional(), body: jsonSchema.optional() });
+
 const caseSchema = z.strictObject({
   name: z.string().min(1),
   request: requestSchema,
   look_ups: z.record(z.string(), jsonSchema).optional(),
   /** What the control plane answers when it is asked what the change would affect. */
-  answer: z.strictObject({ status: statusSchema.optional(), body: jsonSchema.optional() }).optional(),
+  answer: answerSchema.optional(),
+  /** What it answers when it is asked later whether `resource`, made by this request, still runs. Its reference is `ref`. */
+  status: z.strictObject({ resource: z.string(), answer: answerSchema }).optional(),
   expect: z.union([judged, refused]),
 });
 

@@ -13,7 +13,7 @@ import type { callSchema, Judged, TestCase } from "./catalogue-tests-schema.ts";
 import { compileCatalogue } from "./compile.ts";
 import { compilePrices } from "./prices.ts";
 import type { CompiledPrices } from "./prices.ts";
-import type { CompiledCatalogue, LookedUp, MatchedOperation } from "./types.ts";
+import type { CompiledCatalogue, CostOutcome, LookedUp, MatchedOperation } from "./types.ts";
 
 export type CatalogueTestReport = {
   readonly catalogue: string;
@@ -28,6 +28,9 @@ export type CatalogueTestCase = {
   readonly line: number;
   readonly differences: readonly string[];
 };
+
+/** What the gate sends along in these tables. */
+const REFERENCE = "ref";
 
 /** Runs a catalogue's own table of requests against it. The three documents are compiled first: a mistake in one is the result. */
 export function runCatalogueTests(
@@ -83,6 +86,8 @@ function differencesOf(
       "asks",
       "affected",
       "version",
+      "current_usd",
+      "status",
     ] as const
   ).flatMap((member) => (expect[member] === undefined ? [] : compare(member, expect[member], outcome[member])));
 }
@@ -148,8 +153,29 @@ function judge(test: TestCase, catalogue: CompiledCatalogue, prices: CompiledPri
     ceiling_usd: cost.kind === "priced" ? formatUsd(cost.ceilingMicros) : "none",
     ...duration,
     call: shownCall(operation.call),
-    dispatch: shownCall(operation.dispatch("ref")),
+    dispatch: shownCall(operation.dispatch(REFERENCE)),
     ...observed.value,
+    ...currentOf(cost),
+    ...statusOf(test, catalogue, operation.routeId),
+  };
+}
+
+const currentOf = (cost: CostOutcome): Pick<Judged, "current_usd"> =>
+  cost.kind === "priced" && cost.currentMicros !== null ? { current_usd: formatUsd(cost.currentMicros) } : {};
+
+/** What the later read says, where the case has its answer. */
+function statusOf({ status }: TestCase, catalogue: CompiledCatalogue, routeId: string): Pick<Judged, "status"> {
+  const rule = catalogue.status(routeId);
+  if (status === undefined || rule === null) return {};
+  const call = rule.call(status.resource);
+  const { verdict, actualMicros, ranMs } = rule.judge(status.answer.status ?? 200, status.answer.body, REFERENCE);
+  return {
+    status: {
+      ...(call === null ? {} : { path: call.path }),
+      verdict,
+      ran_seconds: ranMs === null ? "none" : ranMs / 1000,
+      actual_usd: actualMicros === null ? "none" : formatUsd(actualMicros),
+    },
   };
 }
 

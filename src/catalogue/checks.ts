@@ -109,6 +109,7 @@ function checkDiscriminators(route: RouteDocument, path: readonly (string | numb
     body: route.body ?? null,
     response: false,
     item: false,
+    barred: null,
   };
   for (const pointer of Object.keys(route.when?.body ?? {}))
     checkBodyPointer(pointer, [...path, "when", "body", pointer], context);

@@ -21,7 +21,7 @@ import { compileRoute, malformed } from "./route.ts";
 import type { CompiledRoute, RouteEnvironment } from "./route.ts";
 import { BUILT_IN_GRAMMARS, compileGrammars, compileText } from "./text-rules.ts";
 import type { Report, TextCheck } from "./text-rules.ts";
-import type { ActionSpec, CompiledCatalogue, MatchedOperation } from "./types.ts";
+import type { ActionSpec, CompiledCatalogue, MatchedOperation, StatusRule } from "./types.ts";
 
 type Action = {
   readonly spec: Omit<ActionSpec, "digest" | "free">;
@@ -45,9 +45,13 @@ export function compileCatalogue(text: string): Result<CompiledCatalogue, readon
     // Rules that several routes share are compiled once per route: one mistake is one problem.
     problems.set(`${problem.line}:${problem.column} ${message}`, problem);
   };
+  const warnings = new Map<string, DocumentProblem>();
+  const warn: Report = (path, message, at) =>
+    void warnings.set(message, { ...parsed.value.problem(path, message, at), severity: "warning" });
   const env: RouteEnvironment = {
     document,
     report,
+    warn,
     grammars: compileGrammars(document.grammars ?? {}, report),
     tables: tablesOf(document),
   };
@@ -67,6 +71,8 @@ export function compileCatalogue(text: string): Result<CompiledCatalogue, readon
     refusedHeaders: document.headers.refuse,
     errorDialect: document.error_dialect,
     match: matchWith(routes.matcher, document.headers.refuse),
+    status: (routeId) => routes.statuses.get(routeId) ?? null,
+    warnings: inOrder([...warnings.values()]),
   });
 }
 
@@ -128,11 +134,19 @@ export type CompiledTemplate = {
   readonly segments: readonly Segment[];
 };
 
+type CompiledRoutes = {
+  readonly matcher: PathMatcher<Leaf>;
+  readonly templates: readonly CompiledTemplate[];
+  /** By route id. */
+  readonly statuses: ReadonlyMap<string, StatusRule>;
+};
+
 function compileRoutes(
   document: CatalogueDocument,
   actions: ReadonlyMap<string, Action>,
   env: RouteEnvironment,
-): { readonly matcher: PathMatcher<Leaf>; readonly templates: readonly CompiledTemplate[] } {
+): CompiledRoutes {
+  const statuses = new Map<string, StatusRule>();
   const matcher = new PathMatcher<Leaf>();
   const templates: CompiledTemplate[] = [];
   for (const [index, route] of document.routes.entries()) {
@@ -143,6 +157,7 @@ function compileRoutes(
       continue;
     }
     const compiled = compileRoute(route, action, path, env);
+    if (compiled.status !== null) statuses.set(route.id, compiled.status);
     const checkOf = paramChecks(route, path, env);
     for (const template of [route.path, ...(route.twins ?? [])]) {
       const segments = segmentsOf(template, checkOf);
@@ -153,7 +168,7 @@ function compileRoutes(
       }
     }
   }
-  return { matcher, templates };
+  return { matcher, templates, statuses };
 }
 
 function paramChecks(

@@ -3,6 +3,7 @@ import { parseUsd } from "../platform/money.ts";
 import type { EpochMs, Micros } from "../vocabulary.ts";
 import type { CostDocument } from "./document-schema.ts";
 import { compileExpression } from "./expression.ts";
+import { REQUEST_SOURCES } from "./expression-context.ts";
 import type { ExpressionContext } from "./expression-context.ts";
 import type { CompiledPrices, PriceTable } from "./prices.ts";
 import type { Evaluate, Scope } from "./scope.ts";
@@ -27,22 +28,31 @@ type ChargeDocument = Exclude<CostDocument, "none">["charges"][number];
 
 const FREE: CostOutcome = { kind: "none" };
 const none: CostRule = () => FREE;
+const NOTHING: Sum = { micros: 0, units: [] };
 const fail = (missing: string): Missing => ({ ok: false, missing });
 
 /** Compiles a cost rule: the sum of its charges, each rounded up to a whole micro-USD. Anything unknown is `unpriced`. */
 export function compileCost(cost: CostDocument, path: JsonPath, context: ExpressionContext): CostRule {
   if (cost === "none") return none;
   const charges = compileCharges(cost.charges, [...path, "charges"], context);
+  const current = cost.current === undefined ? null : compileCurrent(cost.current, [...path, "current"], context);
   const duration = cost.duration === undefined ? null : compileDuration(cost.duration, [...path, "duration"], context);
   return (scope, prices, now) => {
     const rates = prices.at(now) ?? `no price table is in force before ${new Date(prices.since).toISOString()}`;
     const ceiling = charges(scope, rates);
+    const asItIs = current === null ? NOTHING : current(scope, rates);
     const durationMs = duration === null ? null : duration(scope);
-    if ("micros" in ceiling && typeof durationMs !== "string") {
-      const version = versionOf(ceiling.units, rates);
-      return { kind: "priced", ceilingMicros: ceiling.micros, priceVersion: version, durationMs, currentMicros: null };
+    if ("micros" in ceiling && "micros" in asItIs && typeof durationMs !== "string") {
+      const currentMicros = current === null ? null : asItIs.micros;
+      const version = versionOf([...ceiling.units, ...asItIs.units], rates);
+      return { kind: "priced", ceilingMicros: ceiling.micros, priceVersion: version, durationMs, currentMicros };
     }
-    const missing = [...("micros" in ceiling ? [] : ceiling), ...(typeof durationMs === "string" ? [durationMs] : [])];
+    const missing = [
+      ...("micros" in ceiling ? [] : ceiling),
+      // Without it the whole result would be held beside what is held already, or nothing at all.
+      ...("micros" in asItIs ? [] : asItIs),
+      ...(typeof durationMs === "string" ? [durationMs] : []),
+    ];
     return { kind: "unpriced", missing: [...new Set(missing)] };
   };
 }
@@ -56,6 +66,17 @@ function versionOf(units: readonly KnownUnit[], rates: Rates): string {
     upstream.map(({ micros }) => micros),
   );
 }
+
+/** What a thing costs as it is: a caller must not have a say in what is taken off the hold, so look-ups alone are read. */
+const compileCurrent = (
+  current: NonNullable<Exclude<CostDocument, "none">["current"]>,
+  path: JsonPath,
+  context: ExpressionContext,
+): Total =>
+  compileCharges(current.charges, [...path, "charges"], {
+    ...context,
+    barred: { sources: REQUEST_SOURCES, why: "`current` can read look-ups alone" },
+  });
 
 /** The sum of the charges, or everything that is missing for it. */
 function compileCharges(documents: readonly ChargeDocument[], path: JsonPath, context: ExpressionContext): Total {
@@ -144,7 +165,7 @@ function compileDuration(
 }
 
 /** A non-negative whole number, or why there is none. */
-function wholeNumber(run: Evaluate, scope: Scope): number | string {
+export function wholeNumber(run: Evaluate, scope: Scope): number | string {
   const result = run(scope);
   if (result.kind !== "value") return result.reason;
   const { value } = result;

@@ -3,7 +3,8 @@ import { ACTION } from "../vocabulary.ts";
 import { bodySchema, queryValueSchema, textRuleShape } from "./body-schema.ts";
 import { conditionSchema, expressionSchema, jsonSchema, nameSchema, pointerSchema } from "./expression-schema.ts";
 import { affectedSchema } from "./observation-schema.ts";
-import { pathSchema as path, statusSchema as status } from "./schema-words.ts";
+import { pathSchema as path, referenceTemplateSchema as textTemplate, statusSchema as status } from "./schema-words.ts";
+import { statusReadSchema } from "./status-schema.ts";
 
 /** Types a fact may have; a `?` says that a request may leave it out without becoming unsized. */
 export const FACT_TYPES = [
@@ -26,11 +27,6 @@ const header = z
 const headers = z.array(header).max(64);
 const action = z.string().max(64).regex(ACTION, { error: "an action name such as workloads.submit is required" });
 const limit = z.union([z.number(), z.string().max(128), z.boolean(), z.array(z.string().max(128)).min(1).max(64)]);
-const textTemplate = z
-  .string()
-  .min(1)
-  .max(128)
-  .regex(/^[^{}]*\{reference\}[^{}]*$/, { error: "must contain {reference} once" });
 
 /** A word for how far a mistake reaches: `workload`, `cluster`. */
 const radius = z
@@ -74,6 +70,8 @@ const charge = z.union([
   }),
 ]);
 
+const charges = z.array(charge).min(1).max(8);
+
 const duration = z.union([
   z.strictObject({ hours: expressionSchema }),
   z.strictObject({ minutes: expressionSchema }),
@@ -82,7 +80,14 @@ const duration = z.union([
 
 const cost = z.union([
   z.literal("none"),
-  z.strictObject({ charges: z.array(charge).min(1).max(8), duration: duration.optional() }),
+  z.strictObject({
+    charges,
+    duration: duration.optional(),
+    current: z
+      .strictObject({ charges })
+      .optional()
+      .describe("Of a change: what the thing costs as it is now, from look-ups alone. The hold is for the difference."),
+  }),
 ]);
 
 const dryRun = z.union([
@@ -118,6 +123,7 @@ const outcomeLookUp = z.strictObject({
       equals: textTemplate,
       // A member with all of these values is the record of a refusal, not of what was asked.
       unless: z.record(pointerSchema, z.union([z.string().max(128), z.number(), z.boolean()])).optional(),
+      resource: pointerSchema.optional().describe("Where the found member has the id of the resource."),
     })
     .optional(),
   happened_when: conditionSchema.optional(),
@@ -137,6 +143,10 @@ const outcome = z.strictObject({
   version: expressionSchema.optional(),
   actual_usd: expressionSchema.optional(),
   look_up: z.union([z.literal("none"), outcomeLookUp]),
+  status: z
+    .union([z.literal("none"), statusReadSchema])
+    .optional()
+    .describe("`none`: its whole price is owed whatever becomes of it."),
 });
 
 const route = z.strictObject({

@@ -28,7 +28,12 @@ export type ExpressionContext = {
   readonly response: boolean;
   /** Whether the place is inside `each` or `parse`. */
   readonly item: boolean;
+  /** Sources that must not be read at this place although the route has them, and why; null where there are none. */
+  readonly barred: { readonly sources: readonly string[]; readonly why: string } | null;
 };
+
+/** What a caller chooses, or the gate derives from it. */
+export const REQUEST_SOURCES: readonly string[] = ["body", "path", "query", "header", "fact"];
 
 /** Reports a pointer that the closed body schema can never satisfy: a typing mistake would otherwise size to "absent". */
 export function checkBodyPointer(pointer: string, path: JsonPath, context: ExpressionContext): void {

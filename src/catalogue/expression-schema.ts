@@ -24,6 +24,7 @@ export type Expression =
   | { readonly min: readonly Expression[] }
   | { readonly largest_present: readonly Expression[] }
   | { readonly divide_up: readonly [Expression, Expression] }
+  | { readonly difference: readonly [Expression, Expression] }
   | { readonly count: Expression }
   | { readonly each: Expression; readonly combine: Combine; readonly value: Expression }
   | { readonly table: string; readonly key: Expression }
@@ -92,6 +93,7 @@ const expressionUnion: z.ZodType<Expression> = z.union([
   z.strictObject({ min: operands }),
   z.strictObject({ largest_present: operands }),
   z.strictObject({ divide_up: pair }),
+  z.strictObject({ difference: pair }),
   z.strictObject({ count: expression }),
   z.strictObject({ each: expression, combine: z.enum(COMBINES), value: expression }),
   z.strictObject({ table: named, key: expression }),

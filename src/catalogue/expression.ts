@@ -3,7 +3,17 @@ import { isJsonObject } from "../platform/json.ts";
 import type { JsonPath } from "../platform/json-pointer.ts";
 import { parseStrictJson } from "../platform/strict-json.ts";
 import { readPlainYaml } from "../platform/yaml-document.ts";
-import { arithmetic, combine, divideUp, maxOf, minOf, ofPresent, productOf, sumOf } from "./arithmetic.ts";
+import {
+  arithmetic,
+  combine,
+  differenceOf,
+  divideUp,
+  maxOf,
+  minOf,
+  ofPresent,
+  productOf,
+  sumOf,
+} from "./arithmetic.ts";
 import type { Operation } from "./arithmetic.ts";
 import { compileCondition } from "./condition.ts";
 import type { CompiledExpression, ExpressionContext, StaticType } from "./expression-context.ts";
@@ -24,6 +34,8 @@ export function compileExpression(
 ): CompiledExpression {
   if (typeof expression !== "object") return literal(expression);
   if ("literal" in expression) return { run: () => valueOf(expression.literal), type: "strings" };
+  const barred = context.barred?.sources.find((source) => source in expression);
+  if (barred !== undefined) context.report([...path, barred], context.barred?.why ?? "cannot be read here");
   return (sourceOf(expression) ?? computation(expression))(path, context);
 }
 
@@ -43,6 +55,7 @@ function computation(expression: Exclude<Expression, string | number | boolean>)
   if ("max" in expression) return numeric("max", expression.max, maxOf);
   if ("min" in expression) return numeric("min", expression.min, minOf);
   if ("divide_up" in expression) return numeric("divide_up", expression.divide_up, divideUp);
+  if ("difference" in expression) return numeric("difference", expression.difference, differenceOf);
   if ("largest_present" in expression) return numeric("largest_present", expression.largest_present, maxOf, ofPresent);
   if ("count" in expression) return countOf(expression.count);
   if ("each" in expression) return eachOf(expression.each, expression.combine, expression.value);

@@ -9,7 +9,7 @@ import { compileExpression } from "./expression.ts";
 import type { ExpressionContext } from "./expression-context.ts";
 import { expandPath } from "./path-template.ts";
 import type { Scope } from "./scope.ts";
-import type { LookUpJudge, OutcomeRules, UpstreamCall } from "./types.ts";
+import type { OutcomeLookUp, OutcomeRules, UpstreamCall } from "./types.ts";
 
 /** Makes the outcome rules of one request; they may read that request (path parameters, body) and the response. */
 export type OutcomeFor = (scope: Scope) => OutcomeRules;
@@ -83,7 +83,7 @@ export const asId = (value: JsonValue | undefined): string | null => {
   return typeof value === "string" && value.length > 0 && value.length <= MAX_ID_CHARS ? value : null;
 };
 
-type LookUpFor = (scope: Scope, reference: string) => { readonly call: UpstreamCall; readonly judge: LookUpJudge };
+type LookUpFor = (scope: Scope, reference: string) => OutcomeLookUp;
 
 function compileLookUp(lookUp: LookUpDocument, path: JsonPath, context: ExpressionContext): LookUpFor {
   if (lookUp.found === undefined && lookUp.happened_when === undefined) {
@@ -95,16 +95,7 @@ function compileLookUp(lookUp: LookUpDocument, path: JsonPath, context: Expressi
   };
   const happened = test("happened_when");
   const absent = test("absent_when");
-  const { found } = lookUp;
-  const search =
-    found === undefined
-      ? null
-      : {
-          equals: found.equals,
-          list: parsePointer(found.list) ?? [],
-          where: parsePointer(found.where) ?? [],
-          isRefusal: refusalTest(found.unless ?? {}),
-        };
+  const search = lookUp.found === undefined ? null : compileSearch(lookUp.found);
   const judgeBody = (
     scope: Scope,
     reference: string,
@@ -112,12 +103,9 @@ function compileLookUp(lookUp: LookUpDocument, path: JsonPath, context: Expressi
   ): "happened" | "absent" | "unknown" => {
     const inner = { ...scope, response: body };
     if (search !== null) {
-      const members = valueAt(body, search.list);
-      if (!Array.isArray(members)) return "unknown";
-      const wanted = withReference(search.equals, reference);
-      const isMade = (member: JsonValue): boolean =>
-        valueAt(member, search.where) === wanted && !search.isRefusal(member);
-      if (members.some(isMade)) return "happened";
+      const members = search.made(reference, body);
+      if (members === null) return "unknown";
+      if (members.length > 0) return "happened";
     }
     if (happened?.(inner) === true) return "happened";
     // A list that was read whole and does not contain the reference proves absence, unless the catalogue asks for more.
@@ -134,7 +122,37 @@ function compileLookUp(lookUp: LookUpDocument, path: JsonPath, context: Expressi
       body: null,
     },
     judge: (status, body) => (status === 200 ? judgeBody(scope, reference, body) : "unknown"),
+    resource: (body) => search?.resource(reference, body) ?? null,
   });
+}
+
+type Search = {
+  /** The members that carry the reference and are no record of a refusal; null where there is no such list. */
+  readonly made: (reference: string, body: JsonValue | undefined) => readonly JsonValue[] | null;
+  /** The one id that they name. */
+  readonly resource: (reference: string, body: JsonValue | undefined) => string | null;
+};
+
+function compileSearch(found: NonNullable<LookUpDocument["found"]>): Search {
+  const list = parsePointer(found.list) ?? [];
+  const where = parsePointer(found.where) ?? [];
+  const id = found.resource === undefined ? null : (parsePointer(found.resource) ?? []);
+  const isRefusal = refusalTest(found.unless ?? {});
+  const made: Search["made"] = (reference, body) => {
+    const members = valueAt(body, list);
+    if (!Array.isArray(members)) return null;
+    const wanted = withReference(found.equals, reference);
+    return members.filter((member) => valueAt(member, where) === wanted && !isRefusal(member));
+  };
+  return {
+    made,
+    resource: (reference, body) => {
+      if (id === null) return null;
+      const ids = new Set((made(reference, body) ?? []).map((member) => asId(valueAt(member, id))));
+      const [first = null] = ids;
+      return ids.size === 1 ? first : null;
+    },
+  };
 }
 
 /** Whether a member has all the values by which the catalogue knows the record of a refused request. */

@@ -9,20 +9,20 @@ import { isWrite } from "../vocabulary.ts";
 import { compileValue } from "./body.ts";
 import { compileCost } from "./cost.ts";
 import { compileDryRun, compileReference } from "./dispatch.ts";
-import type { CatalogueDocument, OutcomeDocument, ReferenceDocument, RouteDocument } from "./document-schema.ts";
+import type { CatalogueDocument, RouteDocument } from "./document-schema.ts";
 import type { ExpressionContext, Tables } from "./expression-context.ts";
 import { compileFacts } from "./facts.ts";
 import type { FactDeclaration } from "./facts.ts";
 import { floorOf } from "./floors.ts";
 import { compileObservation } from "./observation.ts";
-import { compileOutcome, READ_OUTCOME, sortedQuery } from "./outcome.ts";
-import type { OutcomeFor } from "./outcome.ts";
+import { sortedQuery } from "./outcome.ts";
 import { expandPath, parameterNames } from "./path-template.ts";
 import { compileQuery } from "./query.ts";
+import { outcomeOf, referenceOf } from "./route-outcome.ts";
 import { EMPTY_SCOPE } from "./scope.ts";
 import type { Scope } from "./scope.ts";
 import type { Report, TextCheck } from "./text-rules.ts";
-import type { ActionSpec, LookUp, MatchedOperation, UpstreamCall } from "./types.ts";
+import type { ActionSpec, LookUp, MatchedOperation, StatusRule, UpstreamCall } from "./types.ts";
 import { checkPriceLookUps, lookUpsOfPrices } from "./upstream-prices.ts";
 
 /** What all routes of a document share. */
@@ -31,12 +31,16 @@ export type RouteEnvironment = {
   readonly grammars: ReadonlyMap<string, TextCheck>;
   readonly tables: Tables;
   readonly report: Report;
+  /** Reports what is no mistake and can hardly be meant. */
+  readonly warn: Report;
 };
 
 /** One route, ready to judge requests whose method and path have been found to be its own. */
 export type CompiledRoute = {
   readonly id: string;
   readonly document: RouteDocument;
+  /** How the status of what it made is read; null where the catalogue does not say. */
+  readonly status: StatusRule | null;
   /** Whether header and body discriminators select this route. */
   readonly selects: (request: StrictRequest) => boolean;
   /** Checks query, content type and body, and rebuilds the operation from the validated values. */
@@ -61,7 +65,7 @@ export function compileRoute(
   if (write) requireWriteRules(route, path, env);
   else refuseWriteRules(route, path, env);
   const cost = compileCost(route.cost ?? "none", [...path, "cost"], facts.context);
-  const outcome = outcomeOf(route, path, facts.context, env);
+  const { outcome, status } = outcomeOf(route, path, facts.context, env);
   const own = route.dry_run === undefined;
   const dryRun = compileDryRun(
     route.dry_run ?? (write ? env.document.dry_run : undefined) ?? "none",
@@ -84,6 +88,7 @@ export function compileRoute(
   return {
     id: route.id,
     document: route,
+    status,
     selects: compileSelection(route),
     open: (request, template, params) => {
       const problem = open(request);
@@ -121,6 +126,7 @@ function contextOf(route: RouteDocument, { report, tables, document }: RouteEnvi
     body: route.body ?? null,
     response: false,
     item: false,
+    barred: null,
   };
 }
 
@@ -142,36 +148,6 @@ function refuseWriteRules(route: RouteDocument, path: JsonPath, { report }: Rout
   for (const key of ["affected", "version"] as const) {
     if (route[key] !== undefined) report([...path, key], `route ${route.id} is a read: it affects nothing`, "key");
   }
-}
-
-const referenceOf = (route: RouteDocument, write: boolean, { document }: RouteEnvironment): ReferenceDocument =>
-  route.reference ?? (write ? document.reference : undefined) ?? "none";
-
-function outcomeOf(
-  route: RouteDocument,
-  path: JsonPath,
-  context: ExpressionContext,
-  env: RouteEnvironment,
-): OutcomeFor {
-  if (route.outcome === undefined) return () => READ_OUTCOME;
-  const { document, report } = env;
-  const name = typeof route.outcome === "string" ? route.outcome : null;
-  const outcome: OutcomeDocument | undefined =
-    typeof route.outcome === "string" ? document.outcomes?.[route.outcome] : route.outcome;
-  const place = name === null ? [...path, "outcome"] : ["outcomes", name];
-  if (outcome === undefined) {
-    report([...path, "outcome"], `the catalogue has no outcome "${name}"`);
-    return () => READ_OUTCOME;
-  }
-  const usesReference = outcome.look_up !== "none" && JSON.stringify(outcome.look_up).includes("{reference}");
-  if (usesReference && referenceOf(route, true, env) === "none") {
-    report([...path, "outcome"], "the outcome is looked up by a reference that this route does not inject");
-  }
-  for (const parameter of outcome.look_up === "none" ? [] : parameterNames(outcome.look_up.path)) {
-    if (!context.params.has(parameter))
-      report([...path, "outcome"], `its look-up needs a path parameter "${parameter}" that this route does not have`);
-  }
-  return compileOutcome(outcome, place, context);
 }
 
 /** Query, content type and body, in this order; null when all are as the route says. */

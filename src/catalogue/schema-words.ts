@@ -11,6 +11,21 @@ export const pathSchema = z
     error: "a canonical path template is required: /segment/{name}, no %, no trailing slash",
   });
 
+/** A path template whose one parameter is the id of a resource that upstream named. */
+export const resourcePathSchema = z
+  .string()
+  .max(512)
+  .regex(/^(?=[^{]*\{resource\}[^{]*$)(\/([A-Za-z0-9._~-]+|\{resource\}))+$/, {
+    error: "a canonical path template with {resource} as one segment is required",
+  });
+
+/** Text with the gate's reference in it, once. */
+export const referenceTemplateSchema = z
+  .string()
+  .min(1)
+  .max(128)
+  .regex(/^[^{}]*\{reference\}[^{}]*$/, { error: "must contain {reference} once" });
+
 /** A moment to the second, with its offset from UTC (RFC 3339). */
 export const momentSchema = z.iso.datetime({
   offset: true,

@@ -1,3 +1,4 @@
+import type { DocumentProblem } from "../platform/document.ts";
 import type { JsonValue } from "../platform/json.ts";
 import type { Result } from "../platform/result.ts";
 import type { Refusal } from "../refusal.ts";
@@ -29,6 +30,29 @@ export type CompiledCatalogue = {
    * `unsupported-media-type`, or `malformed-request` (query key, body key or value outside the closed schema).
    */
   readonly match: (request: StrictRequest) => Result<MatchedOperation, Refusal>;
+  /** How to read whether what a request of this route made still runs; null where there is no such route or read. */
+  readonly status: (routeId: string) => StatusRule | null;
+  /** What the document says although it can hardly be meant. */
+  readonly warnings: readonly DocumentProblem[];
+};
+
+/** How the status of a resource is read, from the resource's id and the answer alone. */
+export type StatusRule = {
+  /** Null where the id cannot be one segment of a path (`..`): it can only be percent-encoded. */
+  readonly call: (resource: string) => UpstreamCall | null;
+  /**
+   * What a complete answer says; `body` is undefined when it is not JSON, `reference` what the gate sent with the request that
+   * made the resource. Anything but 200 is `unknown`: what is not there may have ended or never been seen.
+   */
+  readonly judge: (status: number, body: JsonValue | undefined, reference: string) => StatusVerdict;
+};
+
+export type StatusVerdict = {
+  readonly verdict: "running" | "ended" | "unknown";
+  /** What it cost; null unless it has ended and the answer says so. */
+  readonly actualMicros: Micros | null;
+  /** For how long it ran; null unless it has ended and the answer says so. */
+  readonly ranMs: number | null;
 };
 
 /** How the gate itself authenticates upstream; the secret values are per tenant and sealed. */
@@ -171,7 +195,14 @@ export type OutcomeRules = {
   /** What the upstream says the operation really costs, null where it does not say. */
   readonly actualMicros: (body: JsonValue | undefined) => Micros | null;
   /** How to find out later whether the mutation with this reference happened; null where upstream cannot say. */
-  readonly lookUp: ((reference: string) => { readonly call: UpstreamCall; readonly judge: LookUpJudge }) | null;
+  readonly lookUp: ((reference: string) => OutcomeLookUp) | null;
+};
+
+export type OutcomeLookUp = {
+  readonly call: UpstreamCall;
+  readonly judge: LookUpJudge;
+  /** Id of the resource in a body that proves that it happened; null where it names none, or several. */
+  readonly resource: (body: JsonValue | undefined) => string | null;
 };
 
 /** What a look-up's complete response proves about the mutation. */

@@ -18,7 +18,8 @@ type TestOptions = z.infer<typeof testOptions>;
 const check: CommandSpec<z.infer<typeof none>> = {
   usage: "check <file>",
   summary: "check a catalogue, offline",
-  notes: "Prints one line per problem: file:line:column: error message (/pointer). Exit code 1 when there is one.",
+  notes:
+    "Prints one line per problem: file:line:column: error|warning message (/pointer). Exit code 1 when there is an error.",
   schema: none,
   run: async ({ args: [file = ""], terminal }) => {
     const source = readText(terminal, file);
@@ -76,8 +77,12 @@ function runTests({ terminal }: Invocation<TestOptions>, files: Files): Result<O
   const prices = compilePrices(pricesText.value);
   if (!prices.ok) return ok(broken(inFile(files.prices, prices.error)));
   const report = runCatalogueTests(catalogueText.value, pricesText.value, testsText.value);
-  return ok(report.ok ? reported(files, report.value) : broken(inFile(files.tests, report.error)));
+  if (!report.ok) return ok(broken(inFile(files.tests, report.error)));
+  return ok(reported(files, report.value, inFile(files.catalogue, catalogue.value.warnings)));
 }
+
+const warningLines = (warnings: readonly FileProblem[]): readonly Block[] =>
+  warnings.length === 0 ? [] : [verbatim(warnings.map(problemLine))];
 
 const broken = (problems: readonly FileProblem[]): Outcome => ({
   json: { ok: false, problems: problems.map((problem) => ({ ...problem })) },
@@ -89,6 +94,7 @@ const broken = (problems: readonly FileProblem[]): Outcome => ({
 });
 
 function described(file: string, catalogue: CompiledCatalogue): Outcome {
+  const warnings = inFile(file, catalogue.warnings);
   const actions = [...catalogue.actions.values()].map((action) => ({
     action: action.action,
     floors: action.floors.map((row) => row.tier),
@@ -97,7 +103,7 @@ function described(file: string, catalogue: CompiledCatalogue): Outcome {
   return {
     json: {
       ok: true,
-      problems: [],
+      problems: warnings.map((problem) => ({ ...problem })),
       catalogue: catalogue.id,
       control_plane: catalogue.controlPlane,
       digest: catalogue.digest,
@@ -108,15 +114,16 @@ function described(file: string, catalogue: CompiledCatalogue): Outcome {
         [{ title: "action" }, { title: "floor" }, { title: "facts that a policy may bound" }],
         actions.map(({ action, floors, facts }) => [action, floors.join(" or "), facts.join(", ")]),
       ),
+      ...warningLines(warnings),
       text({
-        text: `${file}: catalogue ${catalogue.id}, ${plural(actions.length, "action")}, no problem`,
-        style: "good",
+        text: `${file}: catalogue ${catalogue.id}, ${plural(actions.length, "action")}, ${warnings.length === 0 ? "no problem" : plural(warnings.length, "warning")}`,
+        style: warnings.length === 0 ? "good" : "warn",
       }),
     ],
   };
 }
 
-function reported(files: Files, report: CatalogueTestReport): Outcome {
+function reported(files: Files, report: CatalogueTestReport, warnings: readonly FileProblem[]): Outcome {
   const { catalogue, passed, failed, cases } = report;
   return {
     json: {
@@ -124,6 +131,7 @@ function reported(files: Files, report: CatalogueTestReport): Outcome {
       catalogue,
       passed,
       failed,
+      warnings: warnings.map((problem) => ({ ...problem })),
       cases: cases.map(({ name, line, differences }) => ({
         name,
         line,
@@ -131,7 +139,12 @@ function reported(files: Files, report: CatalogueTestReport): Outcome {
         differences: [...differences],
       })),
     },
-    human: [caseTable(report), ...differenceBlocks(files, report), text(verdict(files, report))],
+    human: [
+      caseTable(report),
+      ...differenceBlocks(files, report),
+      ...warningLines(warnings),
+      text(verdict(files, report)),
+    ],
     exitCode: failed === 0 ? EXIT.done : EXIT.failed,
   };
 }

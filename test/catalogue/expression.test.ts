@@ -26,6 +26,8 @@ describe("facts are computed exactly, and what cannot be sized says so", () => {
     ["{ min: [{ body: /x/a }, { body: /x/b }] }", { a: 2, b: 3 }, 2],
     ["{ largest_present: [{ body: /x/a }, { body: /x/b }] }", { b: 3 }, 3],
     ["{ divide_up: [{ body: /x }, 60] }", 61, 2],
+    ["{ difference: [{ body: /x/end }, { body: /x/start }] }", { start: 3, end: 10 }, 7],
+    ["{ difference: [{ body: /x }, 3] }", 3, 0],
     ["{ count: { body: /x } }", ["a", "b"], 2],
     [
       "{ each: { body: /x }, combine: sum, value: { product: [{ item: /n }, { item: /g }] } }",
@@ -66,6 +68,8 @@ describe("facts are computed exactly, and what cannot be sized says so", () => {
       9_007_199_254_740_991,
       "not an exact whole number",
     ],
+    ["less than nothing", "{ difference: [{ body: /x }, 3] }", 2, "not an exact whole number"],
+    ["a difference of something absent", "{ difference: [{ body: /x/a }, { body: /x/b }] }", { a: 2 }, "is absent"],
     ["division by zero", "{ divide_up: [1, { body: /x }] }", 0, "not an exact whole number"],
     [
       "a member without a size",

@@ -59,6 +59,14 @@ const SPECS: readonly ActionSpec[] = [
     SUBMIT_FACTS,
   ),
   actionSpec(
+    "workloads.scale",
+    [
+      [2, { max_gpus: 4 }],
+      [3, null],
+    ],
+    { resource: "string", gpus: "number", gpu_type: "string", hours: "number" },
+  ),
+  actionSpec(
     "allocations.create",
     [
       [2, { max_instances: 8 }],
