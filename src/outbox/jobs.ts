@@ -1,3 +1,4 @@
+import type { StatusCheck } from "../ledger/finance-port.ts";
 import type { HandOver } from "../ledger/notices.ts";
 import type { AlertNotice, Notice } from "../notify/notice.ts";
 import { integerOf, textOf } from "../platform/sql-row.ts";
@@ -18,9 +19,15 @@ export const OUTBOX_SCHEMA: readonly string[] = [
 /** One thing to do outside. */
 export type Job =
   | ({ readonly kind: "look-up" } & LookUpJob)
+  | ({ readonly kind: "status"; readonly tenant: string } & StatusCheck)
   | { readonly kind: "notice"; readonly tenant: string; readonly channel: string; readonly notice: Notice }
   | { readonly kind: "alert"; readonly tenant: string; readonly channel: string; readonly notice: AlertNotice }
   | { readonly kind: "execute"; readonly tenant: string; readonly approvalId: string };
+
+/** What the ledger itself plans again: a try that failed is neither repeated here nor given up. */
+export type Asking = Extract<Job, { readonly kind: "look-up" | "status" }>;
+
+export const isAsking = (job: Job): job is Asking => job.kind === "look-up" || job.kind === "status";
 
 export type QueuedJob = { readonly id: string; readonly lane: string; readonly attempts: number; readonly job: Job };
 

@@ -1,6 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { listChannelRows } from "../db/channel-rows.ts";
 import type { Env } from "../env.ts";
+import type { StatusCheck } from "../ledger/finance-port.ts";
 import type { HandOver } from "../ledger/notices.ts";
 import type { Delivery, PostingStore } from "../notify/delivery.ts";
 import { describeError } from "../platform/describe-error.ts";
@@ -14,6 +15,7 @@ import {
   backOffMs,
   enqueue,
   enqueueNotice,
+  isAsking,
   nextJobAt,
   OUTBOX_SCHEMA,
   putOff,
@@ -40,7 +42,7 @@ const LANE_MAX_MS = 15 * 60_000;
 /**
  * A tenant's outbox: whatever must talk to the outside without a request waiting for it. An object of its own, so that a
  * hanging control plane, Slack or webhook delays neither admissions nor the projection of the audit journal. Lanes (look-ups,
- * executions, each channel) run side by side, so that none waits for another's other side; within a lane one after the other.
+ * status reads, executions, each channel) run side by side, so that none waits for another's other side; within a lane one after the other.
  */
 export class Outbox extends DurableObject<Env> implements OutboxPort {
   /** Lanes that run, and since when. */
@@ -57,6 +59,15 @@ export class Outbox extends DurableObject<Env> implements OutboxPort {
     const { storage } = this.ctx;
     storage.transactionSync(() => {
       enqueue(storage.sql, `look-up/${job.requestId}`, "look-up", { kind: "look-up", ...job }, Date.now());
+      void storage.setAlarm(Date.now());
+    });
+    this.#wake();
+  }
+
+  async checkStatus(tenant: string, check: StatusCheck): Promise<void> {
+    const { storage } = this.ctx;
+    storage.transactionSync(() => {
+      enqueue(storage.sql, `status/${check.requestId}`, "status", { kind: "status", tenant, ...check }, Date.now());
       void storage.setAlarm(Date.now());
     });
     this.#wake();
@@ -162,11 +173,10 @@ export class Outbox extends DurableObject<Env> implements OutboxPort {
   #conclude({ id, job, attempts }: QueuedJob, delivery: Delivery): void {
     const { sql } = this.ctx.storage;
     const wait = delivery.kind === "retry" ? backOffMs(attempts) : null;
-    // The ledger plans the next look-up by itself, so one that failed is not repeated here.
-    if (delivery.kind === "retry" && wait !== null && job.kind !== "look-up")
+    if (delivery.kind === "retry" && wait !== null && !isAsking(job))
       return putOff(sql, id, Date.now() + Math.max(wait, delivery.afterMs ?? 0));
     strikeOff(sql, id);
-    if (delivery.kind === "done" || job.kind === "look-up") return;
+    if (delivery.kind === "done" || isAsking(job)) return;
     log("error", "outbox-gave-up", { id, attempts, cause: delivery.reason });
     this.ctx.waitUntil(giveUp(job, this.env, delivery.reason));
   }

@@ -1,3 +1,4 @@
+import type { StatusCheck } from "../ledger/finance-port.ts";
 import type { HandOver } from "../ledger/notices.ts";
 import type { JsonObject } from "../platform/json.ts";
 import type { Digest } from "../vocabulary.ts";
@@ -16,6 +17,8 @@ export type LookUpJob = {
 export interface OutboxPort {
   /** Queues a look-up and returns at once; the finding goes back to the ledger. Queueing the same one twice is harmless. */
   lookUp(job: LookUpJob): Promise<void>;
+  /** Queues one read of whether what a request made still runs; as with a look-up the finding goes back to the ledger. */
+  checkStatus(tenant: string, check: StatusCheck): Promise<void>;
   /** Queues what people are to be told and what the gate is to run. Durable when it returns; the same ids again are harmless. */
   accept(tenant: string, handedOver: readonly HandOver[]): Promise<void>;
   /** What a channel remembers of its message for a proposal, null where it has posted none. */

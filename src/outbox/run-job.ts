@@ -15,9 +15,10 @@ import { err, ok, type Result } from "../platform/result.ts";
 import { unreachable } from "../platform/assert.ts";
 import { slackChannel } from "../slack/deliver.ts";
 import type { EpochMs } from "../vocabulary.ts";
-import type { Job } from "./jobs.ts";
+import { isAsking, type Asking, type Job } from "./jobs.ts";
 import { lookUpOutcome } from "./look-up.ts";
 import type { LookUpJob } from "./port.ts";
+import { notHeard, readStatus } from "./read-status.ts";
 
 /** Every way to tell people, in no order: each has its own lane and its own tries. */
 const DELIVERERS: readonly Channel[] = [slackChannel, webhook];
@@ -36,6 +37,8 @@ export async function runJob(job: Job, env: Env, postings: PostingStore, backgro
   switch (job.kind) {
     case "look-up":
       return { delivery: await lookUp(gate.value, job, background), notice: null };
+    case "status":
+      return { delivery: await checkStatus(gate.value, job, background), notice: null };
     case "notice":
       return { delivery: await deliver(gate.value, job, postings, background), notice: null };
     case "alert":
@@ -58,9 +61,25 @@ async function lookUp(gate: Gate, job: LookUpJob, background: Background): Promi
     return later("tenant, catalogue or request unavailable");
   }
   const asked = { requestId: job.requestId, call: call.value };
-  const verdict = await lookUpOutcome(asked, catalogue.value, context.value.upstream, newId("lku"));
+  const { verdict, resource } = await lookUpOutcome(asked, catalogue.value, context.value.upstream, newId("lku"));
   log("info", "look-up", { tenant: job.tenant, requestId: job.requestId, verdict });
-  await ledgerOf(gate.env.LEDGER, job.tenant).reconcile({ requestId: job.requestId, verdict, resource: null });
+  await ledgerOf(gate.env.LEDGER, job.tenant).reconcile({ requestId: job.requestId, verdict, resource });
+  return DONE;
+}
+
+type StatusJob = Extract<Job, { kind: "status" }>;
+
+/** What cannot be asked is reported too: the ledger hears of every read that it has planned. */
+async function checkStatus(gate: Gate, job: StatusJob, background: Background): Promise<Delivery> {
+  const context = await gate.tenants.get(job.tenant, Date.now(), background);
+  const catalogue = await gate.documents.catalogue(job.catalogue);
+  const finding =
+    context.ok && catalogue.ok
+      ? await readStatus(job, catalogue.value, context.value.upstream, newId("sts"))
+      : notHeard(job.requestId);
+  const { requestId, verdict } = finding;
+  log("info", "status", { tenant: job.tenant, requestId, verdict, asked: context.ok && catalogue.ok });
+  await ledgerOf(gate.env.LEDGER, job.tenant).settleByStatus(finding);
   return DONE;
 }
 
@@ -132,7 +151,7 @@ const OUTBOX: Actor = { subject: "outbox", class: "gate", credentialId: "outbox"
 
 /** What nobody was told, or nobody ran, stands in the audit record. */
 export async function giveUp(job: Job, env: Env, reason: string): Promise<void> {
-  if (job.kind === "look-up") return;
+  if (isAsking(job)) return;
   const { code, detail } = abandoned(job, reason);
   try {
     await ledgerOf(env.LEDGER, job.tenant).recordAct(OUTBOX, newId("req"), code, detail);
@@ -141,10 +160,7 @@ export async function giveUp(job: Job, env: Env, reason: string): Promise<void> 
   }
 }
 
-function abandoned(
-  job: Exclude<Job, { kind: "look-up" }>,
-  reason: string,
-): { readonly code: string; readonly detail: string } {
+function abandoned(job: Exclude<Job, Asking>, reason: string): { readonly code: string; readonly detail: string } {
   switch (job.kind) {
     case "notice": {
       const { kind, approvalId } = job.notice;

@@ -37,7 +37,11 @@ const UPSTREAM: Upstream = {
 const judge: LookUpJudge = (status, body) =>
   status !== 200 || !Array.isArray(body) ? "unknown" : body.length > 0 ? "happened" : "absent";
 
-const find = (reference: string) => ({ call: { ...LOOK_UP, query: [["reference", reference]] }, judge });
+const find = (reference: string) => ({
+  call: { ...LOOK_UP, query: [["reference", reference]] },
+  judge,
+  resource: () => "wl-1",
+});
 
 /** A catalogue of one operation that looks outcomes up by reference, by the list's length. */
 function catalogueWith(lookUp: "by reference" | "none" | "unknown operation"): {
@@ -84,7 +88,7 @@ describe("a look-up", () => {
   it("asks once, with the operation's own reference and the tenant's upstream credential", async () => {
     const { catalogue, asked } = catalogueWith("by reference");
     fetched.mockResolvedValue(Response.json([{ id: "w-1" }]));
-    expect(await lookUp(catalogue)).toBe("happened");
+    expect(await lookUp(catalogue)).toEqual({ verdict: "happened", resource: "wl-1" });
     expect(fetched).toHaveBeenCalledTimes(1);
     const request = fetched.mock.calls[0]?.[0];
     expect([request?.method, request?.url]).toEqual(["GET", "http://127.0.0.1:1/v1/workloads?reference=req_1"]);
@@ -114,13 +118,15 @@ describe("a look-up", () => {
     ],
   ])("that is answered with %s says %s", async (_, verdict, answer) => {
     fetched.mockImplementation(answer);
-    expect(await lookUp(catalogueWith("by reference").catalogue)).toBe(verdict);
+    // Only what happened made something.
+    const resource = verdict === "happened" ? "wl-1" : null;
+    expect(await lookUp(catalogueWith("by reference").catalogue)).toEqual({ verdict, resource });
   });
 
   it.each(["none", "unknown operation"] as const)(
     "is not made where the catalogue has %s: that proves nothing",
     async (kind) => {
-      expect(await lookUp(catalogueWith(kind).catalogue)).toBe("unknown");
+      expect(await lookUp(catalogueWith(kind).catalogue)).toEqual({ verdict: "unknown", resource: null });
       expect(fetched).not.toHaveBeenCalled();
     },
   );

@@ -1,6 +1,7 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { newId } from "../../src/platform/ids.ts";
+import type { StatusCheck } from "../../src/ledger/finance-port.ts";
 import { outboxOf, type LookUpJob } from "../../src/outbox/port.ts";
 import { checkInvariants } from "../ledger/check-invariants.ts";
 import {
@@ -12,16 +13,19 @@ import {
   hold,
   needing,
   newTenant,
+  priced,
   propose,
   rowsOf,
   type Row,
   runAlarm,
   START,
+  USD,
   verdict,
   write,
 } from "../ledger/fixture.ts";
 import { testEnv } from "../support/test-env.ts";
 
+const HOUR_MS = 3_600_000;
 const CAPS = { daily: BUDGET.dailyCapMicros, monthly: BUDGET.monthlyCapMicros };
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ["Date"], now: START }));
@@ -171,6 +175,56 @@ describe("the outbox", () => {
     vi.setSystemTime(START + 7_200_000);
     await runAlarm(tenant);
     expect(await queued(tenant)).toEqual([jobOf(tenant, id)]);
+  });
+});
+
+const statuses = (tenant: string): Promise<readonly unknown[]> =>
+  runInDurableObject(stubOf(tenant), (_, { storage }) =>
+    storage.sql
+      .exec<Row>("SELECT id, job FROM jobs WHERE lane = 'status'")
+      .toArray()
+      .map((row) => [row["id"], JSON.parse(String(row["job"]))]),
+  );
+
+describe("a status read", () => {
+  const check: StatusCheck = {
+    requestId: "req_1",
+    catalogue: digest("catalogue"),
+    route: "workloads.submit",
+    resource: "wl-1",
+  };
+  it("is kept through an eviction, once per request, in a lane of its own", async () => {
+    const tenant = newId("t");
+    const outbox = outboxOf(testEnv.OUTBOX, tenant);
+    await outbox.lookUp(jobOf(tenant, "req_1"));
+    await outbox.checkStatus(tenant, check);
+    await outbox.checkStatus(tenant, check);
+    await evictDurableObject(stubOf(tenant));
+    expect(await statuses(tenant)).toEqual([["status/req_1", { kind: "status", tenant, ...check }]]);
+    expect(await queued(tenant)).toHaveLength(1);
+    expect(await alarmOf(tenant)).not.toBeNull();
+  });
+
+  it("that cannot be made is told to the ledger as unknown, settles nothing, and is not repeated", async () => {
+    const { tenant, ledger } = await newTenant();
+    const request = write({ cost: priced(USD, HOUR_MS) });
+    await ledger.admit(request);
+    await ledger.conclude(ended(request.requestId, "succeeded", { resource: "wl-1" }));
+    const heard: unknown[] = [];
+    const listening = { getByName: () => ({ settleByStatus: async (finding: unknown) => void heard.push(finding) }) };
+    const { requestId } = request;
+    await outboxOf(testEnv.OUTBOX, tenant).checkStatus(tenant, { ...check, requestId });
+    await runDurableObjectAlarm(stubOf(tenant));
+    expect(await statuses(tenant)).toEqual([]);
+    expect(await hold(tenant, requestId)).toBe("committed 1000000");
+    await outboxOf(testEnv.OUTBOX, tenant).checkStatus(tenant, { ...check, requestId });
+    await runInDurableObject(stubOf(tenant), (instance) => {
+      Object.assign(instance, { env: { ...testEnv, LEDGER: listening } });
+    });
+    await runDurableObjectAlarm(stubOf(tenant));
+    expect(heard).toEqual([{ requestId, verdict: "unknown", actualMicros: null, ranMs: null }]);
+    expect(await statuses(tenant)).toEqual([]);
+    await checkInvariants(tenant, CAPS);
   });
 });
 
