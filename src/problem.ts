@@ -1,6 +1,6 @@
 import { unreachable } from "./platform/assert.ts";
 import type { JsonObject, JsonValue } from "./platform/json.ts";
-import type { Refusal, RefusalKind } from "./refusal.ts";
+import type { Refusal, RefusalKind, WindowShortage } from "./refusal.ts";
 import type { Tier } from "./vocabulary.ts";
 
 /** A refusal as it goes over the wire: RFC 9457 members plus response headers that the status calls for. */
@@ -153,7 +153,7 @@ export const PROBLEMS: Readonly<Record<RefusalKind, Wording>> = {
     status: 402,
     title: "The budget has no room for this request",
     remedy:
-      "settled + held + requested would pass the cap of each window listed. Ask for less, wait for `resets_at`, or ask finance for a higher cap.",
+      "settled + held + requested would pass the cap of each window listed. Ask for less (`nearest` is the nearest request that fits now), wait for `resets_at`, or ask finance for a higher cap: POST `increase_url` {window, cap_usd, reason}.",
   },
   "approval-required": {
     status: 428,
@@ -261,7 +261,16 @@ function membersOf(refusal: Refusal): Record<string, JsonValue> {
     return { frozen_by: refusal.frozen_by, freeze_reason: refusal.reason, since: refusal.since };
   }
   const { kind: _kind, ...members } = refusal;
-  return members;
+  return refusal.kind === "budget-exceeded" ? { ...members, increase_url: INCREASE_URL } : members;
+}
+
+/** Where a higher cap is asked for. */
+const INCREASE_URL = "/_gate/v1/budget/requests";
+
+/** What one cap has no room for, with numbers that add up, and when it begins anew. */
+function shortageText(w: WindowShortage): string {
+  const cap = w.scope === "window" ? `the ${w.period} cap` : `the ${w.period} cap of ${w.scope}`;
+  return `Window ${w.window}: ${w.settled_usd} settled + ${w.held_usd} held + ${w.requested_usd} requested passes ${cap} of ${w.cap_usd} USD by ${w.short_usd}; it resets at ${w.resets_at}.`;
 }
 
 /** One sentence about this very request, for people. */
@@ -302,12 +311,7 @@ function detailOf(refusal: Refusal): string {
     case "reason-required":
       return `Missing: ${refusal.missing.join(", ")}.`;
     case "budget-exceeded":
-      return refusal.windows
-        .map(
-          (w) =>
-            `${w.period} window ${w.window}: ${w.settled_usd} settled + ${w.held_usd} held + ${w.requested_usd} requested passes the cap of ${w.cap_usd} USD by ${w.short_usd}; resets at ${w.resets_at}.`,
-        )
-        .join(" ");
+      return `${refusal.windows.map(shortageText).join(" ")} To ask finance for more: POST ${INCREASE_URL}.`;
     case "approval-required":
       return approvalText(refusal.approval);
     case "approval-denied":

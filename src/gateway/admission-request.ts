@@ -91,7 +91,7 @@ export function admissionRequest(
       delegation: [...principal.delegation],
     },
     action: operation.action,
-    route: operation.routeId,
+    route: context.catalogue.status(operation.routeId) === null ? null : operation.routeId,
     tier: judgement?.tier ?? operation.minimumTier,
     facts: judgement?.facts.facts ?? {},
     requestDigest: digest,

@@ -84,10 +84,12 @@ export async function planWrite(
         ? {
             ceiling_usd: usd(judgement.cost.ceilingMicros),
             ceiling_micros: judgement.cost.ceilingMicros,
+            adds_usd: usd(planned.addsMicros),
+            adds_micros: planned.addsMicros,
             price_version: judgement.cost.priceVersion,
             price_as_of: judgement.pricesAskedAt === null ? null : new Date(judgement.pricesAskedAt).toISOString(),
           }
-        : { ceiling_usd: 0, ceiling_micros: 0, price_version: null, price_as_of: null },
+        : { ceiling_usd: 0, ceiling_micros: 0, adds_usd: 0, adds_micros: 0, price_version: null, price_as_of: null },
     budget: { before: planned.before, after: planned.after },
     approvals: { needed: requirement.kind === "approval" ? requirement.needed : 0, eligible: planned.eligible },
     missing: judgement.missingContext,

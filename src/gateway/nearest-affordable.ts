@@ -28,8 +28,11 @@ export function withNearest(
   if (refusal.kind !== "budget-exceeded" || judgement === null) return refusal;
   const room = Math.min(...refusal.windows.map(roomIn));
   if (room <= 0) return refusal;
+  // Of a change of something that runs only the growth is asked for: what is paid for already comes on top of the room.
+  const asked = Math.max(...refusal.windows.map((window) => window.requested_micros));
+  const paid = judgement.cost.kind === "priced" ? Math.max(0, judgement.cost.ceilingMicros - asked) : 0;
   const sized = { facts: judgement.facts.facts, costOf: judgement.costOf };
-  const nearest = nearestThat(({ ceilingMicros }) => ceilingMicros <= room, operation, sized, context.policy);
+  const nearest = nearestThat(({ ceilingMicros }) => ceilingMicros <= room + paid, operation, sized, context.policy);
   return { ...refusal, nearest };
 }
 

@@ -35,6 +35,7 @@ import { textOf } from "../platform/sql-row.ts";
 export type AdmissionScope = {
   readonly sql: SqlStorage;
   readonly place: Place;
+  /** Opened when first looked at, in the policy's zone: so not before the request is known to rest on the policy in force. */
   readonly windows: BudgetWindows;
   readonly now: EpochMs;
   readonly dispatchDeadlineMs: number;
@@ -58,9 +59,10 @@ type Spending =
  * turns it into `unknown`, and reconciliation finds out (operations.ts).
  */
 export function admit(scope: AdmissionScope, asked: AdmissionRequest): AdmissionOutcome {
-  const { sql, now, windows } = scope;
+  const { sql, now } = scope;
   const stop = commonChecks(scope, asked);
   if (stop !== null) return stop;
+  const { windows } = scope;
   const request = sized(sql, asked);
   const refuse = (refusal: Refusal): AdmissionOutcome => ({
     kind: "refused",
@@ -128,12 +130,12 @@ function putBeforePeople(
 
 /** The checks that admissions and plans share, in the order of refusals. Reads only. */
 export function commonChecks(scope: AdmissionScope, request: AdmissionRequest): Stop | null {
-  const { sql, now, windows } = scope;
+  const { sql, now } = scope;
   if (request.rpcVersion !== LEDGER_RPC_VERSION) return unavailable("ledger", `RPC version ${request.rpcVersion}`);
   const authority = standing(sql, request.authority);
   if (authority === "none") return unavailable("ledger", "the tenant has no active policy version");
   if (authority === "stale") return { kind: "stale" };
-  const budget = (): BudgetView => budgetView(sql, windows, request.budget, now);
+  const budget = (): BudgetView => budgetView(sql, scope.windows, request.budget, now);
   const fault = credentialFault(sql, request.requester, now);
   if (fault !== null) return { kind: "refused", refusal: { kind: "unauthenticated", cause: fault }, budget: null };
   const { rows, halted } = backlog(sql);

@@ -29,7 +29,8 @@ export function capsInForce(sql: SqlStorage, terms: TenantTerms, now: EpochMs): 
 /**
  * What finance has set, null where it never did: of the approved changes that have begun and not ended, the one that began last.
  * So a lowering ends a temporary raise, and when a temporary raise ends, what held before it holds again. One person lowers,
- * so a lowering never widens what it follows, whatever it was measured against when it was made. `without`: leaves one out.
+ * so a lowering never widens what it follows, whatever it was measured against when it was made, and one that was made at once
+ * holds although the clock steps back behind it. `without`: leaves one out.
  */
 export function financeCaps(
   sql: SqlStorage,
@@ -40,8 +41,8 @@ export function financeCaps(
   const rows = sql
     .exec(
       `SELECT id, kind, period, cap_micros FROM budget_changes
-       WHERE state = 'approved' AND effective_at <= ? AND (ends_at IS NULL OR ends_at > ?) ORDER BY effective_at, id`,
-      now,
+       WHERE state = 'approved' AND (ends_at IS NULL OR ends_at > ?1)
+         AND (effective_at <= ?1 OR (kind = 'lower' AND effective_at <= asked_at)) ORDER BY effective_at, id`,
       now,
     )
     .toArray();

@@ -10,7 +10,7 @@ import type { Digest, EpochMs, Facts, Micros, Tier } from "../vocabulary.ts";
  * What crosses between Worker and TenantLedger. Plain data only. The version travels with every call: a Worker and an
  * object of different builds either agree on it or the call is refused.
  */
-export const LEDGER_RPC_VERSION = 2;
+export const LEDGER_RPC_VERSION = 3;
 
 /** Which documents and credentials a decision was made under. The ledger's own values are the authority. */
 export type Authority = {
@@ -236,6 +236,8 @@ export type AdmissionOutcome =
 export type PlanOutcome =
   | {
       readonly kind: "planned";
+      /** What it would hold: for a change of something that runs, what is not paid for yet. */
+      readonly addsMicros: Micros;
       readonly before: BudgetView;
       readonly after: BudgetView;
       readonly eligible: number;

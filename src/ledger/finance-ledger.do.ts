@@ -1,5 +1,7 @@
 import { budgetReport, booksOf, budgetHolds, unresolvedHolds, windowUse } from "./finance-views.ts";
-import { budgetChange, changeBudget, decideBudgetChange, withdrawBudgetChange } from "./budget-changes.ts";
+import { withdrawBudgetChange } from "./budget-change-endings.ts";
+import { budgetChange } from "./budget-change-record.ts";
+import { changeBudget, decideBudgetChange } from "./budget-changes.ts";
 import { changesOf } from "./budget-change-rows.ts";
 import { readEntries } from "./entries.ts";
 import type {

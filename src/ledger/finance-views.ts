@@ -2,7 +2,7 @@ import { integerOf, integerOrNull, textOf, textOrNull, type SqlRow } from "../pl
 import type { EpochMs, Micros } from "../vocabulary.ts";
 import { listFreezes, SPENDING } from "./authority.ts";
 import { capsInForce, financeCaps, windowView } from "./budget.ts";
-import { budgetChange } from "./budget-changes.ts";
+import { budgetChange } from "./budget-change-record.ts";
 import { changesOf } from "./budget-change-rows.ts";
 import type { BudgetWindows } from "./budget-windows.ts";
 import type {

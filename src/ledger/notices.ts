@@ -78,7 +78,9 @@ function alertId(alert: MoneyAlert): string {
       const [day] = alert.windows;
       const window = alert.windows.find(({ period }) => period === "monthly") ?? day;
       assert(window !== undefined, "a refusal for want of money names a window");
-      return `${alert.kind}/${window.window}/${alert.principal}`;
+      const id = `${alert.kind}/${window.window}/${alert.principal}`;
+      // Want of room in a cap of its own does not keep finance from hearing that the tenant's is used up.
+      return window.scope === "window" ? id : `${id}/${window.scope}`;
     }
     case "budget-overrun":
       return `${alert.kind}/${alert.requestId}`;

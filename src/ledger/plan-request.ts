@@ -11,7 +11,7 @@ import { sized } from "./sized.ts";
  * receipt where `issue` asks for one. Holds nothing. Run inside `transactionSync`.
  */
 export function planRequest(scope: AdmissionScope, asked: AdmissionRequest, issue: boolean): PlanOutcome {
-  const { sql, now, windows } = scope;
+  const { sql, now } = scope;
   const request = sized(sql, asked);
   // A plan repeats nothing: handles that would replay an execution do not apply to it.
   const bare = {
@@ -27,6 +27,7 @@ export function planRequest(scope: AdmissionScope, asked: AdmissionRequest, issu
       budget: null,
     };
   }
+  const { windows } = scope;
   const before = budgetView(sql, windows, request.budget, now);
   const busy = busyRefusal(sql, request.resource);
   if (busy !== null) return { kind: "refused", refusal: busy, budget: before };
@@ -40,6 +41,7 @@ export function planRequest(scope: AdmissionScope, asked: AdmissionRequest, issu
       : 0;
   return {
     kind: "planned",
+    addsMicros: ceiling,
     before,
     after: budgetView(sql, windows, request.budget, now, ceiling - (own?.ceilingMicros ?? 0)),
     eligible,

@@ -16,7 +16,7 @@ import {
   type VersionTerms,
 } from "./authority.ts";
 import { budgetView } from "./budget.ts";
-import { expireBudgetChange } from "./budget-changes.ts";
+import { expireBudgetChange } from "./budget-change-endings.ts";
 import type {
   AdmissionOutcome,
   AdmissionRequest,
