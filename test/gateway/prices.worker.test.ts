@@ -74,6 +74,8 @@ describe("the table of the request's moment prices it", () => {
     expect(await plannedAt(-1)).toEqual({
       ceiling_usd: 10,
       ceiling_micros: 10_000_000,
+      adds_usd: 10,
+      adds_micros: 10_000_000,
       price_version: "2026-11-01",
       price_as_of: null,
     });
