@@ -47,12 +47,12 @@ export function findChange(sql: SqlStorage, id: string): ChangeRow | null {
   return row === undefined ? null : fromRow(row);
 }
 
-/** Changes newest first, all of them or those in one state. */
+/** Changes, the last one made first, all of them or those in one state. */
 export function changesOf(sql: SqlStorage, state: BudgetChange["state"] | null, limit = 1_000): readonly ChangeRow[] {
   const rows =
     state === null
-      ? sql.exec("SELECT * FROM budget_changes ORDER BY id DESC LIMIT ?", limit)
-      : sql.exec("SELECT * FROM budget_changes WHERE state = ? ORDER BY id DESC LIMIT ?", state, limit);
+      ? sql.exec("SELECT * FROM budget_changes ORDER BY rowid DESC LIMIT ?", limit)
+      : sql.exec("SELECT * FROM budget_changes WHERE state = ? ORDER BY rowid DESC LIMIT ?", state, limit);
   return rows.toArray().map(fromRow);
 }
 

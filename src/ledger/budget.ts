@@ -42,7 +42,7 @@ export function financeCaps(
     .exec(
       `SELECT id, kind, period, cap_micros FROM budget_changes
        WHERE state = 'approved' AND (ends_at IS NULL OR ends_at > ?1)
-         AND (effective_at <= ?1 OR (kind = 'lower' AND effective_at <= asked_at)) ORDER BY effective_at, id`,
+         AND (effective_at <= ?1 OR (kind = 'lower' AND effective_at <= asked_at)) ORDER BY effective_at, rowid`,
       now,
     )
     .toArray();
