@@ -3,6 +3,10 @@ import { registerApprovalIssuer } from "./admin/approval-issuers.ts";
 import { approvalRoutes } from "./admin/approvals.ts";
 import { auditRoutes } from "./admin/audit.ts";
 import { bootstrap } from "./admin/bootstrap.ts";
+import { budgetBookRoutes } from "./admin/budget-books.ts";
+import { budgetChangeRoutes } from "./admin/budget-changes.ts";
+import { budgetExportRoutes } from "./admin/budget-export.ts";
+import { budgetRoutes } from "./admin/budget.ts";
 import { answerAdmin, type AdminRoute } from "./admin/call.ts";
 import { channelRoutes } from "./admin/channels.ts";
 import { credentialRoutes } from "./admin/credentials.ts";
@@ -11,11 +15,14 @@ import { registerIssuer } from "./admin/issuers.ts";
 import { openApiDocument } from "./admin/openapi.ts";
 import { policyRoutes } from "./admin/policy.ts";
 import { problemPage, readiness } from "./admin/public.ts";
+import { reconciliationRoutes } from "./admin/reconciliation.ts";
+import { resolveRoutes } from "./admin/resolve.ts";
 import { signedDecisionRoutes } from "./admin/signed-decisions.ts";
 import { standingApprovalRoutes } from "./admin/standing-approvals.ts";
 import { sessionRoutes } from "./admin/sessions.ts";
 import { upstreamCredentialRoutes } from "./admin/upstream-credential.ts";
 import { tenantRoutes } from "./admin/tenant-routes.ts";
+import { usageRoutes } from "./admin/usage.ts";
 import { NO_TENANT } from "./audit/recorder.ts";
 import type { Env } from "./env.ts";
 import { openGate, type Gate } from "./gateway/gate.ts";
@@ -36,6 +43,13 @@ import { answerInteraction } from "./slack/route.ts";
 /** Every route of the gate's own authenticated API: a test tries each with each class of credential. */
 export const ADMIN_ROUTES: readonly AdminRoute[] = [
   ...tenantRoutes,
+  ...budgetRoutes,
+  ...budgetChangeRoutes,
+  ...budgetBookRoutes,
+  ...budgetExportRoutes,
+  ...reconciliationRoutes,
+  ...usageRoutes,
+  ...resolveRoutes,
   ...approvalRoutes,
   ...signedDecisionRoutes,
   ...standingApprovalRoutes,

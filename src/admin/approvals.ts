@@ -9,8 +9,10 @@ import type { Decider } from "../ledger/decisions.ts";
 import type { JsonObject } from "../platform/json.ts";
 import { err, ok, type Result } from "../platform/result.ts";
 import type { Refusal } from "../refusal.ts";
+import { decideChange, isBudgetChangeId, showChange, withdrawChange } from "./budget-changes.ts";
 import { queryInteger, queryValue, readBody, unknownQuery } from "./body.ts";
 import { json, malformed, refuse, type AdminAnswer, type AdminCall, type AdminRoute } from "./call.ts";
+import { ownSignInFault } from "./own-sign-in.ts";
 
 /** Longest wait of a long poll, and the pause between looks. */
 export const APPROVAL_WAIT_MAX_S = 30;
@@ -49,7 +51,7 @@ const contextBody = z.strictObject({
   incident: z.string().regex(INCIDENT).optional(),
 });
 
-/** Proposals and their decisions (wire contract, section 7). */
+/** Proposals, changes of finance's caps (ids `bud_…`), and their decisions (wire contract, section 7). */
 export const approvalRoutes: readonly AdminRoute[] = [
   { method: "GET", path: "/_gate/v1/approvals", roles: null, handle: list },
   { method: "GET", path: "/_gate/v1/approvals/:id", roles: null, handle: show },
@@ -87,6 +89,7 @@ async function show(call: AdminCall): Promise<AdminAnswer> {
   if (unknown !== null) return refuse(unknown);
   const waitS = queryInteger(call.strict, "wait", 0, APPROVAL_WAIT_MAX_S);
   if (waitS === null) return malformed(`query: wait is a number of seconds up to ${APPROVAL_WAIT_MAX_S}`);
+  if (isBudgetChangeId(call.param("id"))) return showChange(call, waitS);
   const until = Date.now() + waitS * 1_000;
   let found = await call.ledger.approval(call.param("id"));
   while (found !== null && maySee(call, found) && isOpen(found) && Date.now() < until) {
@@ -100,10 +103,8 @@ async function show(call: AdminCall): Promise<AdminAnswer> {
 async function decide(call: AdminCall): Promise<AdminAnswer> {
   const body = readBody(call.strict, decisionBody);
   if (!body.ok) return refuse(body.error);
+  if (isBudgetChangeId(call.param("id"))) return decideChange(call, body.value);
   const { principal, trail } = call;
-  // An operator mints API keys; a key it minted must never speak for the person named in it. Demonstration keys, which a
-  // live deployment neither mints nor accepts, stand in for people's own sign-in locally and are flagged in the record.
-  const ownSignIn = principal.credentialId.startsWith("jwt:") || principal.demo;
   const outcome = await decideProposal(
     call,
     {
@@ -113,7 +114,7 @@ async function decide(call: AdminCall): Promise<AdminAnswer> {
       demo: principal.demo,
       channel: "api",
       authenticatedAt: principal.authenticatedAt,
-      fault: ownSignIn ? null : "An API key does not speak for a person: decide with your own sign-in.",
+      fault: ownSignInFault(principal),
     },
     {
       requestId: trail.requestId,
@@ -147,6 +148,7 @@ async function reviewGlass(call: AdminCall): Promise<AdminAnswer> {
 }
 
 async function withdraw(call: AdminCall): Promise<AdminAnswer> {
+  if (isBudgetChangeId(call.param("id"))) return withdrawChange(call);
   const outcome = await call.ledger.withdraw({
     requestId: call.trail.requestId,
     approvalId: call.param("id"),

@@ -3,6 +3,7 @@ import type { Principal, Role } from "../identity/principal.ts";
 import type { Gate } from "../gateway/gate.ts";
 import { confirmable, identify } from "../gateway/identify.ts";
 import { quotaRefusal } from "../gateway/quota-refusal.ts";
+import type { BodyForms } from "../gateway/read-body.ts";
 import { READ_LIMITS, readRequest } from "../gateway/read-request.ts";
 import { problemResponse } from "../gateway/respond.ts";
 import type { TenantContext } from "../gateway/tenant-context.ts";
@@ -31,24 +32,39 @@ export type AdminCall = {
   readonly param: (name: string) => string;
 };
 
+/** 202: recorded, and waiting for somebody else. */
+type Status = 200 | 201 | 202;
+
 export type AdminAnswer =
-  | { readonly kind: "json"; readonly status: 200 | 201; readonly body: JsonObject }
+  | { readonly kind: "json"; readonly status: Status; readonly body: JsonObject }
+  /** A file for people to keep, sent as it is made. */
+  | {
+      readonly kind: "file";
+      readonly contentType: string;
+      readonly fileName: string;
+      readonly body: ReadableStream<Uint8Array>;
+    }
   | { readonly kind: "refused"; readonly refusal: Refusal };
 
-export const json = (body: JsonObject, status: 200 | 201 = 200): AdminAnswer => ({ kind: "json", status, body });
+export const json = (body: JsonObject, status: Status = 200): AdminAnswer => ({ kind: "json", status, body });
 export const refuse = (refusal: Refusal): AdminAnswer => ({ kind: "refused", refusal });
 export const malformed = (reason: string): AdminAnswer => refuse({ kind: "malformed-request", reason });
 
 /**
  * One route of the gate's own API. `roles`: any of them suffices; `null` means every credential of the tenant, the handler
- * deciding by subject. A route with roles is closed to agents and services whatever their key says.
+ * deciding by subject. A route with roles is closed to agents and services whatever their key says; a credential with role
+ * `billing` reaches the routes that say so, and no other.
  */
 export type AdminRoute = {
   readonly method: "GET" | "POST" | "PUT" | "DELETE";
   readonly path: string;
   readonly roles: readonly Role[] | null;
+  /** Open to credentials with role `billing`, services among them. Absent: closed to them. */
+  readonly billing?: true;
   /** Largest body where it is not the data plane's 64 KiB. */
   readonly bodyBytes?: number;
+  /** What the body may be besides an object in JSON. */
+  readonly bodyForms?: BodyForms;
   /** The schema that the handler reads the body with; absent: it reads none. The OpenAPI document states it. */
   readonly body?: z.ZodType;
   /** Whether the ledger journals what the call does, in the same transaction. Absent: all do but GET. */
@@ -70,11 +86,18 @@ export async function answerAdmin(
   const trail = openTrail(request, Date.now());
   const answer = await run(route, request, gate, trail, param, waitUntil);
   const now = Date.now();
-  if (answer.kind === "json") {
+  if (answer.kind !== "refused") {
     if (!(route.journaled ?? route.method !== "GET")) recordServed(gate, trail, now, waitUntil);
-    return Response.json(answer.body, {
-      status: answer.status,
-      headers: { "gate-request-id": trail.requestId, "cache-control": "no-store" },
+    const headers = { "gate-request-id": trail.requestId, "cache-control": "no-store" };
+    if (answer.kind === "json") return Response.json(answer.body, { status: answer.status, headers });
+    const disposition = `attachment; filename="${answer.fileName}"`;
+    return new Response(answer.body, {
+      headers: {
+        ...headers,
+        "content-type": answer.contentType,
+        "content-disposition": disposition,
+        "x-content-type-options": "nosniff",
+      },
     });
   }
   gate.recorder.refusal(
@@ -107,7 +130,11 @@ async function run(
     const early = await identify(rawHeader, gate, trail.receivedAt);
     if (!early.ok) return refuse(early.error);
   }
-  const limits = { ...READ_LIMITS, ...(route.bodyBytes === undefined ? {} : { bodyBytes: route.bodyBytes }) };
+  const limits = {
+    ...READ_LIMITS,
+    ...(route.bodyBytes === undefined ? {} : { bodyBytes: route.bodyBytes }),
+    ...(route.bodyForms === undefined ? {} : { forms: route.bodyForms }),
+  };
   const strict = await readRequest(request, limits);
   if (!strict.ok) return refuse(strict.error);
   const identified = await identify(strict.value.header, gate, trail.receivedAt);
@@ -122,12 +149,8 @@ async function run(
   trail.principal = principal;
   const fault = await ledger.credentialFault(confirmable(principal));
   if (fault !== null) return refuse({ kind: "unauthenticated", cause: fault });
-  if (
-    route.roles !== null &&
-    (principal.class !== "person" || !route.roles.some((role) => principal.roles.includes(role)))
-  ) {
-    return refuse({ kind: "out-of-scope", required_scope: `role ${route.roles.join(" or ")}` });
-  }
+  const barrier = barrierOf(route, principal);
+  if (barrier !== null) return refuse({ kind: "out-of-scope", required_scope: barrier });
   const limited = await takeQuota(route, gate, context.value, principal, trail.receivedAt, waitUntil);
   if (limited !== null) return refuse(limited);
   const { subject, class: principalClass, credentialId, demo, roles } = principal;
@@ -142,6 +165,15 @@ async function run(
     waitUntil,
     param,
   });
+}
+
+/** What a credential would need to reach the route, null where it does. */
+function barrierOf(route: AdminRoute, { class: principalClass, roles }: Principal): string | null {
+  const bills = roles.includes("billing");
+  if (bills && route.billing !== true) return "something other than role billing, which reports usage and nothing else";
+  if (route.roles === null) return null;
+  const enters = (principalClass === "person" || bills) && route.roles.some((role) => roles.includes(role));
+  return enters ? null : `role ${route.roles.join(" or ")}`;
 }
 
 /**

@@ -7,43 +7,29 @@ import { TIERS, type Digest } from "../vocabulary.ts";
 /** Schemas of the bodies that the gate's own API answers with. For its OpenAPI document only: answers are not parsed. */
 export const ANSWERS = z.registry<{ id: string }>();
 
-const named = <T extends z.ZodType>(id: string, schema: T): T => {
+/** Gives a schema the name that the document has it under. */
+export const named = <T extends z.ZodType>(id: string, schema: T): T => {
   ANSWERS.add(schema, { id });
   return schema;
 };
 
-const text = z.string();
-const textOrNull = text.nullable();
-const count = z.int().nonnegative();
-const time = text.meta({ format: "date-time", description: "ISO 8601, UTC." });
-const timeOrNull = time.nullable();
-const micros = z.int().meta({ description: "Integer millionths of a US dollar." });
-const usd = z.number().meta({ description: "The same amount in US dollars, for people." });
+export const text = z.string();
+export const textOrNull = text.nullable();
+export const count = z.int().nonnegative();
+export const time = text.meta({ format: "date-time", description: "ISO 8601, UTC." });
+export const timeOrNull = time.nullable();
+export const micros = z.int().meta({ description: "Integer millionths of a US dollar." });
+export const usd = z.number().meta({ description: "The same amount in US dollars, for people." });
 const digest = z.templateLiteral(["sha256:", z.string()]).meta({ pattern: "^sha256:[0-9a-f]{64}$" });
 const tier = z.literal(TIERS);
-const anything = z.custom<JsonValue>();
+export const anything = z.custom<JsonValue>();
 const object = z.record(text, anything);
 const principalClass = z.enum(["agent", "service", "person"]);
 const digests = z.object({ policy: digest, people: digest, catalogue: digest, prices: digest });
 
-const listOf = <T extends z.ZodType>(id: string, record: T) =>
+/** A list as every answer has them. */
+export const listOf = <T extends z.ZodType>(id: string, record: T) =>
   named(id, z.object({ records: z.array(record), next_cursor: textOrNull }));
-
-const window = named(
-  "BudgetWindow",
-  z.object({
-    window: text.meta({ description: "The day or month in the tenant's time zone: 2026-11-20, 2026-11." }),
-    cap_usd: usd,
-    settled_usd: usd,
-    held_usd: usd,
-    remaining_usd: usd,
-    resets_at: time,
-    cap_micros: micros,
-    settled_micros: micros,
-    held_micros: micros,
-    remaining_micros: micros,
-  }),
-);
 
 const decision = z.object({
   subject: text,
@@ -256,7 +242,6 @@ export const ANSWER = {
       policy: z.object({ version: count, digest, catalogue: text }),
     }),
   ),
-  budget: named("Budget", z.object({ timezone: text, daily: window, monthly: window })),
   operation: named(
     "Operation",
     z.object({

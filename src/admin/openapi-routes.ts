@@ -3,6 +3,8 @@ import type { RefusalKind } from "../refusal.ts";
 import { ANSWER } from "./openapi-answers.ts";
 import { APPROVAL_LIST_MAX, APPROVAL_STATES, APPROVAL_WAIT_MAX_S } from "./approvals.ts";
 import { AUDIT_LIST_MAX } from "./audit.ts";
+import { MONEY_ROUTES } from "./openapi-money.ts";
+import { MONEY_ANSWER } from "./openapi-money-answers.ts";
 
 /** What the OpenAPI document says of one route besides its path, roles and body. */
 export type RouteDescription = {
@@ -12,6 +14,10 @@ export type RouteDescription = {
   readonly answer: z.ZodType;
   /** 200 unless stated. */
   readonly status?: 201;
+  /** A second status of the same answer. */
+  readonly also?: 202;
+  /** Media type that the answer may have instead of JSON. */
+  readonly text?: string;
   /** Query parameters, all optional. */
   readonly query?: Readonly<Record<string, z.ZodType>>;
   /** Refusals of this route beyond those that every authenticated route may give. */
@@ -24,7 +30,8 @@ const utc = z.string().meta({ description: "UTC, e.g. 2026-11-20 or 2026-11-20T0
 
 /** Form of each path parameter, by the path's segment before it. */
 export const PATH_PARAMETERS: Readonly<Record<string, z.ZodType>> = {
-  approvals: id("apr"),
+  approvals: z.string().regex(/^(?:apr|bud)_[0-9a-z]{26}$/),
+  requests: id("bud"),
   operations: z.string().meta({ description: "The Gate-Request-Id of the request." }),
   credentials: id("key"),
   channels: z.enum(["slack", "webhook"]),
@@ -43,11 +50,7 @@ export const ROUTE_DESCRIPTIONS: Readonly<Record<string, RouteDescription>> = {
     summary: "The credential's principal, scopes and roles, and the policy version in force",
     answer: ANSWER.whoami,
   },
-  "GET /_gate/v1/budget": {
-    operationId: "getBudget",
-    summary: "Cap, settled, held and remaining of the current day and month",
-    answer: ANSWER.budget,
-  },
+  ...MONEY_ROUTES,
   "GET /_gate/v1/operations/:id": {
     operationId: "getOperation",
     summary:
@@ -58,14 +61,17 @@ export const ROUTE_DESCRIPTIONS: Readonly<Record<string, RouteDescription>> = {
   "GET /_gate/v1/freeze": { operationId: "listFreezes", summary: "The freezes in force", answer: ANSWER.freezes },
   "POST /_gate/v1/freeze": {
     operationId: "freeze",
-    summary: "Stops writes of the tenant, one principal or one action, from the next admission on",
+    summary:
+      "Stops writes of the tenant, one principal or one action, or all that costs money, from the next admission on; finance: scope spending",
     answer: ANSWER.freeze,
   },
   "DELETE /_gate/v1/freeze": {
     operationId: "unfreeze",
     summary: "Lifts a freeze: needs the role that set it, or security",
     answer: ANSWER.freeze,
-    query: { scope: text.meta({ description: "tenant (when absent), principal:<subject> or action:<action>." }) },
+    query: {
+      scope: text.meta({ description: "tenant (when absent), spending, principal:<subject> or action:<action>." }),
+    },
     refusals: ["not-found", "not-eligible"],
   },
   "PUT /_gate/v1/upstream-credential": {
@@ -81,28 +87,29 @@ export const ROUTE_DESCRIPTIONS: Readonly<Record<string, RouteDescription>> = {
   },
   "GET /_gate/v1/approvals/:id": {
     operationId: "getApproval",
-    summary: "One proposal; with its approval token for the requester once approved",
-    answer: ANSWER.approval,
+    summary: "One proposal, with its approval token for the requester once approved; or one change of a cap",
+    answer: MONEY_ANSWER.decidable,
     query: {
       wait: z
         .int()
         .min(0)
         .max(APPROVAL_WAIT_MAX_S)
-        .meta({ description: "Seconds to wait for the proposal to leave the states draft and pending." }),
+        .meta({ description: "Seconds to wait for it to leave the states draft and pending." }),
     },
     refusals: ["not-found"],
   },
   "DELETE /_gate/v1/approvals/:id": {
     operationId: "withdrawApproval",
     summary:
-      "Withdraws a draft, proposal or unused grant and releases its hold: its requester or the owner of its credential",
-    answer: ANSWER.approval,
-    refusals: ["not-found", "already-decided"],
+      "Withdraws a draft, proposal or unused grant and releases its hold: its requester or the owner of its credential. Takes a change of a cap back: who asked, or finance",
+    answer: MONEY_ANSWER.decidable,
+    refusals: ["not-found", "not-eligible", "already-decided"],
   },
   "POST /_gate/v1/approvals/:id/decisions": {
     operationId: "decideApproval",
-    summary: "Approves or denies as the authenticated person: approvers of the tier, never requester, owner or issuer",
-    answer: ANSWER.approval,
+    summary:
+      "Approves or denies as the authenticated person: approvers of the tier, never requester, owner or issuer; of a change of a cap: finance",
+    answer: MONEY_ANSWER.decidable,
     refusals: DECISION,
   },
   "POST /_gate/v1/approvals/:id/tokens": {

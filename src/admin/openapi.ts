@@ -25,6 +25,8 @@ const ALWAYS: readonly RefusalKind[] = [
   "headers-too-large",
   "unavailable",
 ];
+/** On routes for everybody: credentials with role billing are not let in. */
+const ROLE: readonly RefusalKind[] = ["out-of-scope"];
 const WITH_BODY: readonly RefusalKind[] = ["request-timeout", "payload-too-large", "unsupported-media-type"];
 
 const documents = new WeakMap<readonly AdminRoute[], JsonObject>();
@@ -89,18 +91,18 @@ function pathsOf(operations: readonly Operation[]): JsonObject {
   return paths;
 }
 
-function adminOperation({ method, path, roles, body }: AdminRoute): Operation {
+function adminOperation({ method, path, roles, body, bodyForms, billing }: AdminRoute): Operation {
   const described = ROUTE_DESCRIPTIONS[`${method} ${path}`];
   const status = described?.status ?? 200;
   const refusals = [
     ...ALWAYS,
     ...(body === undefined ? [] : WITH_BODY),
-    ...(roles === null ? [] : (["out-of-scope"] as const)),
+    ...(roles === null && billing ? [] : ROLE),
     ...(described?.refusals ?? []),
   ];
   const operation: JsonObject = {
     ...(described === undefined ? {} : { operationId: described.operationId, summary: described.summary }),
-    description: roles === null ? "Any credential of the tenant." : `People with role ${roles.join(" or ")}.`,
+    description: whoMay(roles, billing),
     tags: [path.split("/")[3] ?? ""],
     // One requirement per role: any of them suffices.
     security: (roles ?? [null]).map((role) => ({ credential: role === null ? [] : [role] })),
@@ -110,13 +112,22 @@ function adminOperation({ method, path, roles, body }: AdminRoute): Operation {
       ),
       ...Object.entries(described?.query ?? {}).map(([name, schema]) => parameter("query", name, schema)),
     ],
-    ...(body === undefined ? {} : { requestBody: requestBody(body) }),
+    ...(body === undefined ? {} : { requestBody: requestBody(body, bodyForms?.textTypes) }),
     responses: {
-      [status]: answered(described?.answer, described?.summary ?? "JSON"),
+      [status]: answered(described?.answer, described?.summary ?? "JSON", described?.text),
+      ...(described?.also === undefined
+        ? {}
+        : { [described.also]: answered(described.answer, "Recorded; it waits for somebody else") }),
       ...problemResponses(refusals),
     },
   };
   return { method, path, operation };
+}
+
+function whoMay(roles: AdminRoute["roles"], billing: AdminRoute["billing"]): string {
+  if (roles === null) return `Any credential of the tenant${billing ? "" : ", except those of role billing"}.`;
+  const people = `People with role ${roles.join(" or ")}`;
+  return billing ? `${people}, and services with role billing.` : `${people}.`;
 }
 
 function publicOperations(): readonly Operation[] {
@@ -244,15 +255,19 @@ const parameter = (place: "path" | "query", name: string, schema: z.ZodType): Js
   schema: jsonSchema(schema),
 });
 
-const requestBody = (body: z.ZodType): JsonObject => ({
+const requestBody = (body: z.ZodType, textTypes: readonly string[] = []): JsonObject => ({
   required: true,
-  content: { "application/json": { schema: jsonSchema(body) } },
+  content: { "application/json": { schema: jsonSchema(body) }, ...asText(textTypes) },
 });
 
-function answered(answer: z.ZodType | undefined, description: string): JsonObject {
+const asText = (types: readonly string[]): JsonObject =>
+  Object.fromEntries(types.map((type) => [type, { schema: { type: "string" } }]));
+
+function answered(answer: z.ZodType | undefined, description: string, textType?: string): JsonObject {
   const id = answer === undefined ? undefined : ANSWERS.get(answer)?.id;
   const schema = id === undefined ? { type: "object" } : { $ref: `#/components/schemas/${id}` };
-  return { description, content: { "application/json": { schema } } };
+  const text = asText(textType === undefined ? [] : [textType]);
+  return { description, content: { "application/json": { schema }, ...text } };
 }
 
 /** One response per status: several refusals may share it, and `slug` tells them apart. */

@@ -1,20 +1,23 @@
 import { z } from "zod";
-import type { BudgetTerms } from "../ledger/contract.ts";
 import { usd } from "../platform/money.ts";
+import type { Refusal } from "../refusal.ts";
 import { ACTION, SUBJECT } from "../vocabulary.ts";
 import { readBody } from "./body.ts";
 import { json, malformed, refuse, type AdminAnswer, type AdminCall, type AdminRoute } from "./call.ts";
 
 const freezeBody = z.strictObject({ reason: z.string().min(1).max(1_024), scope: z.string().max(160).optional() });
 
-/** What a tenant's people and agents ask about themselves: identity, budget, operations; and the kill switch. */
+/** Finance stops what costs money, and nothing else. */
+const FREEZERS = ["operator", "security", "finance"] as const;
+const SCOPE_GRAMMAR = "is tenant, spending, principal:<subject> or action:<action>";
+
+/** What a tenant's people and agents ask about themselves: identity, operations; and the kill switch. */
 export const tenantRoutes: readonly AdminRoute[] = [
-  { method: "GET", path: "/_gate/v1/whoami", roles: null, handle: whoami },
-  { method: "GET", path: "/_gate/v1/budget", roles: null, handle: budget },
+  { method: "GET", path: "/_gate/v1/whoami", roles: null, billing: true, handle: whoami },
   { method: "GET", path: "/_gate/v1/operations/:id", roles: null, handle: operation },
   { method: "GET", path: "/_gate/v1/freeze", roles: null, handle: freezes },
-  { method: "POST", path: "/_gate/v1/freeze", roles: ["operator", "security"], body: freezeBody, handle: freeze },
-  { method: "DELETE", path: "/_gate/v1/freeze", roles: ["operator", "security"], handle: unfreeze },
+  { method: "POST", path: "/_gate/v1/freeze", roles: FREEZERS, body: freezeBody, handle: freeze },
+  { method: "DELETE", path: "/_gate/v1/freeze", roles: FREEZERS, handle: unfreeze },
 ];
 
 async function whoami({ principal, context }: AdminCall): Promise<AdminAnswer> {
@@ -30,11 +33,6 @@ async function whoami({ principal, context }: AdminCall): Promise<AdminAnswer> {
     expires_at: new Date(principal.expiresAt).toISOString(),
     policy: { version: context.snapshot.version, digest: context.policy.digest, catalogue: context.catalogue.id },
   });
-}
-
-async function budget({ context, ledger }: AdminCall): Promise<AdminAnswer> {
-  const terms: BudgetTerms = { timezone: context.policy.timezone, ...context.policy.budget, team: null, per: [] };
-  return json({ timezone: terms.timezone, ...(await ledger.budget(terms)) });
 }
 
 async function operation({ param, principal, ledger }: AdminCall): Promise<AdminAnswer> {
@@ -86,7 +84,9 @@ async function freeze(call: AdminCall): Promise<AdminAnswer> {
 
 async function unfreeze(call: AdminCall): Promise<AdminAnswer> {
   const scope = call.strict.query.get("scope") ?? "tenant";
-  if (!isScope(scope)) return malformed("query: scope is tenant, principal:<subject> or action:<action>");
+  if (!isScope(scope)) return malformed(`query: scope ${SCOPE_GRAMMAR}`);
+  const barrier = barrierOf(call, scope);
+  if (barrier !== null) return refuse(barrier);
   const outcome = await call.ledger.unfreeze(call.actor, call.trail.requestId, scope);
   call.gate.tenants.forget(call.principal.tenant);
   return outcome.kind === "refused" ? outcome : json({ frozen: false, scope });
@@ -101,17 +101,22 @@ function readFreeze(
   if (!body.ok) return { kind: "refused", refusal: body.error };
   const scope = body.value.scope ?? "tenant";
   if (!isScope(scope)) {
-    return {
-      kind: "refused",
-      refusal: { kind: "malformed-request", reason: "body /scope: is tenant, principal:<subject> or action:<action>" },
-    };
+    return { kind: "refused", refusal: { kind: "malformed-request", reason: `body /scope: ${SCOPE_GRAMMAR}` } };
   }
+  const barrier = barrierOf(call, scope);
+  if (barrier !== null) return { kind: "refused", refusal: barrier };
   return { kind: "freeze", scope, reason: call.gate.redactor.text(body.value.reason) ?? "" };
+}
+
+/** Why the caller's roles do not reach this scope, null where they do. */
+function barrierOf({ principal }: AdminCall, scope: string): Refusal | null {
+  if (scope === "spending" || principal.roles.some((role) => role === "operator" || role === "security")) return null;
+  return { kind: "out-of-scope", required_scope: "role operator or security; finance freezes and lifts spending" };
 }
 
 /** A scope that could never match would be a kill switch that does nothing. */
 function isScope(scope: string): boolean {
-  if (scope === "tenant") return true;
+  if (scope === "tenant" || scope === "spending") return true;
   if (scope.startsWith("principal:")) return SUBJECT.test(scope.slice("principal:".length));
   return scope.startsWith("action:") && ACTION.test(scope.slice("action:".length));
 }

@@ -2,11 +2,24 @@ import type { JsonValue } from "../platform/json.ts";
 import { isJsonObject } from "../platform/json.ts";
 import type { Result } from "../platform/result.ts";
 import { err, ok } from "../platform/result.ts";
-import { parseStrictJson } from "../platform/strict-json.ts";
+import { parseStrictJson, STRICT_JSON_LIMITS } from "../platform/strict-json.ts";
 import type { Refusal } from "../refusal.ts";
 import { malformed } from "./malformed.ts";
 
 export type BodyLimits = { readonly bodyBytes: number; readonly bodyDeadlineMs: number };
+
+/** What a route of the gate's own API takes beyond an object in JSON. */
+export type BodyForms = {
+  /** Whether the root may be an array as well. */
+  readonly arrayRoot: boolean;
+  /** Object members and array elements of a JSON body together. */
+  readonly members: number;
+  /** Exact lower-case media types whose body is handed on as text, for a parser of the route's own. */
+  readonly textTypes: readonly string[];
+};
+
+/** What a body is everywhere else, the whole data plane included. */
+export const JSON_OBJECT: BodyForms = { arrayRoot: false, members: STRICT_JSON_LIMITS.members, textTypes: [] };
 
 export type ReadBody = {
   readonly contentType: string | null;
@@ -27,32 +40,37 @@ const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
  * Reads the body of a POST, PUT or PATCH: strict JSON (`parseStrictJson`) whose root is an object, in UTF-8, stated as one
- * of `mediaTypes` (`application/json` unless a catalogue lists exact others), with `charset=utf-8` or no parameter. No
- * Content-Type and no bytes is a request without a body. Refuses with `unsupported-media-type`, `malformed-request`, and
- * what `readBodyBytes` refuses with.
+ * of `mediaTypes` (`application/json` unless a catalogue lists exact others), with `charset=utf-8` or no parameter; or
+ * what `forms` allows instead. No Content-Type and no bytes is a request without a body. Refuses with
+ * `unsupported-media-type`, `malformed-request`, and what `readBodyBytes` refuses with.
  */
 export async function readJsonBody(
   request: BodySource,
   stated: { readonly contentType: string | null; readonly contentLength: number | null },
   limits: BodyLimits,
   mediaTypes: readonly string[],
+  forms: BodyForms = JSON_OBJECT,
 ): Promise<Result<ReadBody, Refusal>> {
+  const accepted = [...mediaTypes, ...forms.textTypes];
   const mediaType = stated.contentType === null ? null : (MEDIA_TYPE.exec(stated.contentType)?.[1] ?? "").toLowerCase();
-  if (mediaType !== null && !mediaTypes.includes(mediaType)) return unsupported("is not accepted", mediaTypes);
-  const read = await readBodyBytes(request, stated.contentLength, limits);
-  if (!read.ok) return read;
-  const bytes = read.value;
-  if (mediaType === null) return bytes.byteLength === 0 ? ok(NO_BODY) : unsupported("is missing", mediaTypes);
+  if (mediaType !== null && !accepted.includes(mediaType)) return unsupported("is not accepted", accepted);
+  const received = await readBodyBytes(request, stated.contentLength, limits);
+  if (!received.ok) return received;
+  const bytes = received.value;
+  if (mediaType === null) return bytes.byteLength === 0 ? ok(NO_BODY) : unsupported("is missing", accepted);
   if (bytes.byteLength === 0) return malformed("body: empty although a Content-Type is stated");
   const text = decodeUtf8(bytes);
   if (text === null) return malformed("body: not UTF-8");
-  const parsed = parseStrictJson(text);
+  const read = { contentType: mediaType, bodyBytes: bytes.byteLength };
+  if (forms.textTypes.includes(mediaType)) return ok({ ...read, body: text });
+  const parsed = parseStrictJson(text, { ...STRICT_JSON_LIMITS, members: forms.members });
   if (!parsed.ok) {
     const { reason, offset, pointer } = parsed.error;
     return malformed(`body: ${reason} (at "${pointer.slice(0, POINTER_CHARS)}", offset ${offset})`);
   }
-  if (!isJsonObject(parsed.value)) return malformed("body: expected an object at the root");
-  return ok({ contentType: mediaType, body: parsed.value, bodyBytes: bytes.byteLength });
+  if (!isJsonObject(parsed.value) && !(forms.arrayRoot && Array.isArray(parsed.value)))
+    return malformed(`body: expected an object${forms.arrayRoot ? " or an array" : ""} at the root`);
+  return ok({ ...read, body: parsed.value });
 }
 
 /**

@@ -3,8 +3,8 @@ import { err, ok } from "../platform/result.ts";
 import type { Refusal } from "../refusal.ts";
 import { METHODS } from "../strict-request.ts";
 import type { Method, StrictRequest } from "../strict-request.ts";
-import type { BodyLimits } from "./read-body.ts";
-import { readJsonBody, readNoBody } from "./read-body.ts";
+import type { BodyForms, BodyLimits } from "./read-body.ts";
+import { JSON_OBJECT, readJsonBody, readNoBody } from "./read-body.ts";
 import { headerValue, readHeaders } from "./read-headers.ts";
 import { readTarget } from "./read-target.ts";
 
@@ -13,6 +13,7 @@ export type ReadLimits = BodyLimits & {
   readonly headerBytes: number;
   /** Exact lower-case media types of JSON bodies. */
   readonly mediaTypes: readonly string[];
+  readonly forms: BodyForms;
 };
 
 /**
@@ -26,6 +27,7 @@ export const READ_LIMITS: ReadLimits = {
   bodyBytes: 65_536,
   bodyDeadlineMs: 10_000,
   mediaTypes: ["application/json"],
+  forms: JSON_OBJECT,
 };
 
 const isMethod = (method: string): method is Method => METHODS.some((known) => known === method);
@@ -48,7 +50,7 @@ export async function readRequest(
   if (!read.ok) return read;
   const { gate, contentLength } = read.value;
   const body = takesBody(method)
-    ? await readJsonBody(request, read.value, limits, limits.mediaTypes)
+    ? await readJsonBody(request, read.value, limits, limits.mediaTypes, limits.forms)
     : await readNoBody(request, contentLength, limits);
   if (!body.ok) return body;
   return ok({ method, ...target.value, ...body.value, gate, header: (name) => headerValue(headers, name) });

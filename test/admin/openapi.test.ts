@@ -4,13 +4,15 @@ import { ROUTE_DESCRIPTIONS } from "../../src/admin/openapi-routes.ts";
 import { ADMIN_ROUTES, app } from "../../src/app.ts";
 import { readGateHeaders } from "../../src/gateway/gate-headers.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../src/platform/json.ts";
+import { placedIssues } from "../../src/platform/zod-problems.ts";
 import { PROBLEMS } from "../../src/problem.ts";
 
 const document = openApiDocument(ADMIN_ROUTES);
 
 function at(value: JsonValue, ...path: readonly string[]): JsonValue {
   let found: JsonValue | undefined = value;
-  for (const name of path) found = isJsonObject(found) ? found[name] : undefined;
+  for (const name of path)
+    found = Array.isArray(found) ? found[Number(name)] : isJsonObject(found) ? found[name] : undefined;
   if (found === undefined) throw new Error(`nothing at ${path.join(" / ")}`);
   return found;
 }
@@ -79,11 +81,13 @@ describe.each(ADMIN_ROUTES)("$method $path", ({ method, path, roles, body }) => 
     expect("requestBody" in operation).toBe(method === "POST" || method === "PUT");
     expect("requestBody" in operation).toBe(body !== undefined);
     if (body === undefined) return;
-    const schema = objectAt(operation, "requestBody", "content", "application/json", "schema");
+    const stated = objectAt(operation, "requestBody", "content", "application/json", "schema");
+    // Where the root may be an array of the same, the object is the first of the two.
+    const schema = "anyOf" in stated ? objectAt(at(stated, "anyOf", "0")) : stated;
     // A map states the form of its names and values instead.
     const isMap = "propertyNames" in schema;
     expect(at(schema, "additionalProperties")).toEqual(isMap ? expect.objectContaining({ type: "string" }) : false);
-    const lacking = body.safeParse({}).error?.issues.map(({ path: [name] }) => name) ?? [];
+    const lacking = placedIssues(body.safeParse({}).error?.issues ?? []).map(({ path: [name] }) => name);
     expect("required" in schema ? at(schema, "required") : []).toEqual(lacking);
   });
 

@@ -4,7 +4,7 @@ import { ROUTE_DESCRIPTIONS } from "../../src/admin/openapi-routes.ts";
 import { approvalAuthority } from "../support/authority.ts";
 import { text, type Answered } from "../support/answer.ts";
 import { ACME_PEOPLE, ACME_POLICY, caller, replaceOnce, useBlackBox } from "../support/black-box.ts";
-import { CONTEXT, decide, job, proposalOf, SUBMIT, submit } from "../support/requests.ts";
+import { CONTEXT, decide, job, proposalOf, REASON, receiptFor, SUBMIT, submit } from "../support/requests.ts";
 
 const open = useBlackBox("openapi");
 
@@ -45,11 +45,36 @@ test("the gate's own API answers what its OpenAPI document says, on every route"
     await box.as("security"),
   ];
   compare("GET /_gate/v1/whoami", await agent.get("/_gate/v1/whoami"));
-  compare("GET /_gate/v1/budget", await agent.get("/_gate/v1/budget"));
-
   const submitted = await submit(agent, job());
   const operation = submitted.headers.get("gate-request-id");
   compare("GET /_gate/v1/operations/:id", await agent.get(`/_gate/v1/operations/${operation}`));
+
+  const finance = await box.as("finance");
+  const budget = "/_gate/v1/budget";
+  compare("PUT /_gate/v1/budget", await finance.put(budget, { daily_cap_usd: 400, reason: "careful" }));
+  const asked = compare(
+    "POST /_gate/v1/budget/requests",
+    await agent.post(`${budget}/requests`, { window: "daily", cap_usd: 450, reason: "the launch" }),
+  );
+  const changing = text(asked, "id");
+  expectDocumented(
+    ROUTE_DESCRIPTIONS["GET /_gate/v1/approvals/:id"],
+    await finance.get(`/_gate/v1/approvals/${changing}`),
+  );
+  expectDocumented(
+    ROUTE_DESCRIPTIONS["POST /_gate/v1/approvals/:id/decisions"],
+    await finance.post(`/_gate/v1/approvals/${changing}/decisions`, { decision: "approve", comment: "one of two" }),
+  );
+  compare("GET /_gate/v1/budget", await finance.get(budget));
+  compare("GET /_gate/v1/budget/requests", await agent.get(`${budget}/requests`));
+  compare("DELETE /_gate/v1/budget/requests/:id", await agent.delete(`${budget}/requests/${changing}`));
+  for (const name of ["history", "holds", "unresolved", "entries", "forecast", "reconciliation"])
+    compare(`GET ${budget}/${name}`, await finance.get(`${budget}/${name}`));
+  compare("GET /_gate/v1/budget/export", await finance.get(`${budget}/export?format=json`));
+  compare(
+    "POST /_gate/v1/usage",
+    await finance.post("/_gate/v1/usage", [{ request_id: operation, actual_usd: 10, evidence: "invoice 1" }]),
+  );
 
   const stored = compare(
     "POST /_gate/v1/evidence",
@@ -152,6 +177,17 @@ test("the gate's own API answers what its OpenAPI document says, on every route"
     .poll(async () => (await security.get(`/_gate/v1/audit?request_id=${operation}`)).text)
     .toContain('"kind":"outcome"');
   compare("GET /_gate/v1/audit", await security.get("/_gate/v1/audit?limit=500"));
+
+  const receipt = await receiptFor(agent, job({ name: "lost" }));
+  await box.upstream.inject([
+    { method: "POST", path: SUBMIT, kind: "drop-after-execute" },
+    { method: "GET", path: SUBMIT, times: 1_000, kind: "status:500" },
+  ]);
+  const lost = await agent.post(SUBMIT, job({ name: "lost" }), { ...REASON, "gate-plan": receipt });
+  const resolving = `/_gate/v1/operations/${lost.headers.get("gate-request-id")}/resolve`;
+  const word = { outcome: "failed", evidence: "nothing is there" };
+  await expect.poll(async () => (await operator.post(resolving, word)).status).toBe(200);
+  compare("POST /_gate/v1/operations/:id/resolve", await finance.post(resolving, word));
 
   expect([...seen].toSorted()).toEqual(Object.keys(ROUTE_DESCRIPTIONS).toSorted());
 });

@@ -12,9 +12,9 @@ type CallerName = (typeof CALLERS)[number];
 const ID = "apr_0123456789abcdefghjkmnpqrs";
 const REFUSED = "403 out-of-scope";
 
-/** Every credential of the tenant gets this answer. */
+/** Every credential of the tenant gets this answer, save the service: its role is billing, which reports usage alone. */
 const everybody = (answer: string): Partial<Record<CallerName, string>> =>
-  Object.fromEntries(CALLERS.slice(2).map((name) => [name, answer]));
+  Object.fromEntries(CALLERS.slice(2).map((name) => [name, name === "service" ? REFUSED : answer]));
 /** People with these roles get this answer; everybody else is out of scope. */
 const only = (roles: readonly CallerName[], answer: string): Partial<Record<CallerName, string>> =>
   Object.fromEntries(roles.map((role) => [role, answer]));
@@ -31,11 +31,27 @@ type Expectation = {
  * the answer that only the handler gives.
  */
 const EXPECTED: Readonly<Record<string, Expectation>> = {
-  "GET /_gate/v1/whoami": { answers: everybody("200") },
+  "GET /_gate/v1/whoami": { answers: { ...everybody("200"), service: "200" } },
   "GET /_gate/v1/budget": { answers: everybody("200") },
+  "PUT /_gate/v1/budget": { body: {}, answers: only(["finance"], "400 malformed-request") },
+  "POST /_gate/v1/budget/requests": { body: {}, answers: everybody("400 malformed-request") },
+  "GET /_gate/v1/budget/requests": { answers: everybody("200") },
+  "DELETE /_gate/v1/budget/requests/:id": { answers: everybody("404 not-found") },
+  "GET /_gate/v1/budget/history": { answers: only(["finance"], "200") },
+  "GET /_gate/v1/budget/holds": { answers: only(["finance"], "200") },
+  "GET /_gate/v1/budget/unresolved": { answers: only(["finance", "operator"], "200") },
+  "GET /_gate/v1/budget/entries": { answers: only(["finance"], "200") },
+  "GET /_gate/v1/budget/export": { answers: only(["finance"], "200") },
+  "GET /_gate/v1/budget/forecast": { answers: everybody("200") },
+  "GET /_gate/v1/budget/reconciliation": { answers: only(["finance", "security"], "200") },
+  "POST /_gate/v1/usage": { body: {}, answers: only(["finance", "service"], "400 malformed-request") },
+  "POST /_gate/v1/operations/:id/resolve": {
+    body: {},
+    answers: only(["operator", "finance"], "400 malformed-request"),
+  },
   "GET /_gate/v1/operations/:id": { answers: everybody("404 not-found") },
   "GET /_gate/v1/freeze": { answers: everybody("200") },
-  "POST /_gate/v1/freeze": { body: {}, answers: only(["operator", "security"], "400 malformed-request") },
+  "POST /_gate/v1/freeze": { body: {}, answers: only(["operator", "security", "finance"], "400 malformed-request") },
   "DELETE /_gate/v1/freeze": { answers: only(["operator", "security"], "404 not-found") },
   "GET /_gate/v1/approvals": { answers: everybody("200") },
   "GET /_gate/v1/approvals/:id": { answers: everybody("404 not-found") },
@@ -121,6 +137,38 @@ test("no agent reaches an administrative route, whatever roles its key was asked
     const answered = await callers.agent.send(method, path.replace(":id", ID), method === "GET" ? undefined : {});
     expect(answered.status, `${method} ${path}`).toBeGreaterThanOrEqual(400);
   }
+});
+
+test("a billing credential reports usage, reads who it is, and reaches no other route", async () => {
+  const reached: string[] = [];
+  for (const { method, path } of ADMIN_ROUTES) {
+    const target = EXPECTED[`${method} ${path}`]?.path ?? path.replace(":id", ID);
+    const takesBody = method === "POST" || method === "PUT";
+    const answered = await callers.service.send(method, target, takesBody ? {} : undefined);
+    if (verdict(answered) !== REFUSED) reached.push(`${method} ${path}: ${verdict(answered)}`);
+  }
+  expect(reached).toEqual(["GET /_gate/v1/whoami: 200", "POST /_gate/v1/usage: 400 malformed-request"]);
+  expect(verdict(await callers.service.get("/v1/workloads"))).toBe(REFUSED);
+});
+
+test("finance freezes and lifts spending, and no other scope", async () => {
+  const box = await open();
+  const finance = await box.as("finance");
+  for (const scope of ["tenant", "action:workloads.submit", "principal:agent:trainer"]) {
+    expect(verdict(await finance.post("/_gate/v1/freeze", { reason: "no", scope }))).toBe(REFUSED);
+    expect(verdict(await finance.delete(`/_gate/v1/freeze?scope=${scope}`))).toBe(REFUSED);
+  }
+  expect(verdict(await finance.post("/_gate/v1/freeze", { reason: "audit", scope: "spending" }))).toBe("200");
+  expect((await finance.get("/_gate/v1/freeze")).body).toMatchObject({
+    records: [{ scope: "spending", reason: "audit", frozen_by: "person:finance" }],
+  });
+  expect((await (await box.as("agent")).get("/_gate/v1/budget")).body).toMatchObject({
+    spending_frozen: { by: "person:finance", reason: "audit" },
+  });
+  expect(verdict(await finance.delete("/_gate/v1/freeze?scope=spending"))).toBe("200");
+  // What security stopped is not finance's to let go.
+  await (await box.as("security")).post("/_gate/v1/freeze", { reason: "incident", scope: "spending" });
+  expect(verdict(await finance.delete("/_gate/v1/freeze?scope=spending"))).toBe("403 not-eligible");
 });
 
 test("people's credentials reach no upstream route, not even a read", async () => {

@@ -28,11 +28,14 @@ export const SUITES = [
   "webhook",
   "alerts",
   "break-glass",
+  "money",
+  "usage",
   "page",
   "page-forms",
   "page-sign-in",
   "page-access",
   "prices",
+  "running",
 ] as const;
 export type Suite = (typeof SUITES)[number];
 
