@@ -1,12 +1,13 @@
 import { Option } from "commander";
 import { z } from "zod";
+import { formatUsd } from "../platform/money.ts";
 import { err, ok } from "../platform/result.ts";
 import { budgetSchema, tenantBlocks } from "./budget-caps.ts";
-import { changeOutcome, changeSchema, changeTable, changeTold, isChangeId } from "./budget-change.ts";
+import { changeOutcome, changeSchema, changeTable, changeTold, isChangeId, type Change } from "./budget-change.ts";
 import { openClient, readAs } from "./client.ts";
 import { usdAmount, wholeNumber, type CommandSpec, type Outcome } from "./command.ts";
 import { EXIT, failureBlocks, usage, type Failure } from "./failure.ts";
-import { text } from "./print.ts";
+import { text, type Block } from "./print.ts";
 import { timeAfter } from "./times.ts";
 
 const none = z.object({});
@@ -74,7 +75,10 @@ function setTold(
   { daily, monthly, refused, budget }: z.infer<typeof setAnswer>,
   now: number,
 ): Pick<Outcome, "human" | "exitCode"> {
-  const done = [daily, monthly].flatMap((change) => (change === null ? [] : changeTold(change, now)));
+  const done = [
+    ...setOneTold(daily, budget.daily.policy_cap_micros, now),
+    ...setOneTold(monthly, budget.monthly.policy_cap_micros, now),
+  ];
   if (refused === null) return { human: [...done, ...tenantBlocks(budget)] };
   const { status } = refused.problem;
   const failure: Failure = {
@@ -84,6 +88,15 @@ function setTold(
   };
   const headline = text({ text: `The ${refused.period} cap was not changed:`, style: "bad" });
   return { human: [...done, headline, ...failureBlocks(failure), ...tenantBlocks(budget)], exitCode: EXIT.failed };
+}
+
+function setOneTold(change: Change | null, policyMicros: number, now: number): readonly Block[] {
+  if (change === null) return [];
+  const above = `It is above the policy's ${change.period} cap of ${formatUsd(policyMicros)} USD, which holds as long as the policy says so.`;
+  return [
+    ...changeTold(change, now),
+    ...(change.cap_micros > policyMicros ? [text({ text: above, style: "warn" })] : []),
+  ];
 }
 
 const requestOptions = z.object({

@@ -23,7 +23,7 @@ const setOptions = z.object({ reason: z.string().min(1).max(1_024), scope });
 
 const set: CommandSpec<z.infer<typeof setOptions>> = {
   usage: "set",
-  summary: "stop writes from the next request on (role operator or security)",
+  summary: "stop writes from the next request on (role operator or security; finance: spending)",
   options: [
     new Option("--reason <text>", "why; everybody who is refused gets it").makeOptionMandatory(),
     scopeOption(),

@@ -65,7 +65,7 @@ function moneyText(reservation: NonNullable<z.infer<typeof operationSchema>["res
 const resolveOptions = z.object({
   outcome: z.enum(["succeeded", "failed"]),
   actualUsd: usdAmount.optional(),
-  evidence: z.string().min(1).max(1_024),
+  evidence: z.string().min(1).max(8_192),
 });
 const resolution = z.object({ state: z.enum(["pending", "resolved"]), given: z.array(z.string()) });
 
@@ -74,10 +74,11 @@ const resolve: CommandSpec<z.infer<typeof resolveOptions>> = {
   summary: "say what became of a request whose outcome the gate never saw",
   options: [
     new Option("--outcome <word>", "succeeded or failed").makeOptionMandatory(),
-    new Option("--actual-usd <usd>", "what it really cost (default: its ceiling, or nothing where it failed)"),
+    new Option("--actual-usd <usd>", "what it really cost, if it succeeded (default: what ran to its ceiling)"),
     new Option("--evidence <text>", "how you know").makeOptionMandatory(),
   ],
-  notes: "Two people: one operator and one of finance, who say the same. Until both have, its money stays held.",
+  notes:
+    "Two people, one operator and one of finance, who say the same outcome and cost. Until both have, its money stays held.",
   schema: resolveOptions,
   run: async (invocation) => {
     const [id = ""] = invocation.args;

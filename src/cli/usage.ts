@@ -6,7 +6,7 @@ import { openClient, readAs, type MediaType } from "./client.ts";
 import { addCommand, type CommandSpec, type Invocation, type Session } from "./command.ts";
 import { EXIT, usage, type Failure } from "./failure.ts";
 import { readText } from "./files.ts";
-import { table, text, type Block, type Cell, type Style } from "./print.ts";
+import { fields, table, type Block, type Cell, type Style } from "./print.ts";
 import { INPUT_CHARS_MAX } from "./terminal.ts";
 
 const none = z.object({});
@@ -81,12 +81,9 @@ const STYLES: ReadonlyMap<string, Style> = new Map<string, Style>([
 
 const MEANINGS: ReadonlyMap<string, string> = new Map([
   ["settled", "booked"],
-  [
-    "waiting",
-    "below the ceiling: until the control plane reports the end, or a second person of finance reports the same",
-  ],
+  ["waiting", "not booked yet: see the reason"],
   ["overrun", "booked, above what was held"],
-  ["duplicate", "reported before, nothing changed"],
+  ["duplicate", "reported before: nothing changed"],
   ["rejected", "not booked"],
 ]);
 
@@ -104,11 +101,11 @@ function resultBlocks(results: readonly Line[]): readonly Block[] {
       ],
       results.map(resultRow),
     ),
-    ...[...counts].map(([state, count]) =>
-      text({
-        text: `${count} ${state}: ${MEANINGS.get(state) ?? "see the reason"}.`,
-        style: STYLES.get(state) ?? "dim",
-      }),
+    fields(
+      [...counts].map(([state, count]) => [
+        state,
+        { text: `${count}, ${MEANINGS.get(state) ?? "see the reason"}`, style: STYLES.get(state) ?? "dim" },
+      ]),
     ),
   ];
 }

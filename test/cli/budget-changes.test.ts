@@ -65,6 +65,13 @@ describe("budget set", () => {
     expect(ran.stdout).toContain("is in force now");
   });
 
+  test("a cap above the policy's is said to change nothing by itself, one below it is not", async () => {
+    const above = await set({ daily: change() }, ["--daily", "700", "--reason", "r"]);
+    expect(flat(above.ran.stdout)).toContain("It is above the policy's daily cap of 500.00 USD");
+    const below = await set({ daily: lowered() }, ["--daily", "300", "--reason", "r"]);
+    expect(below.ran.stdout).not.toContain("above the policy's");
+  });
+
   test("one of two refused is a failure that shows what was done and what was not", async () => {
     const { body } = problemAnswer("not-eligible", 403, "This person cannot decide this", { reason: "An API key." });
     const { ran } = await set({ daily: lowered(), refused: { period: "monthly", problem: body } }, [
