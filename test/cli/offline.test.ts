@@ -110,6 +110,15 @@ describe("catalogue check", () => {
     expect(ran.code).toBe(1);
     expect(ran.stdout).toMatch(/broken\.yaml:7:\d+: error .* \(\/error_dialect\)/);
   });
+
+  test("a write of which nothing says when it has ended is a warning at its place; exit code 0", async () => {
+    const text = readFileSync(join(ROOT, "policies/catalogues/example.yaml"), "utf8");
+    const file = scratchFile("endless.yaml", text.replace("    status: none\n", ""));
+    const ran = await runCli(["catalogue", "check", file]);
+    expect(ran.code).toBe(0);
+    expect(ran.stdout).toMatch(/endless\.yaml:\d+:\d+: warning .*reservations\.create.* \(\/routes\/\d+\/outcome\)/);
+    expect(flat(ran.stdout)).toContain("1 warning");
+  });
 });
 
 describe("catalogue test", () => {
