@@ -63,7 +63,7 @@ export function admit(scope: AdmissionScope, asked: AdmissionRequest): Admission
   const stop = commonChecks(scope, asked);
   if (stop !== null) return stop;
   const { windows } = scope;
-  const request = sized(sql, asked);
+  const request = sized(sql, asked, now);
   const refuse = (refusal: Refusal): AdmissionOutcome => ({
     kind: "refused",
     refusal,

@@ -172,14 +172,14 @@ function settleSuccess(sql: SqlStorage, operation: Stored, conclusion: Concluded
  * newest commitments first. What has run so far was at the old price, so of each its share of time stays.
  */
 function giveBack(sql: SqlStorage, resource: string, resultMicros: number, now: EpochMs): void {
-  const running = runningOf(sql, resource);
-  const committed = running.reduce((sum, { ceilingMicros }) => sum + ceilingMicros, 0);
-  const used = running.reduce((sum, one) => sum + usedSoFar(sql, one.id, one.ceilingMicros, now), 0);
-  let rest = committed - (used + resultMicros);
-  for (const one of running.toReversed()) {
-    if (rest <= 0) return;
-    const part = Math.min(rest, one.ceilingMicros);
-    if (part > 0) shrink(sql, one, one.ceilingMicros - part, now);
+  const running = runningOf(sql, resource).map((one) => ({ one, spentMicros: usedSoFar(sql, one, now) }));
+  const committed = running.reduce((sum, { one }) => sum + one.ceilingMicros, 0);
+  const spent = running.reduce((sum, { spentMicros }) => sum + spentMicros, 0);
+  let rest = committed - (spent + resultMicros);
+  for (const { one, spentMicros } of running.toReversed()) {
+    const part = Math.min(rest, one.ceilingMicros - spentMicros);
+    if (part <= 0) continue;
+    shrink(sql, one, { ceilingMicros: one.ceilingMicros - part, spentMicros }, now);
     rest -= part;
   }
 }

@@ -12,7 +12,7 @@ import { sized } from "./sized.ts";
  */
 export function planRequest(scope: AdmissionScope, asked: AdmissionRequest, issue: boolean): PlanOutcome {
   const { sql, now } = scope;
-  const request = sized(sql, asked);
+  const request = sized(sql, asked, now);
   // A plan repeats nothing: handles that would replay an execution do not apply to it.
   const bare = {
     ...request,

@@ -28,6 +28,9 @@ export type Reservation = Spender & {
   readonly priceVersion: string | null;
   /** What runs, while it is committed. */
   readonly resource: string | null;
+  /** What it had cost at most when it was last made smaller, and when that was; null where it never was. */
+  readonly spentMicros: Micros;
+  readonly spentAt: EpochMs | null;
   /** When the control plane was seen to report an end. */
   readonly endedAt: EpochMs | null;
   readonly createdAt: EpochMs;
@@ -107,6 +110,8 @@ export function reservationOf(row: SqlRow): Reservation {
     basis: textOrNull(row, "basis"),
     priceVersion: textOrNull(row, "price_version"),
     resource: textOrNull(row, "resource"),
+    spentMicros: integerOf(row, "spent_micros"),
+    spentAt: integerOrNull(row, "spent_at"),
     endedAt: integerOrNull(row, "ended_at"),
     createdAt: integerOf(row, "created_at"),
   };
@@ -189,15 +194,30 @@ export function settle(
   book(sql, found, { reservation: id, kind, basis, priceVersion: found.priceVersion }, change, now);
 }
 
-/** Lowers the ceiling of something that runs on as less than it was: the difference returns to its windows. */
-export function shrink(sql: SqlStorage, reservation: Reservation, ceilingMicros: Micros, now: EpochMs): void {
+/**
+ * Lowers the ceiling of something that runs on as less than it was, to no less than it has cost so far (`spentMicros`): the
+ * difference returns to its windows.
+ */
+export function shrink(
+  sql: SqlStorage,
+  reservation: Reservation,
+  { ceilingMicros, spentMicros }: { readonly ceilingMicros: Micros; readonly spentMicros: Micros },
+  now: EpochMs,
+): void {
   const rest = reservation.ceilingMicros - ceilingMicros;
   assert(
-    reservation.state === "committed" && rest > 0 && ceilingMicros >= 0,
-    "only what runs is shrunk, and only shrunk",
+    reservation.state === "committed" && rest > 0 && ceilingMicros >= spentMicros && spentMicros >= 0,
+    "only what runs is shrunk, only shrunk, and not below what it has cost",
   );
   const basis = "made smaller";
-  sql.exec("UPDATE reservations SET ceiling_micros = ?, basis = ? WHERE id = ?", ceilingMicros, basis, reservation.id);
+  sql.exec(
+    "UPDATE reservations SET ceiling_micros = ?, spent_micros = ?, spent_at = ?, basis = ? WHERE id = ?",
+    ceilingMicros,
+    spentMicros,
+    now,
+    basis,
+    reservation.id,
+  );
   const line = { reservation: reservation.id, kind: "release", basis, priceVersion: reservation.priceVersion } as const;
   book(sql, reservation, line, { heldMicros: -rest, settledMicros: 0, grossMicros: 0 }, now);
 }

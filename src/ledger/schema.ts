@@ -166,4 +166,10 @@ export const LEDGER_SCHEMA: readonly string[] = [
   ALTER TABLE authority ADD COLUMN money TEXT;
   ALTER TABLE versions ADD COLUMN money TEXT;
   `,
+  `
+  ALTER TABLE reservations ADD COLUMN spent_micros INTEGER NOT NULL DEFAULT 0 CHECK (spent_micros >= 0);
+  ALTER TABLE reservations ADD COLUMN spent_at INTEGER;
+  ALTER TABLE usage_reports ADD COLUMN owner TEXT;
+  ALTER TABLE usage_reports ADD COLUMN issuer TEXT;
+  `,
 ];

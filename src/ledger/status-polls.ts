@@ -66,7 +66,7 @@ export function settleByStatus(sql: SqlStorage, place: Place, finding: StatusFin
     // Of several commitments to one resource the older are used up first; the last one bears what is left, however much.
     const actual: Micros =
       leftMicros === null
-        ? usedSoFar(sql, one.id, one.ceilingMicros, now, finding.ranMs)
+        ? usedSoFar(sql, one, now, finding.ranMs)
         : isLast
           ? leftMicros
           : Math.min(leftMicros, one.ceilingMicros);
