@@ -188,7 +188,7 @@ export const PROBLEMS: Readonly<Record<RefusalKind, Wording>> = {
   },
   "already-decided": {
     status: 409,
-    title: "The proposal is already decided",
+    title: "Already decided",
     remedy: "Its state is final: see `state`.",
   },
   "not-found": { status: 404, title: "Not found", remedy: "There is nothing here that this credential may see." },
@@ -317,7 +317,7 @@ function detailOf(refusal: Refusal): string {
     case "approval-denied":
       return `Denied by ${refusal.decided_by.join(", ")}.`;
     case "already-decided":
-      return `The proposal is ${refusal.state}.`;
+      return `It is ${refusal.state} already.`;
     case "resource-busy":
       return `Another change to ${refusal.resource} is in flight.`;
     case "resource-changed":

@@ -15,6 +15,7 @@ import type { JsonObject } from "../platform/json.ts";
 import { quotaRule } from "../quota/quota-rule.ts";
 import type { Refusal } from "../refusal.ts";
 import type { StrictRequest } from "../strict-request.ts";
+import { withSignInRoles } from "./sign-in-roles.ts";
 
 type WaitUntil = (work: Promise<unknown>) => void;
 
@@ -139,12 +140,13 @@ async function run(
   if (!strict.ok) return refuse(strict.error);
   const identified = await identify(strict.value.header, gate, trail.receivedAt);
   if (!identified.ok) return refuse(identified.error);
-  const principal = identified.value;
+  const { tenant } = identified.value;
   // The gate's own API is no hot path: it judges by the ledger as it is now, not by a cached snapshot.
-  gate.tenants.forget(principal.tenant);
-  const context = await gate.tenants.get(principal.tenant, trail.receivedAt, waitUntil);
+  gate.tenants.forget(tenant);
+  const context = await gate.tenants.get(tenant, trail.receivedAt, waitUntil);
   if (!context.ok) return refuse(context.error);
-  const ledger = ledgerOf(gate.env.LEDGER, principal.tenant);
+  const principal = withSignInRoles(identified.value, context.value.people);
+  const ledger = ledgerOf(gate.env.LEDGER, tenant);
   // Known before the rest: what a revoked credential still tries stands in its own tenant's record.
   trail.principal = principal;
   const fault = await ledger.credentialFault(confirmable(principal));

@@ -4,13 +4,14 @@ import { textOf } from "../platform/sql-row.ts";
 
 /**
  * Sets a freeze; one per scope, the newest reason wins. Effective for the next admission of this tenant. What security
- * froze stays security's to lift: an operator cannot take it over by freezing it again.
+ * froze stays security's to lift, and what another role froze that role's: nobody takes a freeze over by freezing it again, but
+ * security.
  */
 export function setFreeze(sql: SqlStorage, freeze: Freeze): void {
   sql.exec(
     `INSERT INTO freezes (scope, reason, frozen_by, role, since) VALUES (?, ?, ?, ?, ?)
      ON CONFLICT (scope) DO UPDATE SET reason = excluded.reason, frozen_by = excluded.frozen_by, 
-       role = CASE WHEN freezes.role = 'security' THEN freezes.role ELSE excluded.role END, since = excluded.since`,
+       role = CASE WHEN excluded.role = 'security' THEN excluded.role ELSE freezes.role END, since = excluded.since`,
     freeze.scope,
     freeze.reason,
     freeze.frozenBy,

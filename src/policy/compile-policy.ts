@@ -73,7 +73,12 @@ export function compilePolicy(
     timezone,
     budget,
     ...compileSpending(teams, caps),
-    moneyDigest: moneyDigest(budget, caps, teams),
+    moneyDigest: moneyDigest(
+      budget,
+      caps,
+      teams,
+      people.byRole("finance").map(({ subject }) => subject),
+    ),
     rateLimits,
     dryRun,
     // Inline dry runs leave no receipt to spend, so the request itself has to be what a repeat is known by.

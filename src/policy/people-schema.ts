@@ -27,7 +27,10 @@ const person = z.strictObject({
       error: "agents and services are not people and decide nothing",
     }),
   slack: slackIdentity.optional(),
-  /** What the person stands for when a policy asks for approvals by role, e.g. `ml-lead`; not a role of the gate's own API. */
+  /**
+   * What the person stands for when a policy asks for approvals by role, e.g. `ml-lead`. `finance` is also a role of the gate's own
+   * API, for the person's own sign-in; the others are not.
+   */
   roles: z.array(z.string().regex(APPROVER_ROLE, { error: "a role is lower-case letters, digits and -" })).optional(),
   /** For the reader of the document; the gate identifies nobody by it. */
   email: z.email().optional(),

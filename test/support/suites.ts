@@ -36,6 +36,7 @@ export const SUITES = [
   "page-access",
   "prices",
   "running",
+  "finance-sign-in",
 ] as const;
 export type Suite = (typeof SUITES)[number];
 
