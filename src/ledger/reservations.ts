@@ -4,7 +4,7 @@ import type { EpochMs, Micros } from "../vocabulary.ts";
 import type { BudgetWindows } from "./budget-windows.ts";
 import { book } from "./entries.ts";
 import type { ScopeCap } from "./finance-port.ts";
-import { beginScopes, type Spender } from "./windows.ts";
+import { beginScopes, sumsOf, type Spender } from "./windows.ts";
 
 const STATES = ["held", "dispatching", "committed", "unknown", "settled", "released"] as const;
 export type ReservationState = (typeof STATES)[number];
@@ -162,7 +162,8 @@ export function release(sql: SqlStorage, id: string, basis: string, now: EpochMs
 /**
  * Books what something cost, in the windows that it was admitted in. Once: an unresolved hold gives its rest back; a
  * settlement that billing corrects, and a hold that was given back although something was bought (nothing of it is held any
- * more: all of it is an overrun), are adjusted by the difference. More than the ceiling is booked as it is: the money is spent.
+ * more: all of it is an overrun), are adjusted by the difference. More than the ceiling is booked as it is: the money is spent. Nothing that would take a window beyond
+ * exact integers is booked: no later request could be judged.
  */
 export function settle(
   sql: SqlStorage,
@@ -175,6 +176,8 @@ export function settle(
   assert(Number.isSafeInteger(settledMicros) && settledMicros >= 0, "a settlement is a non-negative integer");
   const found = findReservation(sql, id);
   assert(found !== null, "only what was reserved is settled");
+  for (const sums of sumsOf(sql, [found.dailyWindow, found.monthlyWindow]).values())
+    assert(Number.isSafeInteger(sums.settledMicros + settledMicros), "a window's sums are exact integers");
   sql.exec(
     `UPDATE reservations SET state = 'settled', settled_micros = ?, settled_by = ?, basis = ?, resolved_at = ?,
        ceiling_micros = CASE WHEN state = 'released' THEN 0 ELSE ceiling_micros END WHERE id = ?`,

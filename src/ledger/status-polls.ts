@@ -57,12 +57,15 @@ export function statusCheck(
 export function settleByStatus(sql: SqlStorage, place: Place, finding: StatusFinding, now: EpochMs): void {
   const asked = findReservation(sql, finding.requestId);
   if (finding.verdict !== "ended" || asked?.state !== "committed" || asked.resource === null) return;
-  const running = runningOf(sql, asked.resource);
   let leftMicros = finding.actualMicros;
-  for (const [index, one] of running.entries()) {
+  const unreported = runningOf(sql, asked.resource).filter((one) => {
     noteEnd(sql, one.id, now);
-    if (applyWaitingReport(sql, place, one.id, now)) continue;
-    const isLast = index === running.length - 1;
+    const reported = applyWaitingReport(sql, place, one.id, now);
+    if (reported !== null && leftMicros !== null) leftMicros = Math.max(0, leftMicros - reported);
+    return reported === null;
+  });
+  for (const [index, one] of unreported.entries()) {
+    const isLast = index === unreported.length - 1;
     // Of several commitments to one resource the older are used up first; the last one bears what is left, however much.
     const actual: Micros =
       leftMicros === null

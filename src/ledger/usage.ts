@@ -1,11 +1,12 @@
 import type { Place } from "../audit/journal.ts";
-import { integerOf, textOf } from "../platform/sql-row.ts";
+import { integerOf, textOf, type SqlRow } from "../platform/sql-row.ts";
 import type { EpochMs, Micros } from "../vocabulary.ts";
 import { plan } from "./due.ts";
 import type { MoneyActor, UsageReport, UsageResult } from "./finance-port.ts";
 import { noteAlert } from "./notices.ts";
 import { findReservation, settle, type Reservation } from "./reservations.ts";
 import { recordSettlement } from "./settlement-record.ts";
+import { sumsOf } from "./windows.ts";
 
 /**
  * Books one line of a usage report, once per request and evidence. What is reported at or above the ceiling is booked (above:
@@ -25,26 +26,8 @@ export function reportUsage(
   const isOperation =
     sql.exec("SELECT 1 FROM operations WHERE request_id = ?", report.requestId).toArray().length === 1;
   if (found === null || !isOperation) return rejected(report, null, "no operation has this request id");
-  const known = sql
-    .exec(
-      "SELECT actual_micros, reported_by, state FROM usage_reports WHERE request_id = ? AND evidence = ?",
-      report.requestId,
-      report.evidence,
-    )
-    .toArray()[0];
-  if (known !== undefined) {
-    if (integerOf(known, "actual_micros") !== report.actualMicros)
-      return rejected(report, found, "this evidence was reported before with another amount");
-    const confirms = textOf(known, "state") === "waiting" && mayConfirm(actor, textOf(known, "reported_by"));
-    if (!confirms) return result(report, found, "duplicate", null);
-    const fault = unbookable(found);
-    return fault === null
-      ? apply(sql, place, actor, report, found, actor.subject, now)
-      : rejected(report, found, fault);
-  }
-  const fault = unbookable(found);
-  if (fault !== null) {
-    const detail = `${texts(report)}: ${fault}`;
+  const reject = (reason: string): UsageResult => {
+    const detail = `${texts(report)}: ${reason}`;
     recordSettlement(
       sql,
       place,
@@ -52,16 +35,32 @@ export function reportUsage(
       { id: `rejected/${callId}`, code: "usage-rejected", detail, by: actor },
       now,
     );
-    return rejected(report, found, fault);
-  }
+    return rejected(report, found, reason);
+  };
+  const known = sql
+    .exec(
+      "SELECT actual_micros, reported_by, owner, issuer, state FROM usage_reports WHERE request_id = ? AND evidence = ?",
+      report.requestId,
+      report.evidence,
+    )
+    .toArray()[0];
+  if (known !== undefined && integerOf(known, "actual_micros") !== report.actualMicros)
+    return reject("this evidence was reported before with another amount");
+  if (known !== undefined && (textOf(known, "state") !== "waiting" || !mayConfirm(actor, known)))
+    return result(report, found, "duplicate", null);
+  const fault = unbookable(sql, found, report.actualMicros);
+  if (fault !== null) return reject(fault);
+  if (known !== undefined) return apply(sql, place, actor, report, found, actor.subject, now);
   sql.exec(
-    `INSERT INTO usage_reports (request_id, evidence, actual_micros, ended_at, reported_by, reported_at, state)
-     VALUES (?, ?, ?, ?, ?, ?, 'waiting')`,
+    `INSERT INTO usage_reports (request_id, evidence, actual_micros, ended_at, reported_by, owner, issuer, reported_at, state)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'waiting')`,
     report.requestId,
     report.evidence,
     report.actualMicros,
     report.endedAt,
     actor.subject,
+    actor.owner,
+    actor.issuer,
     now,
   );
   const less = report.actualMicros < (found.settledMicros ?? found.ceilingMicros);
@@ -82,8 +81,8 @@ export function reportUsage(
   );
 }
 
-/** Books the newest report that waits for this operation's end, now that it has come. Returns whether there was one. */
-export function applyWaitingReport(sql: SqlStorage, place: Place, id: string, now: EpochMs): boolean {
+/** Books the newest report that waits for this operation's end, now that it has come. Returns its amount, null where none waits. */
+export function applyWaitingReport(sql: SqlStorage, place: Place, id: string, now: EpochMs): Micros | null {
   const row = sql
     .exec(
       "SELECT evidence, actual_micros, ended_at FROM usage_reports WHERE request_id = ? AND state = 'waiting' ORDER BY reported_at DESC, evidence LIMIT 1",
@@ -91,7 +90,7 @@ export function applyWaitingReport(sql: SqlStorage, place: Place, id: string, no
     )
     .toArray()[0];
   const found = findReservation(sql, id);
-  if (row === undefined || found === null) return false;
+  if (row === undefined || found === null) return null;
   const report = {
     requestId: id,
     evidence: textOf(row, "evidence"),
@@ -99,7 +98,7 @@ export function applyWaitingReport(sql: SqlStorage, place: Place, id: string, no
     endedAt: null,
   };
   apply(sql, place, null, report, found, null, now);
-  return true;
+  return report.actualMicros;
 }
 
 function apply(
@@ -138,19 +137,28 @@ function apply(
 }
 
 /** Why nothing can be booked for it now, null where something can. */
-function unbookable({ state, settledBy }: Reservation): string | null {
-  if (state === "held") return "this is a proposal that was not carried out";
+function unbookable(sql: SqlStorage, found: Reservation, actualMicros: Micros): string | null {
+  const { state, settledBy, dailyWindow, monthlyWindow } = found;
   if (state === "dispatching") return "its outcome is still awaited: report it again later";
   if (state === "unknown")
     return "its outcome is unknown: it is looked up, or resolved by two people, before it is settled";
   if (settledBy === "usage" || settledBy === "people")
     return `it was settled by ${settledBy === "usage" ? "an earlier usage report" : "two people"} already`;
-  return null;
+  const sums = [...sumsOf(sql, [dailyWindow, monthlyWindow]).values()];
+  return sums.every(({ settledMicros }) => Number.isSafeInteger(settledMicros + actualMicros))
+    ? null
+    : "the books of its month cannot hold so much";
 }
 
-/** A second person of finance, speaking for itself. Whoever only reports usage confirms nothing. */
-const mayConfirm = (actor: MoneyActor, reportedBy: string): boolean =>
-  actor.class === "person" && actor.roles.includes("finance") && actor.fault === null && actor.subject !== reportedBy;
+/**
+ * A second person of finance, speaking for itself: neither who reported it, nor owner or issuer of the credential that did.
+ * Whoever only reports usage confirms nothing.
+ */
+const mayConfirm = (actor: MoneyActor, known: SqlRow): boolean =>
+  actor.class === "person" &&
+  actor.roles.includes("finance") &&
+  actor.fault === null &&
+  ![known["reported_by"], known["owner"], known["issuer"]].includes(actor.subject);
 
 const texts = ({ evidence, actualMicros }: UsageReport): string => `evidence ${evidence}: ${actualMicros} micro-USD`;
 
