@@ -24,7 +24,22 @@ export type BookRow = z.infer<typeof ROW>;
 
 const LEDGER = z.object({
   authority: z.array(z.object({ daily_cap_micros: z.int(), monthly_cap_micros: z.int() })),
-  windows: z.array(z.object({ window: z.string(), held_micros: z.int(), settled_micros: z.int() })),
+  windows: z.array(
+    z.object({ window: z.string(), held_micros: z.int(), settled_micros: z.int(), gross_micros: z.int() }),
+  ),
+  entries: z.array(
+    z.object({
+      monthly_window: z.string(),
+      number: z.int(),
+      daily_window: z.string(),
+      principal: z.string(),
+      team: z.string().nullable(),
+      action: z.string(),
+      held_micros: z.int(),
+      settled_micros: z.int(),
+      gross_micros: z.int(),
+    }),
+  ),
   reservations: z.array(
     z.object({
       id: z.string(),
@@ -33,6 +48,7 @@ const LEDGER = z.object({
       monthly_window: z.string(),
       ceiling_micros: z.int(),
       settled_micros: z.int().nullable(),
+      settled_by: z.string().nullable(),
     }),
   ),
   operations: z.array(z.object({ request_id: z.string(), state: z.string(), resource: z.string().nullable() })),
