@@ -14,6 +14,7 @@ import {
 } from "./budget-change-rows.ts";
 import { plan } from "./due.ts";
 import type { ChangeAsk, ChangeOutcome, MoneyActor, TenantTerms } from "./finance-port.ts";
+import { minterOf } from "./money-actor.ts";
 
 /** An ask that nobody decided within a week is over: budgets move on. */
 const ASK_LIFETIME_MS = 7 * 24 * 3_600_000;
@@ -64,7 +65,7 @@ export function changeBudget(scope: ChangeScope, actor: MoneyActor, terms: Tenan
     fromMicros: inForce,
     askedBy: actor.subject,
     owner: actor.owner,
-    issuer: actor.issuer,
+    issuer: minterOf(actor),
     reason: ask.reason,
     incident: ask.incident,
     needed: lowers ? 0 : isOne ? PEOPLE_FOR_A_RAISE - 1 : PEOPLE_FOR_A_RAISE,

@@ -3,6 +3,7 @@ import { integerOf, textOf, type SqlRow } from "../platform/sql-row.ts";
 import type { EpochMs, Micros } from "../vocabulary.ts";
 import { plan } from "./due.ts";
 import type { MoneyActor, UsageReport, UsageResult } from "./finance-port.ts";
+import { minterOf } from "./money-actor.ts";
 import { noteAlert } from "./notices.ts";
 import { findReservation, settle, type Reservation } from "./reservations.ts";
 import { recordSettlement } from "./settlement-record.ts";
@@ -60,7 +61,7 @@ export function reportUsage(
     report.endedAt,
     actor.subject,
     actor.owner,
-    actor.issuer,
+    minterOf(actor),
     now,
   );
   const less = report.actualMicros < (found.settledMicros ?? found.ceilingMicros);

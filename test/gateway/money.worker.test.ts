@@ -104,6 +104,15 @@ describe("a higher cap takes two people of finance", () => {
     expect(await capsOf(finance)).toEqual([500, 2_000]);
   });
 
+  test("either of two people asks, and the other confirms, whoever handed out whose demonstration key", async () => {
+    const box = await open();
+    const [finance, finance2] = [await box.as("finance"), await secondOf(box)];
+    await finance.put(BUDGET, { daily_cap_usd: 100, reason: "careful" });
+    const asked = await finance2.put(BUDGET, { daily_cap_usd: 300, reason: "an evaluation" });
+    expect(verdict(await decideAs(finance, text(asked, "daily", "id"), "approve"))).toBe("200");
+    expect(await capsOf(finance)).toEqual([300, 10_000]);
+  });
+
   test("a denial ends it", async () => {
     const box = await open();
     const [finance, finance2] = [await box.as("finance"), await secondOf(box)];
