@@ -27,6 +27,8 @@ export function resolveOperation(
   timings: Timings,
 ): ResolutionOutcome {
   const { sql, place, now } = scope;
+  // Nothing was bought: 0 and no amount at all are the same word.
+  const actualMicros = resolution.outcome === "failed" ? null : resolution.actualMicros;
   const operation = sql.exec("SELECT state FROM operations WHERE request_id = ?", resolution.operation).toArray()[0];
   if (operation === undefined) return refused({ kind: "not-found" });
   const state = textOf(operation, "state");
@@ -37,9 +39,9 @@ export function resolveOperation(
     "INSERT OR REPLACE INTO resolutions (request_id, subject, roles, outcome, actual_micros, evidence, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
     resolution.operation,
     actor.subject,
-    JSON.stringify(actor.roles),
+    JSON.stringify(rolesOf(actor)),
     resolution.outcome,
-    resolution.actualMicros,
+    actualMicros,
     resolution.evidence,
     now,
   );
@@ -53,13 +55,13 @@ export function resolveOperation(
       decision: "allow",
       reason_code: "resolution",
       evidence: resolution.evidence,
-      cost_micros: resolution.actualMicros,
+      cost_micros: actualMicros,
       detail: `${resolution.operation}: ${resolution.outcome}`,
     },
     now,
   );
   const agreeing = wordsOn(sql, resolution.operation).filter(
-    (word) => word.outcome === resolution.outcome && word.actualMicros === resolution.actualMicros,
+    (word) => word.outcome === resolution.outcome && word.actualMicros === actualMicros,
   );
   const given = agreeing.map(({ subject }) => subject);
   if (!isOperatorAndFinance(agreeing)) return { kind: "recorded", state: "pending", given };
@@ -72,7 +74,7 @@ export function resolveOperation(
       outcome: resolution.outcome,
       upstreamStatus: null,
       resource: null,
-      actualMicros: resolution.outcome === "succeeded" ? resolution.actualMicros : null,
+      actualMicros,
       response: null,
       detail: `${resolvedBy}: ${resolution.evidence}`,
       resolvedBy,
@@ -83,16 +85,21 @@ export function resolveOperation(
   return { kind: "recorded", state: "resolved", given };
 }
 
-/** An operator may act with a key of its own; who speaks for the money has signed in. */
 function whyNot(actor: MoneyActor, { outcome, actualMicros }: Resolution): string | null {
   if (actor.class !== "person") return "Only people resolve an outcome.";
-  const isFinance = actor.roles.includes("finance");
-  if (!isFinance && !actor.roles.includes("operator")) return "An operator and a person of finance resolve an outcome.";
-  if (isFinance && !actor.roles.includes("operator") && actor.fault !== null) return actor.fault;
+  const roles = rolesOf(actor);
+  if (roles.length === 0)
+    return actor.roles.includes("finance") && actor.fault !== null
+      ? actor.fault
+      : "An operator and a person of finance resolve an outcome.";
   return outcome === "failed" && (actualMicros ?? 0) > 0
     ? "What failed cost nothing; what cost something succeeded."
     : null;
 }
+
+/** What somebody may speak as. An operator may act with a key of its own; who speaks for the money has signed in. */
+const rolesOf = ({ roles, fault }: MoneyActor): readonly string[] =>
+  roles.filter((role) => role === "operator" || (role === "finance" && fault === null));
 
 function wordsOn(sql: SqlStorage, operation: string): readonly Word[] {
   return sql

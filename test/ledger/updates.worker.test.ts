@@ -129,13 +129,14 @@ describe("what a smaller size saves", () => {
   it("comes from the newest commitments first, and from none below what it has cost", async () => {
     const { tenant, ledger } = await newTenant();
     const first = await run(ledger, 40 * USD, "job-1");
+    vi.setSystemTime(START + HOUR);
     const growth = change("job-1", 90, 40);
     await make(ledger, growth);
     vi.setSystemTime(START + 2 * HOUR);
     await make(ledger, change("job-1", 10, 90));
-    // Used: 8 and 10 of 40 and 50; 10 more are kept, the other 62 return.
+    // Used: 8 of 40 in two hours and 5 of 50 in one; 10 more are kept, the other 67 return.
     expect([await hold(tenant, growth.requestId), await hold(tenant, first)]).toEqual([
-      `committed ${10 * USD}`,
+      `committed ${5 * USD}`,
       `committed ${18 * USD}`,
     ]);
     await checkInvariants(tenant, CAPS);
