@@ -29,6 +29,7 @@ import { findReplay, operationUrl, rememberHandles } from "./replay.ts";
 import { countSigned } from "./signed-decisions.ts";
 import { takeUse, type StandingApproval } from "./standing-approvals.ts";
 import { findStandingUse, STANDING_USE, type StandingUse } from "./use-standing-approval.ts";
+import { beginScopes } from "./windows.ts";
 import { textOf } from "../platform/sql-row.ts";
 
 /** What one admission runs with. `dispatchDeadlineMs`: how long after admission a silent dispatch becomes `unknown`. */
@@ -79,9 +80,11 @@ export function admit(scope: AdmissionScope, asked: AdmissionRequest): Admission
   const own = ownHold(sql, request);
   const short = shortages(sql, windows, request.budget, ceilingOf(request), own, now);
   if (short.length > 0) {
-    const { action, requester } = request;
+    const { action, requester, budget } = request;
+    // Read from the book once, not again for each of a flood of refusals.
+    beginScopes(sql, windows, budget.per);
     noteAlert(sql, { kind: "budget-refused", principal: requester.subject, action, windows: short }, now);
-    return refuse(budgetExceeded(sql, short));
+    return refuse(budgetExceeded(sql, short, request.requester.subject));
   }
 
   let spending: Spending = { kind: "nothing" };

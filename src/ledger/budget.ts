@@ -6,7 +6,7 @@ import type { BudgetTerms, BudgetView, BudgetWindowView } from "./contract.ts";
 import type { BudgetWindow, BudgetWindows } from "./budget-windows.ts";
 import type { BudgetPeriod, TenantTerms } from "./finance-port.ts";
 import { isHeld, type Reservation } from "./reservations.ts";
-import { scopedWindow, scopeSums, sumsOf, type Sums } from "./windows.ts";
+import { scopedWindow, scopesOf, scopeSums, sumsOf, type Sums } from "./windows.ts";
 
 /** Caps of the tenant as a whole that are in force: the lower of the policy's and finance's. */
 export type CapsInForce = { readonly daily: Micros; readonly monthly: Micros; readonly gross: Micros };
@@ -143,7 +143,7 @@ export function shortages(
 function ownIn(own: Reservation | null, window: string, scope: string): Micros {
   if (own === null || !isHeld(own.state) || (own.dailyWindow !== window && own.monthlyWindow !== window)) return 0;
   // The policy may have moved the requester to another team since.
-  return scope.startsWith("team:") && scope !== `team:${own.team}` ? 0 : own.ceilingMicros;
+  return scope === "window" || scopesOf(own).includes(scope) ? own.ceilingMicros : 0;
 }
 
 /** One shortage with numbers that add up: `settled + held + requested - cap = short`. */

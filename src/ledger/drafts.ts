@@ -53,7 +53,7 @@ export function completeDraft(
     ...shortages(sql, scope.windows, request.budget, ceilingMicros, null, now),
     ...pendingShortages(sql, scope.windows, request.budget, request.bounds, principal, ceilingMicros, now),
   ];
-  if (short.length > 0) return refused(budgetExceeded(sql, short));
+  if (short.length > 0) return refused(budgetExceeded(sql, short, principal));
   const expiresAt = now + approval.timeoutMs;
   const entry: AuditEntry = {
     ...storedEntry(sql, approval),

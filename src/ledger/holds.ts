@@ -1,15 +1,16 @@
 import type { HoldView, Refusal, WindowShortage } from "../refusal.ts";
 import { usd } from "../platform/money.ts";
 import { reservationOf, type Reservation } from "./reservations.ts";
+import { scopesOf } from "./windows.ts";
 
 /** Holds that a refusal lists: the largest come first, and the rest are a sum that adds up. */
 const HOLDS_LISTED = 20;
 
 /**
  * The refusal for windows without room, with the holds that make up their `held`: what a reader needs to see why the number is
- * what it is, and whom to ask. Largest first; what is not listed stands in `other_holds`.
+ * what it is, and whom to ask. Largest first; what is not listed stands in `other_holds`. `principal`: who asked.
  */
-export function budgetExceeded(sql: SqlStorage, windows: readonly WindowShortage[]): Refusal {
+export function budgetExceeded(sql: SqlStorage, windows: readonly WindowShortage[], principal: string): Refusal {
   const rows = sql
     .exec(
       `SELECT * FROM reservations INDEXED BY reservations_open
@@ -17,7 +18,7 @@ export function budgetExceeded(sql: SqlStorage, windows: readonly WindowShortage
     )
     .toArray()
     .map(reservationOf)
-    .filter((one) => windows.some((window) => countsIn(one, window)));
+    .filter((one) => windows.some((window) => countsIn(one, window, principal)));
   const holds = rows.map((one): HoldView => ({
     id: one.id,
     state: one.state,
@@ -39,9 +40,19 @@ export function budgetExceeded(sql: SqlStorage, windows: readonly WindowShortage
 }
 
 /** Whether a hold is part of what fills this cap. */
-function countsIn(hold: Reservation, { window, scope }: WindowShortage): boolean {
+function countsIn(hold: Reservation, { window, scope }: WindowShortage, principal: string): boolean {
   if (hold.dailyWindow !== window && hold.monthlyWindow !== window) return false;
-  if (scope.startsWith("principal:")) return scope === `principal:${hold.principal}`;
-  if (scope.startsWith("action:")) return scope === `action:${hold.action}`;
-  return !scope.startsWith("team:") || scope === `team:${hold.team}`;
+  switch (scope) {
+    case "window":
+      return true;
+    case "gross":
+      // A proposal was not submitted yet.
+      return hold.state !== "held";
+    case "pending-of-tenant":
+      return hold.state === "held";
+    case "pending-of-principal":
+      return hold.state === "held" && hold.principal === principal;
+    default:
+      return scopesOf(hold).includes(scope);
+  }
 }

@@ -34,7 +34,8 @@ export function planRequest(scope: AdmissionScope, asked: AdmissionRequest, issu
   const own = ownHold(sql, request);
   const ceiling = ceilingOf(request);
   const short = shortages(sql, windows, request.budget, ceiling, own, now);
-  if (short.length > 0) return { kind: "refused", refusal: budgetExceeded(sql, short), budget: before };
+  if (short.length > 0)
+    return { kind: "refused", refusal: budgetExceeded(sql, short, request.requester.subject), budget: before };
   const eligible =
     request.requirement.kind === "approval"
       ? eligibleApprovers(request.requirement.approvers, request.requester).length

@@ -65,7 +65,7 @@ export function openProposal(
         now,
       ),
     ];
-    if (short.length > 0) return budgetExceeded(sql, short);
+    if (short.length > 0) return budgetExceeded(sql, short, request.requester.subject);
   }
   const id = newId("apr");
   const expiresAt = now + (draft ? Math.min(DRAFT_LIFETIME_MS, requirement.timeoutMs) : requirement.timeoutMs);

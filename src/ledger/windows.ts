@@ -20,7 +20,12 @@ export type Spender = {
 /** Key of the sum inside a window. No id of a window, subject or action holds a space. */
 export const scopedWindow = (window: string, scope: string): string => `${window} ${scope}`;
 
-const scopesOf = ({ principal, team, action }: Spender): readonly string[] => [
+/** The caps inside the tenant's that a spender's money counts in, where there are such. */
+export const scopesOf = ({
+  principal,
+  team,
+  action,
+}: Pick<Spender, "principal" | "team" | "action">): readonly string[] => [
   `principal:${principal}`,
   `action:${action}`,
   ...(team === null ? [] : [`team:${team}`]),
