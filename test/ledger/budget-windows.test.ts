@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { windowClock, windowsAt } from "../../src/ledger/budget-windows.ts";
+import { windowsAt } from "../../src/ledger/budget-windows.ts";
 
 const at = (iso: string): number => Date.parse(iso);
 
@@ -122,26 +122,4 @@ describe("the window of a moment", () => {
       }
     },
   );
-});
-
-describe("the remembered window", () => {
-  it.each([
-    ["forwards over midnight", ["2026-11-20T23:59:59.999Z", "2026-11-21T00:00:00Z"]],
-    ["back over midnight", ["2026-11-21T00:00:00Z", "2026-11-20T23:59:59.999Z", "2026-11-21T00:00:00Z"]],
-    ["back over a month and a year", ["2027-01-01T00:00:00Z", "2026-12-31T23:59:59.999Z", "2026-11-01T00:00:00Z"]],
-    ["back within a day", ["2026-11-20T12:00:00Z", "2026-11-20T11:00:00Z", "2026-11-20T13:00:00Z"]],
-  ])("is the one that a fresh answer would give: clock %s", (_, moments) => {
-    for (const zone of ["UTC", "America/New_York", "Asia/Kathmandu"]) {
-      const clock = windowClock();
-      for (const moment of moments) expect(clock(at(moment), zone)).toEqual(windowsAt(at(moment), zone));
-    }
-  });
-
-  it("belongs to its zone", () => {
-    const clock = windowClock();
-    const now = at("2026-11-20T23:00:00Z");
-    expect(clock(now, "UTC").daily.id).toBe("2026-11-20");
-    expect(clock(now, "Asia/Kathmandu").daily.id).toBe("2026-11-21");
-    expect(clock(now, "UTC").daily.id).toBe("2026-11-20");
-  });
 });

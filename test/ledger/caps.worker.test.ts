@@ -18,19 +18,12 @@ import {
   verdict,
   windows,
 } from "./fixture.ts";
-import { alerts, asking, caps, DAY, FIONA, HOUR, run, spend } from "./money-fixture.ts";
+import { alerts, asking, caps, DAY, FIONA, HOUR, innerCap, run, spend } from "./money-fixture.ts";
 
 const CAPS = { daily: BUDGET.dailyCapMicros, monthly: BUDGET.monthlyCapMicros };
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ["Date"], now: START }));
 afterEach(() => void vi.useRealTimers());
-
-/** A cap inside the tenant's, in USD; null where the policy states none for the period. */
-const inner = (scope: string, dailyUsd: number | null, monthlyUsd: number | null = null): ScopeCap => ({
-  scope,
-  dailyCapMicros: dailyUsd === null ? null : dailyUsd * USD,
-  monthlyCapMicros: monthlyUsd === null ? null : monthlyUsd * USD,
-});
 
 const under = (...per: readonly ScopeCap[]): BudgetTerms => ({ ...BUDGET, team: "vision", per });
 
@@ -50,9 +43,9 @@ const holdsIn = (outcome: AdmissionOutcome): readonly string[] =>
     : [];
 
 describe("caps inside the tenant's", () => {
-  const PRINCIPAL = inner("principal:agent:trainer", 10, 40);
-  const TEAM = inner("team:vision", 30, 60);
-  const ACTION = inner("action:workloads.submit", 20, null);
+  const PRINCIPAL = innerCap("principal:agent:trainer", 10, 40);
+  const TEAM = innerCap("team:vision", 30, 60);
+  const ACTION = innerCap("action:workloads.submit", 20, null);
 
   it("are met together: whatever does not fit one of them is refused, and names all that are short", async () => {
     const { tenant, ledger } = await newTenant();
@@ -76,14 +69,14 @@ describe("caps inside the tenant's", () => {
   it("of one principal leave another alone; of a team and an action they are everybody's", async () => {
     const { tenant, ledger } = await newTenant();
     const budget = under(PRINCIPAL, ACTION);
-    const other = under(inner("principal:agent:tuner", 15), ACTION);
+    const other = under(innerCap("principal:agent:tuner", 15), ACTION);
     expect(verdict(await ledger.admit(spend(10 * USD, { budget })))).toBe("admitted");
     const tuner = { requester: agent("tuner"), budget: other };
     expect(shortIn(await ledger.admit(spend(11 * USD, tuner)))).toEqual([
       ["action:workloads.submit", "daily", 20, 0, 10, 1],
     ]);
     expect(verdict(await ledger.admit(spend(10 * USD, tuner)))).toBe("admitted");
-    const elsewhere = { ...tuner, action: "volumes.create", budget: under(inner("principal:agent:tuner", 15)) };
+    const elsewhere = { ...tuner, action: "volumes.create", budget: under(innerCap("principal:agent:tuner", 15)) };
     expect(verdict(await ledger.admit(spend(5 * USD, elsewhere)))).toBe("admitted");
     expect(shortIn(await ledger.admit(spend(1, elsewhere)))).toEqual([
       ["principal:agent:tuner", "daily", 15, 0, 15, 0.000001],
@@ -92,10 +85,10 @@ describe("caps inside the tenant's", () => {
   });
 
   it.each([
-    ["a principal", inner("principal:agent:trainer", 30, 70), [30, 70]],
-    ["a team", inner("team:vision", 30, 70), [30, 70]],
-    ["an action", inner("action:workloads.submit", 35, 75), [35, 75]],
-  ])("that are new in mid-month count what %s has spent before", async (_, cap, [daily, monthly]) => {
+    ["a principal", innerCap("principal:agent:trainer", 30, 70), 30, 70],
+    ["a team", innerCap("team:vision", 30, 70), 30, 70],
+    ["an action", innerCap("action:workloads.submit", 35, 75), 35, 75],
+  ])("that are new in mid-month count what %s has spent before", async (_, cap, daily, monthly) => {
     const { tenant, ledger } = await newTenant();
     const before = { budget: { ...BUDGET, team: "vision" } };
     const settled = spend(40 * USD, before);
@@ -151,7 +144,7 @@ describe("caps inside the tenant's", () => {
     const without = { ...BUDGET, team: null };
     const request = spend(10 * USD, { budget: without, requirement: needing(1) });
     await decideAs(ledger, await propose(ledger, request), person("alice"), "approve");
-    const full = { ...BUDGET, team: "null", per: [inner("team:null", 10)] };
+    const full = { ...BUDGET, team: "null", per: [innerCap("team:null", 10)] };
     const others = spend(10 * USD, { requester: agent("tuner"), budget: full });
     expect(verdict(await ledger.admit(others))).toBe("admitted");
     const refused = await ledger.admit(again(request, { budget: full }));
@@ -167,9 +160,9 @@ describe("caps inside the tenant's", () => {
     for (const request of [one, other, third]) await ledger.admit(request);
     const listed = async (cap: ScopeCap): Promise<readonly string[]> =>
       holdsIn(await ledger.admit(spend(60 * USD, { budget: under(cap) })));
-    expect(await listed(inner("principal:agent:trainer", 10))).toEqual([one.requestId]);
-    expect(await listed(inner("team:vision", 10))).toEqual([one.requestId, third.requestId]);
-    expect(await listed(inner("action:workloads.submit", 10))).toEqual([one.requestId, other.requestId]);
+    expect(await listed(innerCap("principal:agent:trainer", 10))).toEqual([one.requestId]);
+    expect(await listed(innerCap("team:vision", 10))).toEqual([one.requestId, third.requestId]);
+    expect(await listed(innerCap("action:workloads.submit", 10))).toEqual([one.requestId, other.requestId]);
   });
 });
 

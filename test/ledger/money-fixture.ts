@@ -1,5 +1,12 @@
-import type { BudgetTerms } from "../../src/ledger/contract.ts";
-import type { ChangeAsk, ChangeOutcome, MoneyActor, UsageReport, UsageResult } from "../../src/ledger/finance-port.ts";
+import type { AdmissionCost, BudgetTerms } from "../../src/ledger/contract.ts";
+import type {
+  ChangeAsk,
+  ChangeOutcome,
+  MoneyActor,
+  ScopeCap,
+  UsageReport,
+  UsageResult,
+} from "../../src/ledger/finance-port.ts";
 import type { LedgerPort } from "../../src/ledger/ledger-port.ts";
 import { newId } from "../../src/platform/ids.ts";
 import { BUDGET, digest, ended, priced, rowsOf, USD, write } from "./fixture.ts";
@@ -48,6 +55,13 @@ export const caps = (dailyUsd: number, monthlyUsd: number, over: Partial<BudgetT
   ...over,
 });
 
+/** A cap inside the tenant's, in USD; null where the policy states none for the period. */
+export const innerCap = (scope: string, dailyUsd: number | null, monthlyUsd: number | null = null): ScopeCap => ({
+  scope,
+  dailyCapMicros: dailyUsd === null ? null : dailyUsd * USD,
+  monthlyCapMicros: monthlyUsd === null ? null : monthlyUsd * USD,
+});
+
 /** An ask for another daily cap, in whole USD, from now on. */
 export const asking = (capUsd: number, over: Partial<ChangeAsk> = {}): ChangeAsk => ({
   requestId: newId("req"),
@@ -77,6 +91,15 @@ export const say = (
   id: string,
   decision: "approve" | "deny",
 ): Promise<ChangeOutcome> => ledger.decideBudgetChange(who, { requestId: newId("req"), id, decision, comment: null });
+
+/** The cost of a change of something that runs: what it will cost as a whole, and costs now as the control plane has it. */
+export const resized = (resultMicros: number, currentMicros: number): AdmissionCost => ({
+  kind: "priced",
+  ceilingMicros: resultMicros,
+  priceVersion: "2031-11",
+  durationMs: 10 * HOUR,
+  currentMicros,
+});
 
 let serial = 0;
 /** A write of so many micro-USD unlike any other. */

@@ -16,7 +16,7 @@ import {
   verdict,
   windows,
 } from "./fixture.ts";
-import { alerts, BILLING, DAY, HOUR, journaled, report, reportOne, run, spend } from "./money-fixture.ts";
+import { alerts, BILLING, DAY, HOUR, journaled, report, reportOne, resized, run, spend } from "./money-fixture.ts";
 
 const CAPS = { daily: BUDGET.dailyCapMicros, monthly: BUDGET.monthlyCapMicros };
 
@@ -131,7 +131,7 @@ describe("an end that the control plane reports", () => {
 /** Makes `resource` cost `resultUsd` as a whole, a minute later; the request id of the change. */
 async function grow(ledger: LedgerPort, resource: string, resultUsd: number): Promise<string> {
   vi.setSystemTime(Date.now() + MINUTE);
-  const request = spend(0, { resource, cost: { ...priced(resultUsd * USD, 10 * HOUR), currentMicros: 0 } });
+  const request = spend(0, { resource, cost: resized(resultUsd * USD, 0) });
   expect(verdict(await ledger.admit(request))).toBe("admitted");
   await ledger.conclude(ended(request.requestId, "succeeded"));
   return request.requestId;

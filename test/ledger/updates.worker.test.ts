@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { LedgerPort } from "../../src/ledger/ledger-port.ts";
 import { checkInvariants } from "./check-invariants.ts";
-import { BUDGET, ended, hold, MINUTE, newTenant, priced, START, USD, verdict, windows, write } from "./fixture.ts";
-import { HOUR, run, spend } from "./money-fixture.ts";
+import { BUDGET, ended, hold, MINUTE, newTenant, START, USD, verdict, windows, write } from "./fixture.ts";
+import { HOUR, resized, run, spend } from "./money-fixture.ts";
 
 const CAPS = { daily: BUDGET.dailyCapMicros, monthly: BUDGET.monthlyCapMicros };
 
@@ -11,7 +11,7 @@ afterEach(() => void vi.useRealTimers());
 
 /** A change of `resource` that makes it cost `resultUsd` as a whole; the control plane says it costs `currentUsd` now. */
 const change = (resource: string, resultUsd: number, currentUsd: number): ReturnType<typeof write> =>
-  spend(0, { resource, cost: { ...priced(resultUsd * USD, 10 * HOUR), currentMicros: currentUsd * USD } });
+  spend(0, { resource, cost: resized(resultUsd * USD, currentUsd * USD) });
 
 /** What a change holds, in USD; it is then answered with `outcome`, if any. */
 async function make(
