@@ -6,6 +6,8 @@ import { err, ok, type Result } from "./platform/result.ts";
 /** 32 random bytes in base64url: the least that any secret of the gate may be. */
 const secret = z.string().regex(/^[A-Za-z0-9_-]{43,}$/, "must be at least 32 random bytes in base64url");
 
+const jwk = z.string().startsWith("{", "must be a private Ed25519 JWK with a kid");
+
 const milliseconds = (fallback: number, min: number, max: number): z.ZodType<number> =>
   z
     .string()
@@ -36,7 +38,8 @@ const schema = z.object({
   CREDENTIAL_KEY: secret,
   RECORD_PEPPER: secret,
   SEALING_KEY: secret,
-  APPROVAL_KEY: z.string().startsWith("{", "must be a private Ed25519 JWK with a kid"),
+  APPROVAL_KEY: jwk,
+  CHECKPOINT_KEY: jwk,
   UPSTREAM_SIGNING_KEY: secret,
   REDACTION_KEY: secret,
   BOOTSTRAP_SECRET: secret.optional(),
@@ -64,6 +67,7 @@ export type Config = Readonly<{
   recordPepper: string;
   sealingKey: string;
   approvalKey: string;
+  checkpointKey: string;
   upstreamSigningKey: string;
   redactionKey: string;
   bootstrapSecret: string | null;
@@ -110,6 +114,7 @@ export function readConfig(env: Env): Result<Config, readonly string[]> {
     recordPepper: data.RECORD_PEPPER,
     sealingKey: data.SEALING_KEY,
     approvalKey: data.APPROVAL_KEY,
+    checkpointKey: data.CHECKPOINT_KEY,
     upstreamSigningKey: data.UPSTREAM_SIGNING_KEY,
     redactionKey: data.REDACTION_KEY,
     bootstrapSecret: data.BOOTSTRAP_SECRET ?? null,

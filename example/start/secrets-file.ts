@@ -11,7 +11,7 @@ const RANDOM = [
   "REDACTION_KEY",
   "BOOTSTRAP_SECRET",
 ] as const;
-const NAMES = [...RANDOM, "APPROVAL_KEY"] as const;
+const NAMES = [...RANDOM, "APPROVAL_KEY", "CHECKPOINT_KEY"] as const;
 
 /** The gate's secrets by name. */
 export type Secrets = Readonly<Record<(typeof NAMES)[number], string>>;
@@ -33,7 +33,8 @@ export function keepSecrets(file: string, vars: Readonly<Record<string, string>>
     UPSTREAM_SIGNING_KEY: secret("UPSTREAM_SIGNING_KEY"),
     REDACTION_KEY: secret("REDACTION_KEY"),
     BOOTSTRAP_SECRET: secret("BOOTSTRAP_SECRET"),
-    APPROVAL_KEY: known["APPROVAL_KEY"] ?? approvalKey(),
+    APPROVAL_KEY: known["APPROVAL_KEY"] ?? signingKey("approval"),
+    CHECKPOINT_KEY: known["CHECKPOINT_KEY"] ?? signingKey("checkpoint"),
   };
   writePrivate(file, envText({ ...secrets, ...vars }));
   return secrets;
@@ -48,9 +49,12 @@ export function writePrivate(file: string, text: string): void {
 }
 
 /** An Ed25519 private key as JWK with a key id (RFC 8037). */
-function approvalKey(): string {
+function signingKey(purpose: string): string {
   const { privateKey } = generateKeyPairSync("ed25519");
-  return JSON.stringify({ ...privateKey.export({ format: "jwk" }), kid: `approval-${randomBytes(4).toString("hex")}` });
+  return JSON.stringify({
+    ...privateKey.export({ format: "jwk" }),
+    kid: `${purpose}-${randomBytes(4).toString("hex")}`,
+  });
 }
 
 /** Single quotes keep JSON as it is; neither base64url nor the JSON written here contains one. */

@@ -161,7 +161,8 @@ describe("a signed decision", () => {
     expect(isOwnToken(text)).toBe(false);
     expect(isOwnToken(await token({ iss: "portcullis" }))).toBe(true);
     expect(isOwnToken("no.token")).toBe(true);
-    const approvalKey = { kid: key.kid, privateKey: key.privateKey, publicKey: key.privateKey };
+    const { kid, privateKey } = key;
+    const approvalKey = { kid, privateKey, publicKey: privateKey, rawPublicKey: new Uint8Array(32) };
     expect((await verifyApprovalToken(text, "acme", approvalKey, NOW)).ok).toBe(false);
     expect(await verdict(await token({ iss: "portcullis" }))).toContain("no approval authority here");
   });

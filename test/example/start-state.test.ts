@@ -51,7 +51,7 @@ describe("secrets", () => {
     const first = keepSecrets(file, VARS);
     const second = keepSecrets(file, { ...VARS, UPSTREAMS: '{"example":"http://127.0.0.1:9999"}' });
     expect(second).toEqual(first);
-    expect(new Set(Object.values(first)).size).toBe(7);
+    expect(new Set(Object.values(first)).size).toBe(8);
     expect(parseEnv(readFileSync(file, "utf8"))).toEqual({
       ...first,
       ENVIRONMENT: "local",
@@ -64,12 +64,17 @@ describe("secrets", () => {
     expect(modeOf("secrets.env")).toBe(0o600);
   });
 
-  test("are 32 bytes each, and an Ed25519 private key with a key id", () => {
-    const { APPROVAL_KEY, ...random } = keepSecrets(join(folder, "secrets.env"), VARS);
+  test("are 32 bytes each, and two Ed25519 private keys with key ids", () => {
+    const { APPROVAL_KEY, CHECKPOINT_KEY, ...random } = keepSecrets(join(folder, "secrets.env"), VARS);
     for (const secret of Object.values(random)) expect(Buffer.from(secret, "base64url")).toHaveLength(32);
-    const jwk: unknown = JSON.parse(APPROVAL_KEY);
-    expect(jwk).toMatchObject({ kty: "OKP", crv: "Ed25519", kid: expect.stringMatching(/^approval-[0-9a-f]{8}$/) });
-    expect(createPrivateKey({ key: JSON.parse(APPROVAL_KEY), format: "jwk" }).asymmetricKeyType).toBe("ed25519");
+    for (const [purpose, key] of [
+      ["approval", APPROVAL_KEY],
+      ["checkpoint", CHECKPOINT_KEY],
+    ] as const) {
+      const kid = expect.stringMatching(new RegExp(`^${purpose}-[0-9a-f]{8}$`));
+      expect(JSON.parse(key)).toMatchObject({ kty: "OKP", crv: "Ed25519", kid });
+      expect(createPrivateKey({ key: JSON.parse(key), format: "jwk" }).asymmetricKeyType).toBe("ed25519");
+    }
   });
 });
 
