@@ -1,9 +1,11 @@
 /**
- * Writes the JSON Schemas that editors use for `policies/**`, from the same zod schemas that the gate compiles with.
+ * Writes the JSON Schemas that editors use for `policies/**`, from the same zod schemas that the gate compiles with, and that of
+ * the audit record for whoever reads exports.
  * `--check` writes nothing and exits with 1 where a file is stale.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { auditRecordJsonSchema } from "../src/audit/record-schema.ts";
 import { catalogueJsonSchema, pricesJsonSchema } from "../src/catalogue/json-schema.ts";
 import type { JsonValue } from "../src/platform/json.ts";
 import { peopleJsonSchema, policyJsonSchema } from "../src/policy/json-schema.ts";
@@ -15,6 +17,7 @@ const SCHEMAS: Readonly<Record<string, () => JsonValue>> = {
   "people.schema.json": peopleJsonSchema,
   "catalogue.schema.json": catalogueJsonSchema,
   "prices.schema.json": pricesJsonSchema,
+  "audit-record.schema.json": auditRecordJsonSchema,
 };
 
 const checking = process.argv.includes("--check");

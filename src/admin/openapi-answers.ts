@@ -1,8 +1,8 @@
 import { z } from "zod";
-import type { AuditRecord } from "../audit/record.ts";
+import { AUDIT_RECORD } from "../audit/record-schema.ts";
 import type { JsonValue } from "../platform/json.ts";
 import { ROLES } from "../identity/principal.ts";
-import { TIERS, type Digest } from "../vocabulary.ts";
+import { TIERS } from "../vocabulary.ts";
 
 /** Schemas of the bodies that the gate's own API answers with. For its OpenAPI document only: answers are not parsed. */
 export const ANSWERS = z.registry<{ id: string }>();
@@ -127,59 +127,6 @@ const version = z.object({
   activated_at: timeOrNull,
 });
 
-/** Checked against the type that the journal writes: a member added there must be described here. */
-const auditRecord = z.object({
-  version: z.literal(1),
-  tenant: text,
-  log: text,
-  sequence: count,
-  previous_hash: digest,
-  hash: digest,
-  kind: z.enum([
-    "request",
-    "plan",
-    "intent",
-    "unknown",
-    "outcome",
-    "proposal",
-    "decision",
-    "break-glass",
-    "settlement",
-    "admin",
-  ]),
-  request_id: text,
-  time,
-  principal: textOrNull,
-  principal_class: textOrNull,
-  owner: textOrNull,
-  credential_id: textOrNull,
-  demo: z.boolean(),
-  method: textOrNull,
-  path: textOrNull,
-  action: textOrNull,
-  tier: tier.nullable(),
-  decision: z.enum(["allow", "plan", "refuse"]).nullable(),
-  reason_code: textOrNull,
-  detail: textOrNull,
-  rule: textOrNull,
-  policy_digest: digest.nullable(),
-  facts: z.record(text, z.union([text, z.number(), z.boolean(), z.array(text)])).nullable(),
-  cost_micros: micros.nullable(),
-  price_version: textOrNull,
-  request_digest: digest.nullable(),
-  reason: textOrNull,
-  evidence: textOrNull,
-  back_out: textOrNull,
-  incident: textOrNull,
-  approval_id: textOrNull,
-  approvers: z.array(text),
-  reservation: object.nullable(),
-  outcome: textOrNull,
-  upstream_status: z.int().nullable(),
-  duration_ms: count.nullable(),
-  count,
-}) satisfies z.ZodType<AuditRecord & { readonly hash: Digest }>;
-
 const warning = z.object({
   line: count.nullable(),
   column: count.nullable(),
@@ -275,7 +222,7 @@ export const ANSWER = {
   approvals: listOf("Approvals", approval),
   evidenceStored: named("EvidenceStored", z.object({ ref: digest, bytes: count, use: text })),
   evidence: named("Evidence", z.object({ ref: digest, evidence: text })),
-  audit: listOf("AuditRecords", named("AuditRecord", auditRecord)),
+  audit: listOf("AuditRecords", named("AuditRecord", AUDIT_RECORD)),
   credentials: listOf("Credentials", credential),
   credentialCreated: named("CredentialCreated", z.object({ key_id: text, key: text, expires_at: time })),
   credentialRevoked: named("CredentialRevoked", z.object({ revoked: z.literal(true), key_id: text })),

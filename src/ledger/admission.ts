@@ -200,6 +200,7 @@ function commitAdmission(
       daily: windows.daily.id,
       monthly: windows.monthly.id,
       held_micros: ceiling,
+      settled_micros: null,
     },
     outcome: "dispatching",
   };

@@ -2,6 +2,7 @@ import { runInDurableObject } from "cloudflare:test";
 import { expect } from "vitest";
 import { z } from "zod";
 import { GENESIS } from "../../src/audit/journal.ts";
+import { AUDIT_RECORD } from "../../src/audit/record-schema.ts";
 import { canonicalJson } from "../../src/platform/canonical-json.ts";
 import { digestOf } from "../../src/platform/digest.ts";
 import { ledgerRecords, projectedRows, readBooks, recordOf, type BookRow, type Books } from "./books.ts";
@@ -115,6 +116,8 @@ function checkChain(name: string, held: readonly BookRow[], projected: readonly 
   for (const [index, row] of ordered.entries()) {
     expect(row.sequence, `${name}: sequences are gapless`).toBe(index + 1);
     if (row.hash === null) continue;
+    const inForm = AUDIT_RECORD.safeParse(JSON.parse(row.record));
+    expect(inForm.error?.issues ?? [], `${name}/${row.sequence}: ${row.record}`).toEqual([]);
     const { hash, ...unhashed } = recordOf(row);
     expect(hash, `${name}/${row.sequence}`).toBe(row.hash);
     expect(unhashed.previous_hash, `${name}/${row.sequence}: chained`).toBe(previous);
