@@ -1,6 +1,7 @@
 import { Option, type Command } from "commander";
 import { z } from "zod";
 import { ok } from "../platform/result.ts";
+import { auditVerify } from "./audit-verify.ts";
 import { openClient, readAs } from "./client.ts";
 import { addCommand, wholeNumber, type CommandSpec, type Session } from "./command.ts";
 import { table, text, verbatim, type Cell } from "./print.ts";
@@ -39,10 +40,11 @@ const answerSchema = z.object({
 });
 type AuditLine = z.infer<typeof answerSchema>["records"][number];
 
-/** `audit list`: who asked what, and what the gate answered. */
+/** `audit list`: who asked what, and what the gate answered. `audit verify`: whether an export is whole, without any gate. */
 export function addAuditCommands(program: Command, session: Session): void {
   const group = program.command("audit").description("what happened, and who decided");
   addCommand(group, session, list);
+  addCommand(group, session, auditVerify);
 }
 
 const list: CommandSpec<z.infer<typeof listOptions>> = {

@@ -52,7 +52,10 @@ export function keyOnCommandLine(argv: readonly string[]): Failure | null {
       "Put the settings into a file, or pipe them to -. If the secret was typed out just now, replace it where it comes from.",
     );
   }
-  const found = argv.some((word) => KEY_IN_TEXT.test(word) || /^--(?:api-)?(?:key|token)(?:=|$)/.test(word));
+  const found = argv.some(
+    (word, index) =>
+      KEY_IN_TEXT.test(word) || (/^--(?:api-)?(?:key|token)(?:=|$)/.test(word) && !isPublicKey(word, argv[index + 1])),
+  );
   return found
     ? usage(
         "a key does not belong on the command line: it would stay in the shell's history and show in the list of processes",
@@ -60,6 +63,12 @@ export function keyOnCommandLine(argv: readonly string[]): Failure | null {
       )
     : null;
 }
+
+/** Public keys of logs are for everybody: `audit verify --key portcullis/acme/ledger+…`. */
+const PUBLIC_KEY = /^portcullis\/[^+\s]+\+[0-9a-f]{8}\+[A-Za-z0-9+/=]+$/;
+
+const isPublicKey = (word: string, next: string | undefined): boolean =>
+  PUBLIC_KEY.test(word.startsWith("--key=") ? word.slice("--key=".length) : word === "--key" ? (next ?? "") : "");
 
 const HOW_TO_GIVE_A_KEY = "Put the key into a file and give --key-file FILE, or set PORTCULLIS_KEY.";
 

@@ -95,7 +95,8 @@ const REASONS: ReadonlyMap<string, string> = new Map([
   ["EEXIST", "it exists already"],
 ]);
 
-function reasonOf(error: unknown): string {
+/** Why a file could not be had, in words. */
+export function reasonOf(error: unknown): string {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   if (code === "ERR_ENCODING_INVALID_ENCODED_DATA") return "it is not UTF-8 text";
   return REASONS.get(code) ?? describeError(error);

@@ -1,0 +1,39 @@
+import { z } from "zod";
+import { isJsonObject } from "../../platform/json.ts";
+import { jsonOf } from "./line.ts";
+
+const sequence = z.int().min(0).nullable();
+const MANIFEST_LOG = z.object({
+  log: z.string(),
+  first_sequence: sequence,
+  last_sequence: sequence,
+  count: z.int().min(0),
+  first_previous_hash: z.string().nullable(),
+  last_hash: z.string().nullable(),
+  checkpoint: z.string().nullable(),
+});
+const MANIFEST = z.object({
+  version: z.literal(1),
+  tenant: z.string(),
+  since: z.string().nullable(),
+  until: z.string().nullable(),
+  count: z.int().min(0),
+  logs: z.array(MANIFEST_LOG),
+});
+
+/** What an export says of itself about one log. Nobody has signed it but for the checkpoint. */
+export type ManifestLog = z.infer<typeof MANIFEST_LOG>;
+/** The last line of an export. Members beyond these are not looked at. */
+export type Manifest = z.infer<typeof MANIFEST>;
+
+const BEGINNING = '{"manifest":';
+
+/** Whether a line is meant as a manifest. No record begins like this: its members come in order, `action` first. */
+export const isManifestLine = (line: string): boolean => line.startsWith(BEGINNING);
+
+/** Reads the manifest of an export; null for another line, or for one that has not the form of a manifest. */
+export function readManifest(line: string): Manifest | null {
+  const value = isManifestLine(line) ? jsonOf(line) : undefined;
+  const read = MANIFEST.safeParse(isJsonObject(value) ? value["manifest"] : undefined);
+  return read.success ? read.data : null;
+}

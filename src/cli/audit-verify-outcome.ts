@@ -1,0 +1,178 @@
+import { FINDINGS_LISTED, type Finding } from "../audit/verify/findings.ts";
+import type { FoundNote } from "../audit/verify/checkpoints.ts";
+import type { ExportReport } from "../audit/verify/export.ts";
+import type { LogReport } from "../audit/verify/log.ts";
+import { toBase64 } from "../platform/base64.ts";
+import type { JsonObject } from "../platform/json.ts";
+import type { Outcome } from "./command.ts";
+import { plural } from "./documents.ts";
+import { EXIT } from "./failure.ts";
+import { table, text, type Block, type Cell } from "./print.ts";
+
+/** An export that was read to its end. `unchecked`: checkpoints that it brings and for which no key was given. */
+export type VerifiedFile = {
+  readonly name: string;
+  readonly report: ExportReport;
+  readonly unchecked: readonly FoundNote[];
+};
+
+/** What `audit verify` has to say: the last file is the export that was asked about, those before it came by `--previous`. */
+export function verified(files: readonly VerifiedFile[]): Outcome {
+  const documents = files.map(documentOf);
+  const isOk = files.every(({ report }) => countOf(report) === 0);
+  const [asked] = documents.toReversed();
+  return {
+    json: { ok: isOk, ...asked, previous: documents.slice(0, -1) },
+    human: files.flatMap((file) => [...blocksOf(file, files.length > 1)]),
+    exitCode: isOk ? EXIT.done : EXIT.failed,
+  };
+}
+
+const countOf = ({ logs, findingCount }: ExportReport): number =>
+  logs.reduce((sum, log) => sum + log.findingCount, findingCount);
+const findingsOf = ({ logs, findings }: ExportReport): readonly Finding[] => [
+  ...findings,
+  ...logs.flatMap((log) => log.findings),
+];
+
+/** Records up to here are those that a signature speaks of. */
+const signedTo = ({ anchors }: LogReport): number =>
+  Math.max(0, ...checkpointsOf(anchors).map(([{ size }, verdict]) => (verdict === "holds" ? size : 0)));
+
+const checkpointsOf = (anchors: LogReport["anchors"]): LogReport["anchors"] =>
+  anchors.filter(([{ kind }]) => kind === "checkpoint");
+
+function documentOf(file: VerifiedFile): JsonObject {
+  const { name, report } = file;
+  const { manifest, records, logs } = report;
+  return {
+    file: name,
+    tenant: manifest?.tenant ?? report.tenant,
+    since: manifest?.since ?? null,
+    until: manifest?.until ?? null,
+    records,
+    finding_count: countOf(report),
+    findings: findingsOf(report).map(({ log, what, first, last, line, why }) => ({
+      log,
+      what,
+      first_sequence: first,
+      last_sequence: last,
+      line,
+      why,
+    })),
+    logs: logs.map((log) => ({
+      log: log.log,
+      records: log.records,
+      first_sequence: log.first,
+      last_sequence: log.last,
+      from_start: log.fromStart,
+      root: log.root === null ? null : toBase64(log.root),
+      signed_to: signedTo(log),
+      finding_count: log.findingCount,
+      checkpoints: checkpointsOf(log.anchors).map(([{ source, size }, verdict]) => ({ source, size, verdict })),
+    })),
+    notes: [...remarks(file)],
+  };
+}
+
+function blocksOf(file: VerifiedFile, isNamed: boolean): readonly Block[] {
+  const { name, report } = file;
+  const count = countOf(report);
+  const found = findingsOf(report);
+  const hidden = count - found.length;
+  return [
+    ...(isNamed ? [text({ text: name, style: "strong" })] : []),
+    table(
+      [
+        { title: "log" },
+        { title: "records", align: "right" },
+        { title: "sequence" },
+        { title: "signed to", align: "right" },
+        { title: "checkpoints" },
+        { title: "result" },
+      ],
+      report.logs.map(logRow),
+    ),
+    ...(found.length === 0
+      ? []
+      : [
+          table(
+            [
+              { title: "what" },
+              { title: "log" },
+              { title: "sequence" },
+              { title: "line", align: "right" },
+              { title: "why" },
+            ],
+            found.map(findingRow),
+          ),
+        ]),
+    ...(hidden === 0 ? [] : [text(`${plural(hidden, "more finding")}: ${FINDINGS_LISTED} of each log are listed.`)]),
+    ...remarks(file).map((remark) => text({ text: remark, style: "warn" })),
+    text(
+      count === 0
+        ? {
+            text: `${name}: ${plural(report.records, "record")}, nothing is wrong with what could be checked`,
+            style: "good",
+          }
+        : { text: `${name}: ${plural(count, "finding")} in ${plural(report.records, "record")}`, style: "bad" },
+    ),
+  ];
+}
+
+function logRow(log: LogReport): readonly Cell[] {
+  const checkpoints = checkpointsOf(log.anchors);
+  const holding = checkpoints.filter(([, verdict]) => verdict === "holds").length;
+  const signed = signedTo(log);
+  return [
+    log.log,
+    String(log.records),
+    rangeText(log.first, log.last),
+    signed === 0 ? "–" : String(signed),
+    checkpoints.length === 0 ? "none" : `${holding} of ${checkpoints.length} hold`,
+    log.findingCount === 0
+      ? { text: "holds", style: "good" }
+      : { text: plural(log.findingCount, "finding"), style: "bad" },
+  ];
+}
+
+const findingRow = ({ what, log, first, last, line, why }: Finding): readonly Cell[] => [
+  { text: what, style: "bad" },
+  log,
+  rangeText(first, last),
+  line === null ? "–" : String(line),
+  why,
+];
+
+function rangeText(first: number | null, last: number | null): string {
+  if (first === null || last === null) return "–";
+  return first === last ? String(first) : `${first} to ${last}`;
+}
+
+/** What could not be checked, plainly: nobody should take silence for proof. */
+function remarks({ report, unchecked }: VerifiedFile): readonly string[] {
+  const { manifest, logs } = report;
+  return [
+    ...unchecked.map(({ name }) => `No key is given for ${name}: its checkpoint was not checked.`),
+    ...logs.flatMap((log) => remarksOn(log, unchecked)),
+    ...logs.flatMap(({ log, last, anchors }) =>
+      anchors.some(([{ size }, verdict]) => verdict === "not-covered" && size > (last ?? 0))
+        ? [`The export ends at ${manifest?.until}: checkpoints of ${log} with more records could not be checked.`]
+        : [],
+    ),
+  ];
+}
+
+function remarksOn(log: LogReport, unchecked: readonly FoundNote[]): readonly string[] {
+  if (log.last === null) return [];
+  if (!log.fromStart)
+    return [
+      `${log.log} begins at sequence ${log.first}: only hashes and chain could be checked. With --previous and the exports before it, checkpoints can be.`,
+    ];
+  const signed = signedTo(log);
+  if (log.findingCount > 0 || signed >= log.last || unchecked.some((note) => note.log === log.log)) return [];
+  if (signed === 0) return [`${log.log} has no checkpoint: that it was not rewritten whole could not be checked.`];
+  return [
+    `${log.log}: the records after ${signed} are newer than every checkpoint; only hashes and chain were checked.`,
+  ];
+}
