@@ -16,9 +16,9 @@ export async function checkInvariants(
   caps: { readonly daily: number; readonly monthly: number },
 ): Promise<void> {
   const tables = await tablesOf(tenant, FROM_THE_START);
-  new CheckedBooks().check(tables, (window) => {
-    if (window.includes(" ")) return Number.POSITIVE_INFINITY;
-    return window.length === "2031-11-20".length ? caps.daily : caps.monthly;
+  new CheckedBooks().check(tables, (bound) => {
+    if (!bound.endsWith(" window")) return Number.POSITIVE_INFINITY;
+    return bound.length === "2031-11-20 window".length ? caps.daily : caps.monthly;
   });
 }
 

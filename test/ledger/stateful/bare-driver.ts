@@ -118,6 +118,7 @@ function bootstrap({ sql, now }: AdmissionScope): void {
       dailyCapMicros: POLICY.daily,
       monthlyCapMicros: POLICY.monthly,
       moneyDigest: digest("money"),
+      signals: null,
     },
     { author: "person:olga", reason: "bootstrap", gitCommit: null },
     now,

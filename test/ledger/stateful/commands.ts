@@ -64,6 +64,7 @@ export type MoneyCommand =
       readonly outcome: "succeeded" | "failed";
       readonly says: Amount | null;
     }
+  | { readonly do: "agree"; readonly nth: number; readonly by: string }
   | {
       readonly do: "ask";
       readonly by: string;

@@ -38,7 +38,11 @@ export class ModelBooks {
   readonly caps = new ModelCaps();
   /** The largest cap that anything was held under, by window and scope. */
   readonly largest = new Map<string, number>();
-  readonly #calendar = new ModelCalendar();
+  /** What does not fit, where the last look for room found none: window, scope, cap, used, short. */
+  short: readonly string[] = [];
+  /** What happened besides answers, for the count at the end. */
+  readonly marks: string[] = [];
+  readonly #calendar = new ModelCalendar((mark) => this.marks.push(mark));
 
   constructor(policy: Policy) {
     this.policy = policy;
@@ -71,12 +75,31 @@ export class ModelBooks {
 
   /** Whether so much more fits every cap. `own`: what the request itself holds already. */
   hasRoom(micros: number, spender: Spender, own: Hold | null, now: number): boolean {
-    const { day } = this.open(now);
+    this.open(now);
     if (micros === 0) return true;
-    const fits = this.#bounds(spender, now).every(
-      ({ window, scope, cap }) => this.used(window, scope, own) + micros <= cap,
-    );
-    return fits && this.submitted(day) + micros <= this.grossCap(now);
+    const over = this.#bounds(spender, now)
+      .map((bound) => ({ ...bound, used: bound.used(own), short: bound.used(own) + micros - bound.cap }))
+      .filter(({ short }) => short > 0);
+    this.short = over.map(({ window, scope, cap, used, short }) => [window, scope, cap, used, short].join(" "));
+    for (const { window, scope } of over) {
+      const kind = scope === "window" ? (window.length > "2031-11".length ? "day" : "month") : scope.replace(/:.*/, "");
+      this.marks.push(`no room: ${kind}`);
+    }
+    return over.length === 0;
+  }
+
+  /** Held, settled and submitted amounts by window, of windows that have any. */
+  sums(): Readonly<Record<string, readonly [number, number, number]>> {
+    const sums: Record<string, [number, number, number]> = {};
+    for (const hold of this.holds) {
+      for (const window of [hold.day, hold.month]) {
+        const sum = (sums[window] ??= [0, 0, 0]);
+        sum[0] += isHeld(hold) ? hold.ceiling : 0;
+        sum[1] += hold.settled ?? 0;
+        sum[2] += hold.gross;
+      }
+    }
+    return Object.fromEntries(Object.entries(sums).filter(([, sum]) => sum.some((micros) => micros > 0)));
   }
 
   take(state: "held" | "dispatching", micros: number, spender: Spender, now: number): Hold {
@@ -110,6 +133,8 @@ export class ModelBooks {
   }
 
   settle(hold: Hold, micros: number, by: string): void {
+    if (isHeld(hold)) this.marks.push(`settled by ${by}`);
+    else this.marks.push(`${by} ${hold.state === "released" ? "charges" : "corrects"} what was ${hold.state}`);
     if (hold.state === "released") hold.ceiling = 0;
     Object.assign(hold, { state: "settled", settled: micros, by });
   }
@@ -126,35 +151,47 @@ export class ModelBooks {
     return [`principal:agent:${who}`, `action:${action}`, ...(team === null ? [] : [`team:${team}`])];
   }
 
-  /** Every window and scope that has a cap for this spender. */
-  #bounds(spender: Spender, now: number): readonly { window: string; scope: string | null; cap: number }[] {
+  /** Every cap that bounds this spender, and what counts in it. */
+  #bounds(spender: Spender, now: number): readonly Bound[] {
     const { day, month } = this.open(now);
     const scopes = this.#scopes(spender);
+    const tenant = (window: string, cap: number): Bound => ({
+      window,
+      scope: "window",
+      cap,
+      used: (own) => this.used(window, null, own),
+    });
+    const inner = (window: string, scope: string, cap: number | null): readonly Bound[] =>
+      cap === null ? [] : [{ window, scope, cap, used: (own) => this.used(window, scope, own) }];
     return [
-      { window: day, scope: null, cap: this.cap("daily", now) },
-      { window: month, scope: null, cap: this.cap("monthly", now) },
+      tenant(day, this.cap("daily", now)),
+      tenant(month, this.cap("monthly", now)),
+      { window: day, scope: "gross", cap: this.grossCap(now), used: () => this.submitted(day) },
       ...this.policy.inner
         .filter(({ scope }) => scopes.includes(scope))
         .flatMap(({ scope, dailyCapMicros, monthlyCapMicros }) => [
-          { window: day, scope, cap: dailyCapMicros ?? Number.POSITIVE_INFINITY },
-          { window: month, scope, cap: monthlyCapMicros ?? Number.POSITIVE_INFINITY },
+          ...inner(day, scope, dailyCapMicros),
+          ...inner(month, scope, monthlyCapMicros),
         ]),
     ];
   }
 
+  /** Notes what this was held under: a scope without a cap is not bounded. */
   #note(spender: Spender, scopes: readonly string[], now: number): void {
     const { day, month } = this.open(now);
-    const caps = new Map(this.#bounds(spender, now).map((b) => [nameOf(b.window, b.scope), b.cap]));
-    const note = (name: string, cap: number): void => {
+    const caps = new Map(this.#bounds(spender, now).map((b) => [`${b.window} ${b.scope}`, b.cap]));
+    const names = [day, month].flatMap((window) => ["window", ...scopes].map((scope) => `${window} ${scope}`));
+    for (const name of [`${day} gross`, ...names]) {
+      const cap = caps.get(name) ?? Number.POSITIVE_INFINITY;
       this.largest.set(name, Math.max(this.largest.get(name) ?? 0, cap));
-    };
-    note(`gross ${day}`, this.grossCap(now));
-    for (const window of [day, month])
-      for (const scope of [null, ...scopes]) {
-        const name = nameOf(window, scope);
-        note(name, caps.get(name) ?? Number.POSITIVE_INFINITY);
-      }
+    }
   }
 }
 
-const nameOf = (window: string, scope: string | null): string => (scope === null ? window : `${window} ${scope}`);
+type Bound = {
+  readonly window: string;
+  /** As in a refusal: `window`, `gross`, or one inside the tenant's. */
+  readonly scope: string;
+  readonly cap: number;
+  readonly used: (own: Hold | null) => number;
+};

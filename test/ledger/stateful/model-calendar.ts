@@ -1,10 +1,11 @@
+const FORMATS = new Map<string, Intl.DateTimeFormat>();
+
 /** The date of a moment in a zone, `2031-11-20`. */
-function dateAt(now: number, zone: string): string {
+function dateIn(zone: string, now: number): string {
   const format = FORMATS.get(zone) ?? new Intl.DateTimeFormat("sv-SE", { timeZone: zone, dateStyle: "short" });
   FORMATS.set(zone, format);
   return format.format(now);
 }
-const FORMATS = new Map<string, Intl.DateTimeFormat>();
 
 type Open = { readonly name: string; readonly zone: string };
 
@@ -15,18 +16,36 @@ type Open = { readonly name: string; readonly zone: string };
 export class ModelCalendar {
   #day: Open | null = null;
   #month: Open | null = null;
+  #dates: { now: number; readonly in: Map<string, string> } = { now: 0, in: new Map() };
+  readonly #mark: (what: string) => void;
+
+  constructor(mark: (what: string) => void) {
+    this.#mark = mark;
+  }
 
   /** Opens what is to be open at `now`, and names it. */
   at(now: number, zone: string): { readonly day: string; readonly month: string } {
-    this.#day = next(this.#day, now, zone, "2031-11-20".length);
-    this.#month = next(this.#month, now, zone, "2031-11".length);
+    this.#day = this.#next(this.#day, now, zone, "2031-11-20".length);
+    this.#month = this.#next(this.#month, now, zone, "2031-11".length);
     return { day: this.#day.name, month: this.#month.name };
   }
-}
 
-function next(open: Open | null, now: number, zone: string, length: number): Open {
-  const name = dateAt(now, zone).slice(0, length);
-  if (open === null) return { name, zone };
-  if (dateAt(now, open.zone).slice(0, length) <= open.name) return open;
-  return { name: name > open.name ? name : open.name, zone };
+  #next(open: Open | null, now: number, zone: string, length: number): Open {
+    const name = this.#dateAt(now, zone).slice(0, length);
+    if (open === null) return { name, zone };
+    if (this.#dateAt(now, open.zone).slice(0, length) <= open.name) {
+      if (zone !== open.zone) this.#mark("a window stays although the zone changed");
+      return open;
+    }
+    this.#mark(name > open.name ? `a window opens in ${zone}` : "a window goes on in another zone");
+    return { name: name > open.name ? name : open.name, zone };
+  }
+
+  /** Asked many times for one moment. */
+  #dateAt(now: number, zone: string): string {
+    if (this.#dates.now !== now) this.#dates = { now, in: new Map() };
+    const date = this.#dates.in.get(zone) ?? dateIn(zone, now);
+    this.#dates.in.set(zone, date);
+    return date;
+  }
 }

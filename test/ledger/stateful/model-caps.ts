@@ -133,10 +133,16 @@ export class ModelCaps {
       if (change.state === "pending" && change.expiresAt <= now) change.state = "expired";
   }
 
-  /** What is allowed at each moment from `now` on at which that may change. */
-  ahead(now: number): readonly number[] {
-    const moments = this.changes.flatMap((c) => [c.from, c.until ?? now]).filter((at) => at >= now);
-    return [now, ...moments].flatMap((at) => [this.allowed("daily", at), this.allowed("monthly", at)]);
+  /** As they are now, whatever becomes of them. */
+  copy(): ModelCaps {
+    const copy = new ModelCaps();
+    copy.changes.push(...this.changes.map((change) => ({ ...change })));
+    return copy;
+  }
+
+  /** The moments from `now` on at which what is allowed may change. */
+  moments(now: number): readonly number[] {
+    return [now, ...this.changes.flatMap((c) => [c.from, c.until ?? now])].filter((at) => at >= now);
   }
 
   /** Whether any moment to come would have a higher cap without it. */

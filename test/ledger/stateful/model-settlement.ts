@@ -33,6 +33,7 @@ export class ModelSettlement {
     const [oldest] = running;
     if (oldest === undefined) return micros;
     const adds = Math.max(0, micros - Math.max(currentMicros, total(running, ceiling)));
+    this.#books.marks.push(adds === 0 ? "a change adds nothing" : "a change adds a part");
     if (running.every(({ spentAt }) => spentAt === null)) return adds;
     const leftMs = Math.min(runsMs, Math.max(0, oldest.since + runsMs - now));
     const fromNowOn = (amount: number): number => shareOf(amount, leftMs, runsMs);
@@ -50,6 +51,7 @@ export class ModelSettlement {
       const part = Math.min(spare, one.ceiling - spent);
       if (part <= 0) continue;
       Object.assign(one, { ceiling: one.ceiling - part, spent, spentAt: now });
+      this.#books.marks.push("made smaller");
       spare -= part;
     }
   }

@@ -1,5 +1,5 @@
 import { isApproval, just, ModelApprovals, type Answer } from "./model-approvals.ts";
-import { isHeld, ModelBooks, type Hold } from "./model-books.ts";
+import { ModelBooks, type Hold } from "./model-books.ts";
 import type { Asker } from "./model-caps.ts";
 import { ModelSettlement } from "./model-settlement.ts";
 import { WISHES, type Policy, type Wish } from "./scene.ts";
@@ -214,7 +214,10 @@ export class Model {
   alarm(): void {
     for (const operation of this.operations) {
       const { hold } = operation;
-      if (operation.state === "dispatching" && this.now >= operation.deadline) this.conclude(operation, "unknown");
+      if (operation.state === "dispatching" && this.now >= operation.deadline) {
+        this.conclude(operation, "unknown");
+        this.books.marks.push("a deadline passes in silence");
+      }
       if (hold.state === "committed" && hold.runsUntil !== null && this.now >= hold.runsUntil)
         this.books.settle(hold, hold.ceiling, "ceiling");
     }
@@ -225,20 +228,6 @@ export class Model {
     for (const [handle, { since, operation }] of this.#remembered)
       if (since < this.now - 48 * HOUR && !isOpen(operation)) this.#remembered.delete(handle);
     for (const [id, { expiresAt }] of this.receipts) if (expiresAt < this.now - 24 * HOUR) this.receipts.delete(id);
-  }
-
-  /** Held, settled and submitted amounts by window, of windows that have any. */
-  windows(): Readonly<Record<string, readonly [number, number, number]>> {
-    const sums: Record<string, [number, number, number]> = {};
-    for (const hold of this.books.holds) {
-      for (const window of [hold.day, hold.month]) {
-        const sum = (sums[window] ??= [0, 0, 0]);
-        sum[0] += isHeld(hold) ? hold.ceiling : 0;
-        sum[1] += hold.settled ?? 0;
-        sum[2] += hold.gross;
-      }
-    }
-    return Object.fromEntries(Object.entries(sums).filter(([, sum]) => sum.some((micros) => micros > 0)));
   }
 
   wish(what: number): Wish {

@@ -2,17 +2,22 @@ import { expect } from "vitest";
 import { unreachable } from "../../../src/platform/assert.ts";
 import { newId } from "../../../src/platform/ids.ts";
 import type { ChangeOutcome, MoneyActor } from "../../../src/ledger/finance-port.ts";
+import { holds } from "../invariants/tables.ts";
 import type { Amount, MoneyCommand } from "./commands.ts";
 import type { LedgerDriver } from "./driver.ts";
 import type { CapAnswer, Change } from "./model-caps.ts";
 import type { Model, Operation } from "./model.ts";
 import { tenantTerms } from "./requests.ts";
-import { ACTORS, HOUR, innerCaps, USD, WISHES } from "./scene.ts";
+import { ACTORS, HOUR, USD, WISHES } from "./scene.ts";
 
 /** What a command answers that finds nothing to act on. */
 export const NOTHING = "nothing to do";
 
 const PERIOD_MS = 6 * HOUR;
+
+/** One of those there are, counted back from the last one. */
+export const latest = <T>(among: readonly T[], back: number): T | undefined =>
+  among.at(-1 - (back % Math.max(1, among.length)));
 
 /** What is said of something that at most `micros` were held for. */
 export const amountOf = (micros: number, amount: Amount): number =>
@@ -28,7 +33,19 @@ export class MoneyPair {
     this.#model = model;
   }
 
+  /** Does it; what one person does alone never allows more, at any moment to come. */
   async run(step: MoneyCommand): Promise<string> {
+    const { books, now } = this.#model;
+    const before = books.caps.copy();
+    const word = await this.#run(step);
+    if (word.endsWith(" approved") && !word.endsWith("lower approved")) return word;
+    for (const at of books.caps.moments(now))
+      for (const period of ["daily", "monthly"] as const)
+        holds(books.caps.allowed(period, at) <= before.allowed(period, at), () => `${word}: no cap is higher at ${at}`);
+    return word;
+  }
+
+  async #run(step: MoneyCommand): Promise<string> {
     switch (step.do) {
       case "policy":
         return this.#policy(step);
@@ -38,6 +55,7 @@ export class MoneyPair {
       case "confirm":
         return await this.#usage(step);
       case "resolve":
+      case "agree":
         return await this.#resolve(step);
       case "ask":
         return await this.#ask(step);
@@ -87,7 +105,7 @@ export class MoneyPair {
       micros = operation === undefined ? 0 : amountOf(WISHES[operation.what]?.micros ?? 0, step.amount);
     } else {
       const waiting = settlement.reports.filter(({ state }) => state === "waiting");
-      const report = waiting.at(-1 - step.recent) ?? settlement.reports.at(-1 - step.recent);
+      const report = latest(waiting, step.recent) ?? latest(settlement.reports, step.recent);
       if (report !== undefined) [operation, evidence, micros] = [report.operation, report.evidence, report.micros];
       if (!step.same && report !== undefined && step.recent === 0) micros += 1;
     }
@@ -101,12 +119,22 @@ export class MoneyPair {
     return `${step.do}: ${word}`;
   }
 
-  async #resolve({ nth, by, outcome, says }: Extract<MoneyCommand, { do: "resolve" }>): Promise<string> {
-    const unknown = this.#model.operations.filter(({ state }) => state === "unknown");
-    const operation = unknown.at(-1 - nth) ?? this.#model.operations.at(-1 - nth);
+  /** One person's word on an outcome that nobody saw; `agree`: the same as somebody said before. */
+  async #resolve(step: Extract<MoneyCommand, { do: "resolve" | "agree" }>): Promise<string> {
+    const { operations } = this.#model;
+    const unknown = operations.filter(({ state }) => state === "unknown");
+    const spoken = unknown.filter(({ words }) => words.size > 0);
+    const among = step.do === "agree" && spoken.length > 0 ? spoken : unknown;
+    const operation = latest(among, step.nth) ?? latest(operations, step.nth);
     if (operation === undefined) return NOTHING;
-    const actor = actorOf(by);
-    const micros = says === null ? null : amountOf(WISHES[operation.what]?.micros ?? 0, says);
+    const most = WISHES[operation.what]?.micros ?? 0;
+    const last = [...operation.words.values()].at(-1);
+    const said =
+      step.do === "resolve"
+        ? { outcome: step.outcome, micros: step.says === null ? null : amountOf(most, step.says) }
+        : { outcome: last?.outcome ?? "succeeded", micros: last?.micros ?? null };
+    const { outcome, micros } = said;
+    const actor = actorOf(step.by);
     const answer = await this.#driver.ledger.resolveOperation(actor, {
       requestId: newId("req"),
       operation: operation.id,
@@ -149,7 +177,7 @@ export class MoneyPair {
       change.state === "pending" ||
       (change.state === "approved" && (change.from > now || (change.until !== null && change.until > now)));
     const preferred = step.do === "withdraw cap" ? books.caps.changes.filter(isOpen) : waiting;
-    const change = preferred.at(-1 - step.recent) ?? books.caps.changes.at(-1 - step.recent);
+    const change = latest(preferred, step.recent) ?? latest(books.caps.changes, step.recent);
     if (change === undefined) return NOTHING;
     const actor = actorOf(step.by);
     const { ledger } = this.#driver;
@@ -171,42 +199,7 @@ export class MoneyPair {
         return unreachable(step);
     }
   }
-
-  /** What finance is shown, and the month's books three times over. */
-  async report(): Promise<string> {
-    const { books, now } = this.#model;
-    const { policy } = books;
-    const agents = Object.keys(policy.teams);
-    const actions = [...new Set(WISHES.map(({ action }) => action))];
-    const caps = policy.inner.filter((cap) =>
-      agents.some((agent) => actions.some((action) => innerCaps(policy, agent, action).includes(cap))),
-    );
-    const shown = await this.#driver.ledger.budgetReport(tenantTerms(policy), caps);
-    const { day, month } = books.open(now);
-    for (const [view, period, window] of [
-      [shown.daily, "daily", day],
-      [shown.monthly, "monthly", month],
-    ] as const) {
-      expect(
-        [view.window, view.cap_micros, view.settled_micros + view.held_micros, view.financeCapMicros],
-        "what finance is shown",
-      ).toEqual([window, books.cap(period, now), books.used(window, null), finite(books.caps.allowed(period, now))]);
-    }
-    expect([shown.gross.cap_micros, shown.gross.held_micros]).toEqual([books.grossCap(now), books.submitted(day)]);
-    for (const view of shown.scopes)
-      expect(view.settled_micros + view.held_micros, `${view.scope} in ${view.window}`).toBe(
-        books.used(view.window, view.scope),
-      );
-    const month3 = await this.#driver.ledger.booksOf(month);
-    expect([month3.windows, month3.entries]).toEqual([month3.reservations, month3.reservations]);
-    const inside = books.holds.filter((hold) => hold.month === month && hold.settled !== null);
-    const over = inside.reduce((sum, hold) => sum + Math.max(0, (hold.settled ?? 0) - hold.ceiling), 0);
-    expect(month3.overrunMicros, "overruns").toBe(over);
-    return "report";
-  }
 }
-
-const finite = (cap: number): number | null => (cap === Number.POSITIVE_INFINITY ? null : cap);
 
 const pick = <T>(among: readonly T[], nth: number): T | undefined => among[nth % among.length];
 
