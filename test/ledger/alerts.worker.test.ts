@@ -39,7 +39,7 @@ describe("an alert about money", () => {
       [REFUSED, "budget-refused/2026-11-20/agent:trainer"],
       [{ ...REFUSED, action: "allocations.create" }, null],
       [{ ...REFUSED, principal: "agent:tuner" }, "budget-refused/2026-11-20/agent:tuner"],
-      [{ ...REFUSED, windows: [SHORT_DAY, SHORT_MONTH] }, "budget-refused/2026-11/agent:trainer"],
+      [{ ...REFUSED, windows: [SHORT_DAY, SHORT_MONTH] }, "budget-refused/2026-11/agent:trainer/team:research"],
       [OVERRUN, "budget-overrun/req_40f939kdt7585newgytnb2684h"],
       [{ ...OVERRUN, actualMicros: 200_000_000 }, null],
       [changed("asked"), `${CHANGE.id}/asked`],
