@@ -1,6 +1,7 @@
 import { Hono, type Context } from "hono";
 import { registerApprovalIssuer } from "./admin/approval-issuers.ts";
 import { approvalRoutes } from "./admin/approvals.ts";
+import { auditExportRoutes } from "./admin/audit-export.ts";
 import { auditRoutes } from "./admin/audit.ts";
 import { bootstrap } from "./admin/bootstrap.ts";
 import { budgetBookRoutes } from "./admin/budget-books.ts";
@@ -55,6 +56,7 @@ export const ADMIN_ROUTES: readonly AdminRoute[] = [
   ...standingApprovalRoutes,
   ...evidenceRoutes,
   ...auditRoutes,
+  ...auditExportRoutes,
   ...credentialRoutes,
   ...policyRoutes,
   ...upstreamCredentialRoutes,

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { AUDIT_EXPORT_FORMATS } from "../audit/manifest.ts";
 import { AUDIT_RECORD } from "../audit/record-schema.ts";
 import type { JsonValue } from "../platform/json.ts";
 import { ROLES } from "../identity/principal.ts";
@@ -127,6 +128,31 @@ const version = z.object({
   activated_at: timeOrNull,
 });
 
+const auditRecord = named("AuditRecord", AUDIT_RECORD);
+
+const manifest = z.object({
+  version: z.literal(1),
+  tenant: text,
+  format: z.enum(AUDIT_EXPORT_FORMATS),
+  since: timeOrNull,
+  until: time,
+  generated_at: time,
+  complete: z.literal(true),
+  count,
+  logs: z.array(
+    z.object({
+      log: text,
+      first_sequence: count,
+      last_sequence: count,
+      count,
+      first_previous_hash: digest,
+      last_hash: digest,
+      checkpoint: textOrNull.meta({ description: "A signed checkpoint of the log (C2SP signed note)." }),
+      verifier_key: textOrNull,
+    }),
+  ),
+});
+
 const warning = z.object({
   line: count.nullable(),
   column: count.nullable(),
@@ -222,7 +248,9 @@ export const ANSWER = {
   approvals: listOf("Approvals", approval),
   evidenceStored: named("EvidenceStored", z.object({ ref: digest, bytes: count, use: text })),
   evidence: named("Evidence", z.object({ ref: digest, evidence: text })),
-  audit: listOf("AuditRecords", named("AuditRecord", AUDIT_RECORD)),
+  auditRecord,
+  audit: listOf("AuditRecords", auditRecord),
+  auditManifest: named("AuditManifest", z.object({ manifest })),
   credentials: listOf("Credentials", credential),
   credentialCreated: named("CredentialCreated", z.object({ key_id: text, key: text, expires_at: time })),
   credentialRevoked: named("CredentialRevoked", z.object({ revoked: z.literal(true), key_id: text })),

@@ -1,7 +1,10 @@
 import { z } from "zod";
+import { AUDIT_EXPORT_FORMATS } from "../audit/manifest.ts";
+import { AUDIT_DECISIONS, AUDIT_KINDS } from "../audit/record-schema.ts";
 import type { RefusalKind } from "../refusal.ts";
 import { ANSWER } from "./openapi-answers.ts";
 import { APPROVAL_LIST_MAX, APPROVAL_STATES, APPROVAL_WAIT_MAX_S } from "./approvals.ts";
+import { TEXT_DAYS_MAX, TEXT_MAX, TEXT_MIN } from "./audit-query.ts";
 import { AUDIT_LIST_MAX } from "./audit.ts";
 import { MONEY_ROUTES } from "./openapi-money.ts";
 import { MONEY_ANSWER } from "./openapi-money-answers.ts";
@@ -18,6 +21,8 @@ export type RouteDescription = {
   readonly also?: 202;
   /** Media type that the answer may have instead of JSON. */
   readonly text?: string;
+  /** The answer is a file of one of these media types and never JSON; a line of the first is what `answer` describes. */
+  readonly file?: readonly [string, ...string[]];
   /** Query parameters, all optional. */
   readonly query?: Readonly<Record<string, z.ZodType>>;
   /** Refusals of this route beyond those that every authenticated route may give. */
@@ -27,6 +32,12 @@ export type RouteDescription = {
 const id = (prefix: string) => z.string().regex(new RegExp(`^${prefix}_[0-9a-z]{26}$`));
 const text = z.string();
 const utc = z.string().meta({ description: "UTC, e.g. 2026-11-20 or 2026-11-20T08:00:00Z." });
+
+const EXPORTED = {
+  since: utc,
+  until: utc,
+  log: text.meta({ description: "One log: ledger, or requests-0 to requests-3." }),
+};
 
 /** Form of each path parameter, by the path's segment before it. */
 export const PATH_PARAMETERS: Readonly<Record<string, z.ZodType>> = {
@@ -171,15 +182,47 @@ export const ROUTE_DESCRIPTIONS: Readonly<Record<string, RouteDescription>> = {
       since: utc,
       until: utc,
       action: text,
+      kind: z.enum(AUDIT_KINDS),
       tier: z.string().regex(/^[0-5]$/),
-      decision: z.enum(["allow", "plan", "refuse"]),
+      decision: z.enum(AUDIT_DECISIONS),
+      reason_code: text,
+      outcome: text,
       principal: text,
+      owner: text,
+      credential_id: text,
       approver: text,
+      approval_id: text,
       incident: text,
       request_id: text,
+      q: z
+        .string()
+        .min(TEXT_MIN)
+        .max(TEXT_MAX)
+        .meta({
+          description:
+            "Literal text within reason, evidence or detail; A to Z count as a to z. " +
+            `Needs since, at most ${TEXT_DAYS_MAX} days before until (or before now).`,
+        }),
       limit: z.int().min(1).max(AUDIT_LIST_MAX),
       cursor: text.meta({ description: "The next_cursor of an earlier answer." }),
     },
+  },
+  "GET /_gate/v1/audit/export": {
+    operationId: "exportAudit",
+    summary: "Audit records as a file, oldest first: NDJSON as hashed, CSV (formula-safe), or OCSF API Activity events",
+    answer: ANSWER.auditRecord,
+    file: ["application/x-ndjson", "text/csv"],
+    query: {
+      format: z.enum(AUDIT_EXPORT_FORMATS),
+      ...EXPORTED,
+      after: text.meta({ description: "Goes on behind this place, log:sequence: that of the last record had." }),
+    },
+  },
+  "GET /_gate/v1/audit/export/manifest": {
+    operationId: "auditExportManifest",
+    summary: "What an export of these times consists of: the last line of the other formats, for CSV",
+    answer: ANSWER.auditManifest,
+    query: { format: z.enum(AUDIT_EXPORT_FORMATS), ...EXPORTED },
   },
   "GET /_gate/v1/credentials": {
     operationId: "listCredentials",

@@ -114,7 +114,7 @@ function adminOperation({ method, path, roles, body, bodyForms, billing }: Admin
     ],
     ...(body === undefined ? {} : { requestBody: requestBody(body, bodyForms?.textTypes) }),
     responses: {
-      [status]: answered(described?.answer, described?.summary ?? "JSON", described?.text),
+      [status]: answered(described?.answer, described?.summary ?? "JSON", described?.text, described?.file),
       ...(described?.also === undefined
         ? {}
         : { [described.also]: answered(described.answer, "Recorded; it waits for somebody else") }),
@@ -263,11 +263,17 @@ const requestBody = (body: z.ZodType, textTypes: readonly string[] = []): JsonOb
 const asText = (types: readonly string[]): JsonObject =>
   Object.fromEntries(types.map((type) => [type, { schema: { type: "string" } }]));
 
-function answered(answer: z.ZodType | undefined, description: string, textType?: string): JsonObject {
+function answered(
+  answer: z.ZodType | undefined,
+  description: string,
+  textType?: string,
+  fileTypes: readonly string[] = [],
+): JsonObject {
   const id = answer === undefined ? undefined : ANSWERS.get(answer)?.id;
   const schema = id === undefined ? { type: "object" } : { $ref: `#/components/schemas/${id}` };
-  const text = asText(textType === undefined ? [] : [textType]);
-  return { description, content: { "application/json": { schema }, ...text } };
+  const [type = "application/json", ...others] = fileTypes;
+  const text = asText(textType === undefined ? others : [textType]);
+  return { description, content: { [type]: { schema }, ...text } };
 }
 
 /** One response per status: several refusals may share it, and `slug` tells them apart. */

@@ -100,9 +100,10 @@ describe.each(ADMIN_ROUTES)("$method $path", ({ method, path, roles, body }) => 
   });
 
   test("answers success with a named schema and every refusal with problem details", () => {
+    const success = ROUTE_DESCRIPTIONS[`${method} ${path}`]?.file?.[0] ?? "application/json";
     for (const [status, response] of Object.entries(objectAt(operation, "responses"))) {
       const [media, content] = Object.entries(objectAt(response, "content"))[0] ?? [];
-      const expected = Number(status) < 300 ? "application/json" : "application/problem+json";
+      const expected = Number(status) < 300 ? success : "application/problem+json";
       expect([status, media]).toEqual([status, expected]);
       expect(at(content ?? null, "schema", "$ref")).toEqual(expect.stringMatching(/^#\/components\/schemas\/[A-Z]/));
     }

@@ -177,6 +177,16 @@ test("the gate's own API answers what its OpenAPI document says, on every route"
     .poll(async () => (await security.get(`/_gate/v1/audit?request_id=${operation}`)).text)
     .toContain('"kind":"outcome"');
   compare("GET /_gate/v1/audit", await security.get("/_gate/v1/audit?limit=500"));
+  const manifest = "/_gate/v1/audit/export/manifest";
+  compare(`GET ${manifest}`, await security.get(manifest));
+  const exported = await security.get("/_gate/v1/audit/export");
+  const lines: readonly unknown[] = exported.text
+    .split("\n")
+    .slice(0, -1)
+    .map((line) => JSON.parse(line));
+  for (const line of lines.slice(0, -1)) expect(ANSWER.auditRecord.parse(line)).toEqual(line);
+  expect(ANSWER.auditManifest.parse(lines.at(-1))).toEqual(lines.at(-1));
+  seen.add("GET /_gate/v1/audit/export");
 
   const receipt = await receiptFor(agent, job({ name: "lost" }));
   await box.upstream.inject([

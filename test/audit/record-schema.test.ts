@@ -60,12 +60,12 @@ const PINNED: Readonly<Record<string, string>> = {
 function typeOf(schema: JsonValue | undefined): string {
   if (!isJsonObject(schema)) throw new Error(`no schema: ${JSON.stringify(schema)}`);
   const { const: constant, enum: values, anyOf, type, items, properties, additionalProperties: others } = schema;
-  if (constant !== undefined) return String(constant);
+  if (constant !== undefined) return JSON.stringify(constant);
   if (Array.isArray(values)) return values.join(" | ");
   if (Array.isArray(anyOf)) return anyOf.map((one: JsonValue) => typeOf(one)).join(" | ");
   if (Array.isArray(type)) return type.join(" | ");
   if (type === "array") return `${typeOf(items)}[]`;
-  if (type !== "object") return String(type);
+  if (type !== "object") return typeof type === "string" ? type : JSON.stringify(schema);
   if (!isJsonObject(properties)) return `{[]: ${typeOf(others)}}`;
   expect(others, "closed").toBe(false);
   expect(schema["required"], "every member is in every record").toEqual(Object.keys(properties));

@@ -1,0 +1,52 @@
+import type { JsonObject } from "../platform/json.ts";
+
+/** The forms in which records are exported. */
+export const AUDIT_EXPORT_FORMATS = ["ndjson", "csv", "ocsf"] as const;
+export type AuditExportFormat = (typeof AUDIT_EXPORT_FORMATS)[number];
+
+/** One log's part of an export: an unbroken run of its records. Hashes as in the records. */
+export type ManifestLog = {
+  readonly log: string;
+  readonly first: number;
+  readonly last: number;
+  readonly count: number;
+  readonly firstPreviousHash: string;
+  readonly lastHash: string;
+  /** A checkpoint of the log, signed not before the export began, and the key it verifies with; null where none could be had. */
+  readonly checkpoint: string | null;
+  readonly verifierKey: string | null;
+};
+
+/** What an export consists of. Times are ISO 8601, UTC; `since` null: from the beginning. */
+export type Manifest = {
+  readonly tenant: string;
+  readonly format: AuditExportFormat;
+  readonly since: string | null;
+  readonly until: string;
+  readonly generatedAt: string;
+  readonly logs: readonly ManifestLog[];
+};
+
+/** The manifest as the last line of an export has it, and as it is answered on its own. */
+export const manifestJson = ({ tenant, format, since, until, generatedAt, logs }: Manifest): JsonObject => ({
+  manifest: {
+    version: 1,
+    tenant,
+    format,
+    since,
+    until,
+    generated_at: generatedAt,
+    complete: true,
+    count: logs.reduce((sum, { count }) => sum + count, 0),
+    logs: logs.map(({ log, first, last, count, firstPreviousHash, lastHash, checkpoint, verifierKey }) => ({
+      log,
+      first_sequence: first,
+      last_sequence: last,
+      count,
+      first_previous_hash: firstPreviousHash,
+      last_hash: lastHash,
+      checkpoint,
+      verifier_key: verifierKey,
+    })),
+  },
+});
