@@ -1,7 +1,7 @@
 import { assert } from "../platform/assert.ts";
 import { canonicalJson } from "../platform/canonical-json.ts";
 import { digestOf } from "../platform/digest.ts";
-import type { JsonValue } from "../platform/json.ts";
+import type { JsonObject, JsonValue } from "../platform/json.ts";
 import type { Digest, EpochMs } from "../vocabulary.ts";
 import type { AuditEntry, AuditRecord, Ending } from "./record.ts";
 import { textOf, integerOf, textOrNull } from "../platform/sql-row.ts";
@@ -34,7 +34,8 @@ export type Place = { readonly tenant: string; readonly log: string };
 export type JournalRow = { readonly sequence: number; readonly hash: string; readonly record: string };
 
 /** The hash of a record, taken over the RFC 8785 text of everything in it but the hash itself. */
-export const hashRecord = (record: Omit<AuditRecord, "hash">): Digest => digestOf(HASH_DOMAIN, canonicalJson(record));
+export const hashRecord = (record: Omit<AuditRecord, "hash"> | JsonObject): Digest =>
+  digestOf(HASH_DOMAIN, canonicalJson(record));
 
 /**
  * Appends one entry that is complete: gives it the next sequence, chains it to its predecessor and stores it.

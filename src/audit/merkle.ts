@@ -13,7 +13,7 @@ export const TILE_WIDTH = 2 ** TILE_HEIGHT;
  * Up to `TILE_WIDTH` neighbouring hashes, one after the other. Tile `index` of `level` begins with hash `index * TILE_WIDTH`
  * of that level; hashes of level 0 are leaves, those of level n+1 the roots of full tiles of level n.
  */
-export type Tile = { readonly level: number; readonly index: number; readonly hashes: Uint8Array };
+export type Tile = { readonly level: number; readonly index: number; readonly hashes: Uint8Array<ArrayBuffer> };
 
 /** The hashes of a tile, null where there is none. It may hold more than a proof at an earlier size needs. */
 export type TileReader = (level: number, index: number) => Uint8Array | null;

@@ -3,6 +3,7 @@ import { audit } from "../db/schema.ts";
 import { openDatabase } from "../db/client.ts";
 import { describeError } from "../platform/describe-error.ts";
 import { backlog, confirmRows, haltProjection, unconfirmedRows, type JournalRow, type Place } from "./journal.ts";
+import { growTree } from "./log-tree.ts";
 
 /** Rows per D1 statement: ≈ 1.5 KB each, so about 300 KB. */
 const BATCH_ROWS = 200;
@@ -33,7 +34,8 @@ export type ProjectionOutcome = { readonly nextInMs: number | null; readonly fai
  * `INSERT OR IGNORE` reports success with 0 changes, so the write's own answer proves nothing.
  *
  * A crash before the insert leaves rows waiting; between insert and confirmation it leaves rows that the next run
- * inserts again to no effect and then confirms. A different hash under the same sequence halts projection.
+ * inserts again to no effect and then confirms. What is confirmed enters the log's tree in the same transaction. A different
+ * hash under the same sequence halts projection.
  */
 export async function projectJournal(
   storage: DurableObjectStorage,
@@ -60,7 +62,10 @@ export async function projectJournal(
       return { nextInMs: null, failure: "halted" };
     }
   }
-  confirmRows(storage.sql, last.sequence, nowMs - RETAIN_MS);
+  storage.transactionSync(() => {
+    growTree(storage.sql, rows);
+    confirmRows(storage.sql, last.sequence, nowMs - RETAIN_MS);
+  });
   const more = rows.length === BATCH_ROWS || rows.length < waiting.length;
   return { nextInMs: more ? 0 : PROJECTION_DELAY_MS, failure: null };
 }

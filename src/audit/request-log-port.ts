@@ -21,13 +21,18 @@ export interface RequestLogPort {
 /** Shards per tenant: enough that one tenant's reads spread over four single-threaded objects. */
 const SHARDS = 4;
 
+const logOf = (index: number): string => `requests-${index % SHARDS}`;
+
+/** The names of a tenant's request logs. */
+export const REQUEST_LOGS: readonly string[] = Array.from({ length: SHARDS }, (_, index) => logOf(index));
+
 /** The request log's shard `index` of this tenant. Objects are named `<tenant>/<log>`; tenant ids contain no slash. */
 export function requestLogOf(
   namespace: DurableObjectNamespace,
   tenant: string,
   index: number,
 ): { readonly port: RequestLogPort; readonly place: Place } {
-  const log = `requests-${index % SHARDS}`;
+  const log = logOf(index);
   // The one place where the untyped RPC stub gets its type: request-log.do.ts `implements RequestLogPort`.
   return { port: namespace.getByName(`${tenant}/${log}`) as unknown as RequestLogPort, place: { tenant, log } };
 }

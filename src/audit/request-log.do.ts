@@ -6,14 +6,19 @@ import { dropOldest } from "../platform/drop-oldest.ts";
 import { migrate } from "../platform/sqlite-migrations.ts";
 import type { EpochMs } from "../vocabulary.ts";
 import { appendOpenEntries, backlog, JOURNAL_SCHEMA, sealEntries, type Place } from "./journal.ts";
+import type { SignedCheckpoint } from "./checkpoints.ts";
+import { TREE_SCHEMA } from "./log-tree.ts";
 import { BACKLOG_LIMIT_ROWS, PROJECTION_DELAY_MS, projectJournal } from "./projection.ts";
 import type { Ending } from "./record.ts";
 import type { AppendOutcome, RequestLogPort, SubmittedEnding } from "./request-log-port.ts";
+import { createTreeKeeper, type TreeKeeper } from "./tree-keeper.ts";
+import type { AuditTreePort, ConsistencyProof, InclusionProof, TreeAnswer } from "./tree-port.ts";
 import { textOf } from "../platform/sql-row.ts";
 
 const SCHEMA: readonly string[] = [
   `CREATE TABLE place (only INTEGER PRIMARY KEY CHECK (only = 1), tenant TEXT NOT NULL, log TEXT NOT NULL);
    ${JOURNAL_SCHEMA}`,
+  TREE_SCHEMA,
 ];
 
 /** How long a read's record waits for its ending before it is chained without one. */
@@ -37,17 +42,23 @@ const ALARM_RETRY_MS = 2_000;
  * later. A crash in between leaves an open entry that is durable and is chained, ending `not-seen`, once it has waited
  * long enough.
  */
-export class RequestLog extends DurableObject<Env> implements RequestLogPort {
+export class RequestLog extends DurableObject<Env> implements RequestLogPort, AuditTreePort {
+  readonly #tree: TreeKeeper;
   #alarmAt: EpochMs | null = null;
+  #projectAt: EpochMs | null = null;
+  #treeAt: EpochMs | null = null;
   #failures = 0;
   /** Endings of open entries, by entry id, until the alarm chains them. */
   readonly #endings = new Map<string, Ending>();
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
+    this.#tree = createTreeKeeper(ctx.storage, env, () => this.#place());
     void ctx.blockConcurrencyWhile(async () => {
       migrate(ctx.storage, SCHEMA);
-      if (backlog(ctx.storage.sql).rows > 0) this.#armAt(Date.now() + PROJECTION_DELAY_MS);
+      this.#alarmAt = await ctx.storage.getAlarm();
+      if (backlog(ctx.storage.sql).rows > 0) this.#projectAt = Date.now() + PROJECTION_DELAY_MS;
+      this.#armForTree();
     });
   }
 
@@ -70,34 +81,87 @@ export class RequestLog extends DurableObject<Env> implements RequestLogPort {
       for (const { entryId, ending } of submitted) this.#endings.set(entryId, ending);
       dropOldest(this.#endings, ENDINGS_MAX);
     }
-    if (this.#alarmAt === null) this.#armAt(now + PROJECTION_DELAY_MS);
+    this.#projectAt ??= now + PROJECTION_DELAY_MS;
+    this.#arm();
     return { kind: "appended" };
   }
 
-  /** Chains what has ended, then projects to D1. Catches everything: an alarm that throws six times is never called again. */
-  override async alarm(): Promise<void> {
-    this.#alarmAt = null;
-    const { storage } = this.ctx;
-    const row = storage.sql.exec("SELECT tenant, log FROM place").toArray()[0];
-    if (row === undefined) return;
-    const place = { tenant: textOf(row, "tenant"), log: textOf(row, "log") };
-    try {
-      const stillOpen = storage.transactionSync(() =>
-        sealEntries(storage.sql, place, this.#endings, Date.now() - ENDING_WAIT_MS, SEAL_ROWS),
-      );
-      const outcome = await projectJournal(storage, this.env.DB, place, this.#failures, Date.now());
-      this.#failures = outcome.failure === null ? 0 : this.#failures + 1;
-      if (outcome.failure !== null) log("warn", "projection", { ...place, cause: outcome.failure });
-      const nextInMs = outcome.nextInMs ?? (stillOpen > 0 && outcome.failure === null ? PROJECTION_DELAY_MS : null);
-      if (nextInMs !== null) this.#armAt(Date.now() + nextInMs);
-    } catch (error) {
-      log("error", "request-log-alarm", { ...place, cause: describeError(error) });
-      this.#armAt(Date.now() + ALARM_RETRY_MS);
-    }
+  async checkpoint(): Promise<TreeAnswer<SignedCheckpoint>> {
+    return this.#signed(await this.#tree.checkpoint());
   }
 
-  #armAt(at: EpochMs): void {
+  async latestCheckpoint(): Promise<SignedCheckpoint | null> {
+    return this.#tree.latestCheckpoint();
+  }
+
+  async inclusion(sequence: number, size: number | null): Promise<TreeAnswer<InclusionProof>> {
+    return this.#signed(await this.#tree.inclusion(sequence, size));
+  }
+
+  async consistency(from: number, to: number | null): Promise<TreeAnswer<ConsistencyProof>> {
+    return this.#signed(await this.#tree.consistency(from, to));
+  }
+
+  /** A checkpoint that was signed for this answer has to leave the object. */
+  #signed<T>(answer: T): T {
+    this.#armForTree();
+    return answer;
+  }
+
+  /**
+   * Chains what has ended, projects to D1, sees to the tree. Catches everything: an alarm that throws six times is never called
+   * again.
+   */
+  override async alarm(): Promise<void> {
+    this.#alarmAt = null;
+    const place = this.#place();
+    if (place === null) return;
+    try {
+      // Woken for the tree's sake while D1 is to be left alone for longer.
+      const isPutOff = this.#projectAt !== null && this.#projectAt > Date.now() && isDue(this.#treeAt);
+      if (!isPutOff) await this.#project(place);
+      await this.#tree.run(Date.now());
+    } catch (error) {
+      log("error", "request-log-alarm", { ...place, cause: describeError(error) });
+      this.#projectAt = Date.now() + ALARM_RETRY_MS;
+    }
+    this.#armForTree();
+  }
+
+  async #project(place: Place): Promise<void> {
+    const { storage } = this.ctx;
+    this.#projectAt = null;
+    const stillOpen = storage.transactionSync(() =>
+      sealEntries(storage.sql, place, this.#endings, Date.now() - ENDING_WAIT_MS, SEAL_ROWS),
+    );
+    const outcome = await projectJournal(storage, this.env.DB, place, this.#failures, Date.now());
+    this.#failures = outcome.failure === null ? 0 : this.#failures + 1;
+    if (outcome.failure !== null) log("warn", "projection", { ...place, cause: outcome.failure });
+    const nextInMs = outcome.nextInMs ?? (stillOpen > 0 && outcome.failure === null ? PROJECTION_DELAY_MS : null);
+    // What was appended meanwhile has set its own time; D1's trouble is the longer one.
+    if (nextInMs !== null) this.#projectAt = Date.now() + nextInMs;
+  }
+
+  /** Null before the first append. */
+  #place(): Place | null {
+    const row = this.ctx.storage.sql.exec("SELECT tenant, log FROM place").toArray()[0];
+    return row === undefined ? null : { tenant: textOf(row, "tenant"), log: textOf(row, "log") };
+  }
+
+  #armForTree(): void {
+    this.#treeAt = this.#tree.nextAt(Date.now());
+    this.#arm();
+  }
+
+  /** Sets the alarm for what comes first, unless it comes earlier anyway. */
+  #arm(): void {
+    const times = [this.#projectAt, this.#treeAt].filter((at) => at !== null);
+    if (times.length === 0) return;
+    const at = Math.min(...times);
+    if (this.#alarmAt !== null && this.#alarmAt <= at) return;
     this.#alarmAt = at;
     void this.ctx.storage.setAlarm(at);
   }
 }
+
+const isDue = (at: EpochMs | null): boolean => at !== null && at <= Date.now();

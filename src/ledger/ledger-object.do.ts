@@ -2,6 +2,15 @@ import { DurableObject } from "cloudflare:workers";
 import { appendEntry, backlog, type Place } from "../audit/journal.ts";
 import { PROJECTION_DELAY_MS, projectJournal } from "../audit/projection.ts";
 import { blankEntry } from "../audit/record.ts";
+import type { SignedCheckpoint } from "../audit/checkpoints.ts";
+import { createTreeKeeper, type TreeKeeper } from "../audit/tree-keeper.ts";
+import {
+  LEDGER_LOG,
+  type AuditTreePort,
+  type ConsistencyProof,
+  type InclusionProof,
+  type TreeAnswer,
+} from "../audit/tree-port.ts";
 import { ledgerTimings } from "../config.ts";
 import type { Env } from "../env.ts";
 import { describeError } from "../platform/describe-error.ts";
@@ -23,46 +32,75 @@ const JOBS_PER_ALARM = 200;
 const ALARM_RETRY_MS = 2_000;
 
 /** The log's name in audit records and in D1. */
-export const LOG = "ledger";
+export const LOG = LEDGER_LOG;
 
 /**
- * What a tenant's ledger stands on: its SQLite and their steps, synchronous transactions, the one alarm, and the projection of
- * its journal to D1. The object's own clock is the authority for windows and expiry.
+ * What a tenant's ledger stands on: its SQLite and their steps, synchronous transactions, the one alarm, the projection of
+ * its journal to D1, and the tree of its log. The object's own clock is the authority for windows and expiry.
  */
-export abstract class LedgerObject extends DurableObject<Env> {
+export abstract class LedgerObject extends DurableObject<Env> implements AuditTreePort {
   protected readonly timings: Timings;
   readonly #calendar = budgetCalendar();
+  readonly #tree: TreeKeeper;
   #tenant: string | null = null;
   #alarmAt: EpochMs | null = null;
   #projectAt: EpochMs | null = null;
+  #treeAt: EpochMs | null = null;
   #projectionFailures = 0;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.timings = ledgerTimings(env);
+    this.#tree = createTreeKeeper(ctx.storage, env, () => (this.place().tenant === "" ? null : this.place()));
     void ctx.blockConcurrencyWhile(async () => {
       migrate(ctx.storage, LEDGER_SCHEMA);
       this.#alarmAt = await ctx.storage.getAlarm();
       if (backlog(ctx.storage.sql).rows > 0) this.#projectAt = Date.now() + PROJECTION_DELAY_MS;
+      this.#treeAt = this.#tree.nextAt(Date.now());
       this.#arm();
     });
+  }
+
+  async checkpoint(): Promise<TreeAnswer<SignedCheckpoint>> {
+    return this.#signed(await this.#tree.checkpoint());
+  }
+
+  async latestCheckpoint(): Promise<SignedCheckpoint | null> {
+    return this.#tree.latestCheckpoint();
+  }
+
+  async inclusion(sequence: number, size: number | null): Promise<TreeAnswer<InclusionProof>> {
+    return this.#signed(await this.#tree.inclusion(sequence, size));
+  }
+
+  async consistency(from: number, to: number | null): Promise<TreeAnswer<ConsistencyProof>> {
+    return this.#signed(await this.#tree.consistency(from, to));
+  }
+
+  /** A checkpoint that was signed for this answer has to leave the object. */
+  #signed<T>(answer: T): T {
+    this.#treeAt = this.#tree.nextAt(Date.now());
+    this.#arm();
+    return answer;
   }
 
   /** Does one job that is due. Does nothing when what it is about has moved on. */
   protected abstract run(row: DueRow): Promise<void>;
 
-  /** Due work, then D1. Catches everything: an alarm that throws six times is never called again. */
+  /** Due work, then D1, then the tree. Catches everything: an alarm that throws six times is never called again. */
   override async alarm(): Promise<void> {
     this.#alarmAt = null;
     let notBefore = 0;
     try {
       for (const row of dueAt(this.ctx.storage.sql, Date.now(), JOBS_PER_ALARM)) await this.#attempt(row);
       if (this.#projectAt !== null && this.#projectAt <= Date.now()) await this.#project();
+      await this.#tree.run(Date.now());
     } catch (error) {
       log("error", "ledger-alarm", { cause: describeError(error) });
       notBefore = Date.now() + ALARM_RETRY_MS;
       this.#projectAt ??= notBefore;
     }
+    this.#treeAt = this.#tree.nextAt(Date.now());
     // Transactions in between have armed for what was due then: what counts is what is due now.
     this.#alarmAt = null;
     this.#arm(notBefore);
@@ -161,7 +199,7 @@ export abstract class LedgerObject extends DurableObject<Env> {
   }
 
   #arm(notBefore: EpochMs = 0): void {
-    const wanted = [nextDue(this.ctx.storage.sql), this.#projectAt].filter((at) => at !== null);
+    const wanted = [nextDue(this.ctx.storage.sql), this.#projectAt, this.#treeAt].filter((at) => at !== null);
     if (wanted.length === 0) return;
     const at = Math.max(notBefore, Math.min(...wanted));
     if (this.#alarmAt !== null && this.#alarmAt <= at) return;

@@ -1,4 +1,5 @@
 import { JOURNAL_SCHEMA } from "../audit/journal.ts";
+import { TREE_SCHEMA } from "../audit/log-tree.ts";
 
 /**
  * SQLite of the TenantLedger, in append-only steps (see docs/storage.md for owner, writer and lifetime of each table).
@@ -172,4 +173,5 @@ export const LEDGER_SCHEMA: readonly string[] = [
   ALTER TABLE usage_reports ADD COLUMN owner TEXT;
   ALTER TABLE usage_reports ADD COLUMN issuer TEXT;
   `,
+  TREE_SCHEMA,
 ];

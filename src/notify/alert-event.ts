@@ -2,12 +2,13 @@ import { budgetChangeJson } from "../approval/budget-change-json.ts";
 import { unreachable } from "../platform/assert.ts";
 import type { JsonObject } from "../platform/json.ts";
 import { usd } from "../platform/money.ts";
+import type { AnchoredCheckpoint } from "./alert.ts";
 import type { AlertCall, ShownAlert } from "./delivery.ts";
 import { EVENT_VERSION } from "./webhook-event.ts";
 
 /**
- * What a webhook is told about money, in the same envelope as about proposals. `_micros` are exact integers, `_usd` the same
- * amounts for people.
+ * What a webhook is told about money and audit logs, in the same envelope as about proposals. `_micros` are exact integers,
+ * `_usd` the same amounts for people.
  */
 export const alertEvent = ({
   tenant: { tenant },
@@ -51,7 +52,20 @@ function factsOf(alert: ShownAlert): JsonObject {
       };
     case "budget-change":
       return { event: alert.event, ...budgetChangeJson(alert.change) };
+    case "audit-checkpoint":
+      return checkpointJson(alert);
+    case "audit-anchor":
+      return { checkpoints: alert.checkpoints.map(checkpointJson) };
     default:
       return unreachable(alert);
   }
 }
+
+const checkpointJson = ({ log, size, root, note, verifierKey, signedAt }: AnchoredCheckpoint): JsonObject => ({
+  log,
+  size,
+  root,
+  note,
+  verifier_key: verifierKey,
+  signed_at: new Date(signedAt).toISOString(),
+});

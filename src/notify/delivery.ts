@@ -2,10 +2,11 @@ import type { ProposalView } from "../approval/proposal-view.ts";
 import type { Gate } from "../gateway/gate.ts";
 import type { TenantContext } from "../gateway/tenant-context.ts";
 import type { ApprovalWithDecisions } from "../ledger/approval-with-decisions.ts";
-import type { BudgetChange, MoneyAlert } from "../ledger/finance-port.ts";
+import type { BudgetChange } from "../ledger/finance-port.ts";
 import type { LedgerPort } from "../ledger/ledger-port.ts";
 import type { JsonObject } from "../platform/json.ts";
 import type { EpochMs } from "../vocabulary.ts";
+import type { Alert, AnchoredCheckpoint } from "./alert.ts";
 import type { Notice } from "./notice.ts";
 
 /** What became of one try. `retry` names the wait that the other side asked for, null for the outbox's own back-off. */
@@ -35,12 +36,13 @@ export type DeliveryCall = {
   readonly now: EpochMs;
 };
 
-/** An alert as people are told it: a change of a cap as it stands at this moment, the others as they happened. */
+/** An alert as people are told it: a change of a cap and where the logs stand as at this moment, the others as they happened. */
 export type ShownAlert =
-  | Exclude<MoneyAlert, { kind: "budget-change" }>
-  | (Pick<Extract<MoneyAlert, { kind: "budget-change" }>, "kind" | "event"> & { readonly change: BudgetChange });
+  | Exclude<Alert, { kind: "budget-change" | "audit-anchor" }>
+  | (Pick<Extract<Alert, { kind: "budget-change" }>, "kind" | "event"> & { readonly change: BudgetChange })
+  | { readonly kind: "audit-anchor"; readonly checkpoints: readonly AnchoredCheckpoint[] };
 
-/** An alert about the tenant's money. */
+/** An alert about the tenant's money or audit logs. */
 export type AlertCall = {
   readonly gate: Gate;
   readonly tenant: TenantContext;
@@ -52,7 +54,7 @@ export type AlertCall = {
 };
 
 /**
- * One way to tell people: about a proposal (`deliver`), or about the tenant's money (`tell`). Tried until it is `done` or gives
+ * One way to tell people: about a proposal (`deliver`), or about the tenant's money and audit logs (`tell`). Tried until it is `done` or gives
  * up, possibly twice for one notice (a crash between the call and the note that it was made): what it does must bear repetition.
  * Never throws for what the other side does.
  */

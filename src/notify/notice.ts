@@ -1,5 +1,5 @@
-import type { MoneyAlert } from "../ledger/finance-port.ts";
 import type { EpochMs } from "../vocabulary.ts";
+import type { Alert } from "./alert.ts";
 
 /**
  * What people are told about a proposal. `decided`: one more decision; `break-glass`: somebody stood in for approvers, all of whom are told; `approved` to `consumed`: its new state; `executed`:
@@ -39,12 +39,12 @@ export type Notice = {
 };
 
 /**
- * Something happened to the tenant's money and people should know. Figures are those of the event; a change of a cap is read
- * from the ledger when people are told.
+ * Something happened to the tenant's money or audit logs and people should know. Figures are those of the event; a change of a
+ * cap, and where all logs stand, are read when people are told.
  */
 export type AlertNotice = {
   /** Equal for equal events, as above. */
   readonly id: string;
-  readonly alert: MoneyAlert;
+  readonly alert: Alert;
   readonly at: EpochMs;
 };

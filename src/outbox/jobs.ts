@@ -37,6 +37,11 @@ const BACK_OFF_S = [5, 15, 60, 120, 300, 600, 1_200, 2_400, 3_600];
 /** How long the ids of hand-overs are remembered: the ledger repeats an unconfirmed one every half minute. */
 const ACCEPTED_RETENTION_MS = 24 * 3_600_000;
 
+/** Channels that machines read: they get every checkpoint. People get one message an hour, with all logs in it. */
+const EVERY_CHECKPOINT: ReadonlySet<string> = new Set(["webhook"]);
+
+const ANCHOR_EVERY_MS = 3_600_000;
+
 /** The wait after this many failed tries, null when it is time to give up. */
 export const backOffMs = (attempts: number): number | null => {
   const seconds = BACK_OFF_S[attempts - 1];
@@ -71,12 +76,44 @@ export function acceptAll(
       enqueue(sql, one.id, "execute", { kind: "execute", tenant, approvalId: one.approvalId }, now);
     } else if (one.kind === "alert") {
       const { kind, ...notice } = one;
-      for (const channel of channels)
-        enqueue(sql, `${channel}/${notice.id}`, channel, { kind, tenant, channel, notice }, now);
+      for (const channel of channels) {
+        if (notice.alert.kind === "audit-checkpoint") enqueueAnchor(sql, tenant, notice, channel, now);
+        else enqueue(sql, `${channel}/${notice.id}`, channel, { kind, tenant, channel, notice }, now);
+      }
     } else {
       enqueueNotice(sql, tenant, { ...one, kind: one.kind, detail: null }, channels, now);
     }
   }
+}
+
+/**
+ * Queues a checkpoint for a channel. In a lane of its own: a minute's checkpoints of five logs must not delay what people wait
+ * for while the other side hangs.
+ *
+ * A checkpoint says all that the earlier ones of its log say, so it takes the place of those that could not be delivered: a
+ * webhook that is down collects one per log, not one per minute.
+ */
+function enqueueAnchor(sql: SqlStorage, tenant: string, notice: AlertNotice, channel: string, now: EpochMs): void {
+  const lane = `${channel}/audit`;
+  if (!EVERY_CHECKPOINT.has(channel)) return enqueueSummary(sql, tenant, channel, lane, now);
+  const id = `${channel}/${notice.id}`;
+  // `/` and `0` are neighbours: every id that goes on after the last slash.
+  const log = id.slice(0, id.lastIndexOf("/"));
+  sql.exec("DELETE FROM jobs WHERE id > ? AND id < ? AND attempts > 0", `${log}/`, `${log}0`);
+  enqueue(sql, id, lane, { kind: "alert", tenant, channel, notice }, now);
+}
+
+/** One message an hour: due when the last one is an hour old, and only one waits. What it says is looked up when it is told. */
+function enqueueSummary(sql: SqlStorage, tenant: string, channel: string, lane: string, now: EpochMs): void {
+  const id = `${channel}/audit-anchor`;
+  if (sql.exec("SELECT 1 FROM jobs WHERE id = ?", id).toArray().length > 0) return;
+  const last = sql.exec("SELECT at FROM accepted WHERE id = ?", id).toArray()[0];
+  // The clock may have stepped back since: an hour is the longest wait.
+  const due =
+    last === undefined ? now : Math.min(now + ANCHOR_EVERY_MS, Math.max(now, integerOf(last, "at") + ANCHOR_EVERY_MS));
+  const notice: AlertNotice = { id: `audit-anchor/${due}`, at: due, alert: { kind: "audit-anchor" } };
+  enqueue(sql, id, lane, { kind: "alert", tenant, channel, notice }, due);
+  sql.exec("INSERT INTO accepted (id, at) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET at = excluded.at", id, due);
 }
 
 /** One job per channel. */

@@ -1,11 +1,13 @@
+import { auditTreeOf, AUDIT_LOGS } from "../audit/tree-port.ts";
 import { proposalView } from "../approval/proposal-view.ts";
 import type { Env } from "../env.ts";
 import { executeStored } from "../gateway/execute-stored.ts";
 import { openGate, type Gate } from "../gateway/gate.ts";
 import { openCall } from "../gateway/sealed-request.ts";
 import type { TenantContext } from "../gateway/tenant-context.ts";
-import { ledgerOf, type Actor, type LedgerPort } from "../ledger/ledger-port.ts";
+import { ledgerOf, type Actor } from "../ledger/ledger-port.ts";
 import { DONE, type Channel, type Delivery, type PostingStore, type ShownAlert } from "../notify/delivery.ts";
+import type { AnchoredCheckpoint } from "../notify/alert.ts";
 import type { AlertNotice, Notice } from "../notify/notice.ts";
 import { webhook } from "../notify/webhook.ts";
 import { describeError } from "../platform/describe-error.ts";
@@ -102,14 +104,14 @@ async function deliver(
   return channel.deliver({ gate, tenant, ledger, notice, found, view, postings, now });
 }
 
-/** Needs no proposal: the tenant's money is told of as long as the tenant is known. */
+/** Needs no proposal: money and audit logs are told of as long as the tenant is known. */
 async function tell(gate: Gate, job: Extract<Job, { kind: "alert" }>, background: Background): Promise<Delivery> {
   const now = Date.now();
   const reached = await reach(gate, job, now, background);
   if (!reached.ok) return reached.error;
   const { channel, tenant } = reached.value;
   const { id, at } = job.notice;
-  const alert = await shown(job.notice, ledgerOf(gate.env.LEDGER, job.tenant));
+  const alert = await shown(job.notice, gate.env, job.tenant);
   if (alert === null) return { kind: "failed", reason: "the ledger has no such change" };
   return channel.tell({ gate, tenant, id, at, alert, now });
 }
@@ -127,10 +129,18 @@ async function reach(
   return tenant.ok ? ok({ channel, tenant: tenant.value }) : err(later(`tenant unavailable: ${tenant.error.kind}`));
 }
 
-async function shown({ alert }: AlertNotice, ledger: LedgerPort): Promise<ShownAlert | null> {
+async function shown({ alert }: AlertNotice, env: Env, tenant: string): Promise<ShownAlert | null> {
+  if (alert.kind === "audit-anchor") return { kind: alert.kind, checkpoints: await latestCheckpoints(env, tenant) };
   if (alert.kind !== "budget-change") return alert;
-  const change = await ledger.budgetChange(alert.id);
+  const change = await ledgerOf(env.LEDGER, tenant).budgetChange(alert.id);
   return change === null ? null : { kind: alert.kind, event: alert.event, change };
+}
+
+async function latestCheckpoints(env: Env, tenant: string): Promise<readonly AnchoredCheckpoint[]> {
+  const found = await Promise.all(
+    AUDIT_LOGS.map(async (name) => ({ log: name, last: await auditTreeOf(env, tenant, name).latestCheckpoint() })),
+  );
+  return found.flatMap(({ log: name, last }) => (last === null ? [] : [{ log: name, ...last }]));
 }
 
 async function execute(
@@ -149,9 +159,12 @@ async function execute(
 
 const OUTBOX: Actor = { subject: "outbox", class: "gate", credentialId: "outbox", demo: false, roles: [] };
 
-/** What nobody was told, or nobody ran, stands in the audit record. */
+/**
+ * What nobody was told, or nobody ran, stands in the audit record. But for checkpoints: each such record would make the log
+ * grow, and be signed, and not be told again.
+ */
 export async function giveUp(job: Job, env: Env, reason: string): Promise<void> {
-  if (isAsking(job)) return;
+  if (isAsking(job) || isAnchor(job)) return;
   const { code, detail } = abandoned(job, reason);
   try {
     await ledgerOf(env.LEDGER, job.tenant).recordAct(OUTBOX, newId("req"), code, detail);
@@ -159,6 +172,9 @@ export async function giveUp(job: Job, env: Env, reason: string): Promise<void> 
     log("error", "outbox-gave-up", { detail, cause: describeError(error) });
   }
 }
+
+const isAnchor = (job: Job): boolean =>
+  job.kind === "alert" && (job.notice.alert.kind === "audit-checkpoint" || job.notice.alert.kind === "audit-anchor");
 
 function abandoned(job: Exclude<Job, Asking>, reason: string): { readonly code: string; readonly detail: string } {
   switch (job.kind) {

@@ -1,4 +1,5 @@
 import type { BudgetChange, BudgetPeriod } from "../ledger/finance-port.ts";
+import type { AnchoredCheckpoint } from "../notify/alert.ts";
 import type { ShownAlert } from "../notify/delivery.ts";
 import { unreachable } from "../platform/assert.ts";
 import { formatUsd } from "../platform/money.ts";
@@ -31,7 +32,7 @@ const WINDOWS_SHOWN = 6;
 const WINDOW_MAX = 20;
 const DECISIONS_SHOWN = 4;
 
-/** The channel in which a tenant's people hear of money; null where its policy names none. */
+/** The channel in which a tenant's people hear of money and audit logs; null where its policy names none. */
 export function alertChannel(kind: ShownAlert["kind"], { tier3, tier4, escalation }: CompiledPolicy["channels"]) {
   return kind === "budget-overrun" ? (escalation ?? tier3 ?? tier4) : (tier3 ?? tier4 ?? escalation);
 }
@@ -64,9 +65,22 @@ function toldOf(alert: ShownAlert): Told | null {
       return overrun(alert);
     case "budget-change":
       return changed(alert.event, alert.change);
+    case "audit-checkpoint":
+      return anchored([alert]);
+    case "audit-anchor":
+      return alert.checkpoints.length === 0 ? null : anchored(alert.checkpoints);
     default:
       return unreachable(alert);
   }
+}
+
+/** One line per log. Whoever has this message can show that a log was rewritten later, so it is never updated. */
+function anchored(checkpoints: readonly AnchoredCheckpoint[]): Told {
+  return said(
+    "Audit logs, as signed",
+    checkpoints.map(({ log, size, root }) => `${inertLine(log, WINDOW_MAX)}: ${size} records, root ${root}`),
+    "leave this message in place: portcullis audit verify can check the logs against it",
+  );
 }
 
 type Of<Kind extends ShownAlert["kind"]> = Extract<ShownAlert, { kind: Kind }>;

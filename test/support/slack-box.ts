@@ -37,8 +37,10 @@ type ClickOptions = Partial<Omit<Click, "user">> & {
 export type SlackPlace = {
   readonly teamId: string;
   readonly look: () => Promise<StandinReport>;
-  /** Messages in channels, in order, threads left out. */
+  /** Messages in channels, in order, threads and anchors left out. */
   readonly posted: () => Promise<readonly Shown[]>;
+  /** Messages about the audit logs' checkpoints: they come whenever their hour has. */
+  readonly anchors: () => Promise<readonly Shown[]>;
   /** Texts in the thread of a message, in order. */
   readonly thread: (of: Shown) => Promise<readonly string[]>;
   /** What was shown to one person only: user and text. */
@@ -105,6 +107,8 @@ function prepared({ sent }: StandinReport): Prepared {
   return sent;
 }
 
+const isAnchor = (text: string): boolean => text.startsWith("Audit logs, as signed");
+
 /** The gate's clock, which tests move; the stand-in has the real one. */
 const nowS = (): number => Math.floor(Date.now() / 1_000);
 
@@ -140,7 +144,8 @@ export function slackPlace(name: string): SlackPlace {
   return {
     teamId: teamOf(name),
     look,
-    posted: async () => (await shown()).filter(({ threadTs }) => threadTs === null),
+    posted: async () => (await shown()).filter(({ threadTs, text }) => threadTs === null && !isAnchor(text)),
+    anchors: async () => (await shown()).filter(({ text }) => isAnchor(text)),
     thread: async (of) =>
       (await shown())
         .filter(({ channelId, threadTs }) => channelId === of.channelId && threadTs === of.messageTs)

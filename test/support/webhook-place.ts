@@ -16,13 +16,17 @@ export type WebhookReceived = z.infer<typeof RECEIVED>[number];
 /** One webhook of `webhook-standin.ts`. */
 export type WebhookPlace = {
   readonly url: string;
-  /** What came, in order. */
+  /** What came, in order, but for checkpoints of audit logs. */
   readonly received: () => Promise<readonly WebhookReceived[]>;
   /** How it answers from now on; 204 when these are used up. */
   readonly answer: (answers: readonly WebhookAnswer[]) => Promise<void>;
   /** Answers what hangs. */
   readonly release: () => Promise<void>;
 };
+
+/** What the webhook of this name gets of checkpoints: received and answered apart from the rest. */
+export const checkpointsAt = (origin: string, name: string): Omit<WebhookPlace, "url"> =>
+  webhookAt(origin, `${name}/checkpoints`);
 
 /** The webhook of this name at the stand-in, as tests see it. */
 export function webhookAt(origin: string, name: string): WebhookPlace {

@@ -5,12 +5,14 @@ type Place = { received: WebhookReceived[]; answers: WebhookAnswer[]; hanging: S
 
 /**
  * Somebody's webhooks on a loopback port: `POST /hook/<name>` is noted and answered 204 unless something else is planned.
- * `/_standin/<name>` tells what came (GET), plans the next answers (PUT) and answers what hangs (DELETE).
+ * `/_standin/<name>` tells what came (GET), plans the next answers (PUT) and answers what hangs (DELETE). Checkpoints of audit
+ * logs come whenever a minute is over: they are a place of their own, `<name>/checkpoints`, and stand in no test's way.
  */
 export async function startWebhooks(): Promise<{ readonly url: string; readonly close: () => Promise<void> }> {
   const places = new Map<string, Place>();
   const server = createServer((request, response) => {
-    const [, kind, name = ""] = (request.url ?? "").split("/");
+    const [, kind, ...path] = (request.url ?? "").split("/");
+    const name = kind === "hook" && isCheckpoint(request) ? `${path.join("/")}/checkpoints` : path.join("/");
     const place = places.get(name) ?? { received: [], answers: [], hanging: [] };
     places.set(name, place);
     void bodyOf(request).then((body) => {
@@ -31,6 +33,9 @@ export async function startWebhooks(): Promise<{ readonly url: string; readonly 
     },
   };
 }
+
+const isCheckpoint = ({ headers }: IncomingMessage): boolean =>
+  String(headers["webhook-id"]).startsWith("audit-checkpoint/");
 
 function receive(place: Place, { headers }: IncomingMessage, body: string, response: ServerResponse): void {
   const named = Object.entries(headers).map(([name, value]) => [name, String(value)]);
