@@ -32,7 +32,7 @@ export function checkDocuments(texts: DocumentTexts): Result<CheckedDocuments, R
   if (!people.ok) return invalid("people", people.error);
   const policy = compilePolicy(texts.policy, people.value, catalogue.value);
   if (!policy.ok) return invalid("policy", policy.error);
-  const { budget, moneyDigest, digest } = policy.value.policy;
+  const { budget, moneyDigest, signals, digest } = policy.value.policy;
   return ok({
     terms: {
       policy: digest,
@@ -42,6 +42,7 @@ export function checkDocuments(texts: DocumentTexts): Result<CheckedDocuments, R
       dailyCapMicros: budget.dailyCapMicros,
       monthlyCapMicros: budget.monthlyCapMicros,
       moneyDigest,
+      signals,
     },
     rows: [
       { digest, kind: "policy", body: texts.policy },

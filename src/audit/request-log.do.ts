@@ -11,6 +11,7 @@ import { TREE_SCHEMA } from "./log-tree.ts";
 import { BACKLOG_LIMIT_ROWS, PROJECTION_DELAY_MS, projectJournal } from "./projection.ts";
 import type { Ending } from "./record.ts";
 import type { AppendOutcome, RequestLogPort, SubmittedEnding } from "./request-log-port.ts";
+import { countDenials, createLogReporter, DENIALS_SCHEMA, newestChained, type LogReporter } from "./log-reports.ts";
 import { createTreeKeeper, type TreeKeeper } from "./tree-keeper.ts";
 import type { AuditTreePort, ConsistencyProof, InclusionProof, TreeAnswer } from "./tree-port.ts";
 import { textOf } from "../platform/sql-row.ts";
@@ -19,6 +20,7 @@ const SCHEMA: readonly string[] = [
   `CREATE TABLE place (only INTEGER PRIMARY KEY CHECK (only = 1), tenant TEXT NOT NULL, log TEXT NOT NULL);
    ${JOURNAL_SCHEMA}`,
   TREE_SCHEMA,
+  DENIALS_SCHEMA,
 ];
 
 /** How long a read's record waits for its ending before it is chained without one. */
@@ -44,8 +46,10 @@ const ALARM_RETRY_MS = 2_000;
  */
 export class RequestLog extends DurableObject<Env> implements RequestLogPort, AuditTreePort {
   readonly #tree: TreeKeeper;
+  readonly #reporter: LogReporter;
   #alarmAt: EpochMs | null = null;
   #projectAt: EpochMs | null = null;
+  /** For its tree, or for what it has to report. */
   #treeAt: EpochMs | null = null;
   #failures = 0;
   /** Endings of open entries, by entry id, until the alarm chains them. */
@@ -54,6 +58,7 @@ export class RequestLog extends DurableObject<Env> implements RequestLogPort, Au
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#tree = createTreeKeeper(ctx.storage, env, () => this.#place());
+    this.#reporter = createLogReporter(ctx.storage, env, () => this.#place());
     void ctx.blockConcurrencyWhile(async () => {
       migrate(ctx.storage, SCHEMA);
       this.#alarmAt = await ctx.storage.getAlarm();
@@ -121,6 +126,7 @@ export class RequestLog extends DurableObject<Env> implements RequestLogPort, Au
       const isPutOff = this.#projectAt !== null && this.#projectAt > Date.now() && isDue(this.#treeAt);
       if (!isPutOff) await this.#project(place);
       await this.#tree.run(Date.now());
+      await this.#reporter.run(Date.now());
     } catch (error) {
       log("error", "request-log-alarm", { ...place, cause: describeError(error) });
       this.#projectAt = Date.now() + ALARM_RETRY_MS;
@@ -131,9 +137,12 @@ export class RequestLog extends DurableObject<Env> implements RequestLogPort, Au
   async #project(place: Place): Promise<void> {
     const { storage } = this.ctx;
     this.#projectAt = null;
-    const stillOpen = storage.transactionSync(() =>
-      sealEntries(storage.sql, place, this.#endings, Date.now() - ENDING_WAIT_MS, SEAL_ROWS),
-    );
+    const stillOpen = storage.transactionSync(() => {
+      const before = newestChained(storage.sql);
+      const open = sealEntries(storage.sql, place, this.#endings, Date.now() - ENDING_WAIT_MS, SEAL_ROWS);
+      countDenials(storage.sql, before);
+      return open;
+    });
     const outcome = await projectJournal(storage, this.env.DB, place, this.#failures, Date.now());
     this.#failures = outcome.failure === null ? 0 : this.#failures + 1;
     if (outcome.failure !== null) log("warn", "projection", { ...place, cause: outcome.failure });
@@ -149,7 +158,9 @@ export class RequestLog extends DurableObject<Env> implements RequestLogPort, Au
   }
 
   #armForTree(): void {
-    this.#treeAt = this.#tree.nextAt(Date.now());
+    const now = Date.now();
+    const times = [this.#tree.nextAt(now), this.#reporter.nextAt(now)].filter((at) => at !== null);
+    this.#treeAt = times.length === 0 ? null : Math.min(...times);
     this.#arm();
   }
 

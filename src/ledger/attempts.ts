@@ -1,5 +1,6 @@
 import { integerOf, textOf } from "../platform/sql-row.ts";
 import type { EpochMs } from "../vocabulary.ts";
+import { countIneligible } from "./signals.ts";
 
 /** Somebody whose word on a proposal does not count tried to decide it. */
 export type Attempt = {
@@ -12,7 +13,7 @@ export type Attempt = {
 /** Attempts kept per proposal, one per person: what more come to stands in the journal, as these do. */
 const ATTEMPTS_MAX = 20;
 
-/** Notes an attempt, the last of each person. Everybody who may see the proposal sees it. */
+/** Notes an attempt, the last of each person, and counts it. Everybody who may see the proposal sees it. */
 export function noteAttempt(sql: SqlStorage, approvalId: string, attempt: Attempt): void {
   sql.exec(
     `INSERT INTO attempts (approval_id, subject, decision, reason, attempted_at)
@@ -27,6 +28,7 @@ export function noteAttempt(sql: SqlStorage, approvalId: string, attempt: Attemp
     attempt.attemptedAt,
     ATTEMPTS_MAX,
   );
+  countIneligible(sql, attempt.subject, attempt.attemptedAt);
 }
 
 /** Attempts at a proposal by people whose word does not count, first to last. */

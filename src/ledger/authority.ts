@@ -1,8 +1,9 @@
 import { assert } from "../platform/assert.ts";
+import type { SignalBounds } from "../policy/signals.ts";
 import type { Refusal } from "../refusal.ts";
 import type { Digest, EpochMs, Micros } from "../vocabulary.ts";
 import type { Authority, Freeze, LedgerSnapshot, Requester } from "./contract.ts";
-import { textOf, integerOf, type SqlRow } from "../platform/sql-row.ts";
+import { textOf, textOrNull, integerOf, type SqlRow } from "../platform/sql-row.ts";
 
 /** Documents and caps of one policy version. */
 export type VersionTerms = {
@@ -14,6 +15,8 @@ export type VersionTerms = {
   readonly monthlyCapMicros: Micros;
   /** SHA-256 over what else the policy says of money. Null: stored before it was kept, which is like no other. */
   readonly moneyDigest: Digest | null;
+  /** At which figures people are told of the audit logs. Null: stored before they were kept, and then the defaults. */
+  readonly signals: SignalBounds | null;
 };
 
 export type ActiveVersion = VersionTerms & {
@@ -44,6 +47,8 @@ export function termsOf(row: SqlRow): VersionTerms {
     dailyCapMicros: integerOf(row, "daily_cap_micros"),
     monthlyCapMicros: integerOf(row, "monthly_cap_micros"),
     moneyDigest: row["money"] === null ? null : asDigest(row["money"]),
+    // Serialised by versions.ts.
+    signals: JSON.parse(textOrNull(row, "signals") ?? "null"),
   };
 }
 

@@ -5,7 +5,7 @@ import { textOf, integerOf } from "../platform/sql-row.ts";
  * What the ledger has to do later. `dispatch-deadline`: a dispatch without conclusion becomes unknown. `reconcile`: ask
  * the outbox to look an unknown outcome up. `ceiling`: a committed hold whose run time is over settles at its ceiling.
  * `status-poll`: ask the outbox how what runs fares, again and again; `status-check`: once, because something changed.
- * `budget-change-expiry`: a change of a cap that nobody confirmed ends.
+ * `outcome-unknown`: people are told of one that still is. `budget-change-expiry`: a change of a cap that nobody confirmed ends.
  * `approval-expiry`: an open proposal or unused grant ends. `approval-reminder`: its
  * approvers are reminded. `notices`: what people are to be told goes to the outbox. `prune`: old idempotency keys and receipts go.
  */
@@ -15,6 +15,7 @@ export const JOBS = [
   "ceiling",
   "status-poll",
   "status-check",
+  "outcome-unknown",
   "budget-change-expiry",
   "approval-expiry",
   "approval-reminder",

@@ -1,5 +1,6 @@
 import { DurableObject } from "cloudflare:workers";
 import { appendEntry, backlog, type Place } from "../audit/journal.ts";
+import { QUIET_BACKLOG_ROWS } from "../audit/log-reports.ts";
 import { PROJECTION_DELAY_MS, projectJournal } from "../audit/projection.ts";
 import { blankEntry } from "../audit/record.ts";
 import type { SignedCheckpoint } from "../audit/checkpoints.ts";
@@ -24,6 +25,7 @@ import { dueAt, nextDue, postpone, type DueRow } from "./due.ts";
 import type { Actor } from "./ledger-port.ts";
 import type { Timings } from "./operations.ts";
 import { LEDGER_SCHEMA } from "./schema.ts";
+import { tellLogState } from "./signals.ts";
 
 /** Jobs per transaction and per alarm: an alarm stays far below its time limit and comes again at once when more wait. */
 const JOBS_PER_ALARM = 200;
@@ -94,6 +96,7 @@ export abstract class LedgerObject extends DurableObject<Env> implements AuditTr
     try {
       for (const row of dueAt(this.ctx.storage.sql, Date.now(), JOBS_PER_ALARM)) await this.#attempt(row);
       if (this.#projectAt !== null && this.#projectAt <= Date.now()) await this.#project();
+      this.#tellOfLog();
       await this.#tree.run(Date.now());
     } catch (error) {
       log("error", "ledger-alarm", { cause: describeError(error) });
@@ -104,6 +107,14 @@ export abstract class LedgerObject extends DurableObject<Env> implements AuditTr
     // Transactions in between have armed for what was due then: what counts is what is due now.
     this.#alarmAt = null;
     this.#arm(notBefore);
+  }
+
+  /** Has people told where the log has halted or its backlog grows; not by `transact`, which would wake a halted log again. */
+  #tellOfLog(): void {
+    const { storage } = this.ctx;
+    const { rows, halted } = backlog(storage.sql);
+    if (halted === null && rows < QUIET_BACKLOG_ROWS) return;
+    storage.transactionSync(() => tellLogState(storage.sql, { log: LOG, waitingRows: rows, halted }, Date.now()));
   }
 
   /** One job that fails holds up neither the others nor the projection: it is put off until later. */

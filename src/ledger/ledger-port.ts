@@ -20,6 +20,8 @@ import type {
   RequestContext,
   SignedDecision,
 } from "./contract.ts";
+import type { OpenOperations } from "./open-operations.ts";
+import type { LogReport } from "./signals.ts";
 import type { PolicyVersion } from "./versions.ts";
 import type { ContextField } from "../policy/types.ts";
 
@@ -141,6 +143,9 @@ export interface LedgerPort extends FinancePort {
   unfreeze(actor: Actor, requestId: string, scope: string): Promise<{ kind: "done" } | Refused>;
   /** Journals an administrative act whose effect lies outside the ledger. */
   recordAct(actor: Actor, requestId: string, code: string, detail: string): Promise<void>;
+  /** Takes in what a log of requests has counted. Only that log's own object calls it; the same report again changes nothing. */
+  noteLog(report: LogReport): Promise<void>;
+  openOperations(limit: number): Promise<OpenOperations>;
 }
 
 /** The ledger of one tenant. The object's name is the tenant id, which comes from the credential alone. */

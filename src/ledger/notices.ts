@@ -1,5 +1,6 @@
 import type { AlertNotice, Notice, NoticeKind } from "../notify/notice.ts";
 import { NOTICE_KINDS } from "../notify/notice.ts";
+import { signalId, type SignalAlert } from "../notify/signal.ts";
 import { assert, unreachable } from "../platform/assert.ts";
 import { integerOf, textOf, textOrNull, type SqlRow } from "../platform/sql-row.ts";
 import type { EpochMs } from "../vocabulary.ts";
@@ -21,7 +22,7 @@ export const ALERT_RETENTION_MS = 62 * 24 * 3_600_000;
 /** A notice of the ledger's own, or the order to run an approved request that the gate has kept. */
 export type ProposalHandOver = Omit<Notice, "kind" | "detail"> & { readonly kind: NoticeKind | "execute" };
 
-/** What the outbox takes over: about a proposal, or about the tenant's money. */
+/** What the outbox takes over: about a proposal, or about the tenant's money and audit logs. */
 export type HandOver = ProposalHandOver | ({ readonly kind: "alert" } & AlertNotice);
 
 /**
@@ -49,11 +50,12 @@ export function note(
 }
 
 /**
- * Notes that people are to be told about money, in the transaction of the event itself, and returns whether that is new.
+ * Notes that people are to be told about money or a signal, in the transaction of the event itself, and returns whether that is new.
  * What was told before is told no more, whatever the outbox forgets: once per window and threshold, once per window and
- * refused principal (a flood of refusals writes one row), once per overrun, once per event of a change.
+ * refused principal (a flood of refusals writes one row), once per overrun, once per event of a change, once per episode of a
+ * signal.
  */
-export function noteAlert(sql: SqlStorage, alert: MoneyAlert, now: EpochMs): boolean {
+export function noteAlert(sql: SqlStorage, alert: MoneyAlert | SignalAlert, now: EpochMs): boolean {
   const id = alertId(alert);
   const isNew =
     sql.exec("INSERT OR IGNORE INTO alerts (id, at) VALUES (?, ?) RETURNING 1", id, now).toArray().length === 1;
@@ -69,7 +71,7 @@ export function noteAlert(sql: SqlStorage, alert: MoneyAlert, now: EpochMs): boo
 }
 
 /** Equal for equal events. */
-function alertId(alert: MoneyAlert): string {
+function alertId(alert: MoneyAlert | SignalAlert): string {
   switch (alert.kind) {
     case "budget-threshold":
       return `${alert.kind}/${alert.window}/${alert.percent}`;
@@ -86,6 +88,8 @@ function alertId(alert: MoneyAlert): string {
       return `${alert.kind}/${alert.requestId}`;
     case "budget-change":
       return `${alert.id}/${alert.event}`;
+    case "audit-signal":
+      return signalId(alert);
     default:
       return unreachable(alert);
   }

@@ -15,6 +15,9 @@ import { textOf, integerOf, textOrNull, integerOrNull } from "../platform/sql-ro
 /** Waits between look-ups of an unknown outcome: double from one grace period to an hour. */
 const LOOK_UP_MAX_WAIT_MS = 3_600_000;
 
+/** How long look-ups may take before people are told that an outcome is unknown. */
+const UNKNOWN_TOLD_AFTER_MS = 3_600_000;
+
 /**
  * Longest answer that is kept for replays, as JSON in UTF-8: a Durable Object takes no row above 2 MB, and an outcome must
  * be booked whatever its answer is. After a longer one a replay says what became of the request, not what was answered.
@@ -90,7 +93,10 @@ export function conclude(sql: SqlStorage, place: Place, conclusion: Concluded, t
     const at = operation.admittedAt + timings.dispatchDeadlineMs;
     done(sql, { at, job: "dispatch-deadline", ref: conclusion.requestId });
   }
-  if (!completed) plan(sql, "reconcile", conclusion.requestId, now + timings.graceMs);
+  if (!completed) {
+    plan(sql, "reconcile", conclusion.requestId, now + timings.graceMs);
+    plan(sql, "outcome-unknown", conclusion.requestId, now + UNKNOWN_TOLD_AFTER_MS);
+  }
   // Only an operation that named its resource at admission keeps it busy.
   else if (operation.resource !== null)
     sql.exec("DELETE FROM busy_resources WHERE request_id = ?", conclusion.requestId);

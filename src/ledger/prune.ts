@@ -1,6 +1,7 @@
 import type { EpochMs } from "../vocabulary.ts";
 import { ALERT_RETENTION_MS } from "./notices.ts";
 import { KEY_RETENTION_MS } from "./replay.ts";
+import { pruneSignals } from "./signals.ts";
 
 /** Once an hour is enough: retention is measured in days, and each run deletes a bounded number of rows. */
 export const PRUNE_EVERY_MS = 3_600_000;
@@ -9,8 +10,8 @@ export const PRUNE_EVERY_MS = 3_600_000;
 const RECEIPT_RETENTION_MS = 24 * 3_600_000;
 
 /**
- * Drops what nothing may refer to any more: old receipts, old idempotency keys, the stored responses behind them, and which
- * alerts of past windows were told.
+ * Drops what nothing may refer to any more: old receipts, old idempotency keys, the stored responses behind them, which
+ * alerts of past windows were told, and what signals of past windows were counted from.
  * Operations, reservations, windows and approvals stay: they are the books. A deleted receipt or key denies (positive
  * records), it never re-opens anything.
  */
@@ -27,4 +28,5 @@ export function prune(sql: SqlStorage, now: EpochMs): void {
     now - KEY_RETENTION_MS,
   );
   sql.exec("DELETE FROM alerts WHERE at < ?", now - ALERT_RETENTION_MS);
+  pruneSignals(sql, now);
 }

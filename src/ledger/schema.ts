@@ -1,5 +1,6 @@
 import { JOURNAL_SCHEMA } from "../audit/journal.ts";
 import { TREE_SCHEMA } from "../audit/log-tree.ts";
+import { SIGNAL_SCHEMA } from "./signals.ts";
 
 /**
  * SQLite of the TenantLedger, in append-only steps (see docs/storage.md for owner, writer and lifetime of each table).
@@ -174,4 +175,5 @@ export const LEDGER_SCHEMA: readonly string[] = [
   ALTER TABLE usage_reports ADD COLUMN issuer TEXT;
   `,
   TREE_SCHEMA,
+  SIGNAL_SCHEMA,
 ];

@@ -37,6 +37,7 @@ import { liftFreeze, setFreeze } from "./freezes.ts";
 import { LOG } from "./ledger-object.do.ts";
 import type { Actor, CredentialRow, LedgerPort, OperationView, Refused, Stale } from "./ledger-port.ts";
 import { confirmHandOver, takeNotices } from "./notices.ts";
+import { openOperations, tellUnknown, type OpenOperations } from "./open-operations.ts";
 import {
   conclude,
   dispatchDeadline,
@@ -50,6 +51,7 @@ import { remind } from "./proposals.ts";
 import { prune, PRUNE_EVERY_MS } from "./prune.ts";
 import { findReservation } from "./reservations.ts";
 import { review } from "./review-glass.ts";
+import { takeReport, type LogReport } from "./signals.ts";
 import { decideSigned } from "./signed-decisions.ts";
 import { statusCheck } from "./status-polls.ts";
 import { activateVersion, addVersion, listVersions, putFirstVersionInForce, type PolicyVersion } from "./versions.ts";
@@ -275,11 +277,21 @@ export class TenantLedger extends FinanceLedger implements LedgerPort {
   }
 
   async unfreeze(actor: Actor, requestId: string, scope: string): Promise<{ kind: "done" } | Refused> {
-    return this.administer(actor, requestId, "unfrozen", scope, ({ sql }) => liftFreeze(sql, scope, actor.roles));
+    return this.administer(actor, requestId, "unfrozen", scope, ({ sql, now }) => liftFreeze(sql, scope, actor, now));
   }
 
   async recordAct(actor: Actor, requestId: string, code: string, detail: string): Promise<void> {
     this.administer(actor, requestId, code, detail, () => undefined);
+  }
+
+  async noteLog(report: LogReport): Promise<void> {
+    // A log without a tenant: nobody to tell.
+    if (activeVersion(this.ctx.storage.sql) === null) return;
+    this.transact(({ sql, now }) => takeReport(sql, report, now));
+  }
+
+  async openOperations(limit: number): Promise<OpenOperations> {
+    return openOperations(this.ctx.storage.sql, limit, Date.now());
   }
 
   protected override async run(row: DueRow): Promise<void> {
@@ -289,6 +301,7 @@ export class TenantLedger extends FinanceLedger implements LedgerPort {
       const { sql, place, now } = scope;
       done(sql, row);
       if (row.job === "dispatch-deadline") dispatchDeadline(sql, place, row.ref, this.timings, now);
+      if (row.job === "outcome-unknown") tellUnknown(sql, row.ref, now);
       if (row.job === "ceiling") settleAtCeiling(sql, place, row.ref, now);
       if (row.job === "budget-change-expiry") expireBudgetChange(scope, row.ref);
       if (row.job === "approval-expiry") expireApproval(scope, row.ref);

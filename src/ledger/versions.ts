@@ -23,8 +23,8 @@ export function addVersion(
 ): number {
   const version = integerOf(sql.exec("SELECT coalesce(max(version), 0) + 1 AS next FROM versions").one(), "next");
   sql.exec(
-    `INSERT INTO versions (version, policy, people, catalogue, prices, daily_cap_micros, monthly_cap_micros, money, author, reason, git_commit, created_at)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO versions (version, policy, people, catalogue, prices, daily_cap_micros, monthly_cap_micros, money, signals, author, reason, git_commit, created_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     version,
     terms.policy,
     terms.people,
@@ -33,6 +33,7 @@ export function addVersion(
     terms.dailyCapMicros,
     terms.monthlyCapMicros,
     terms.moneyDigest,
+    JSON.stringify(terms.signals ?? null),
     by.author,
     by.reason,
     by.gitCommit,
@@ -100,7 +101,7 @@ export function putFirstVersionInForce(
 
 function putInForce(sql: SqlStorage, version: PolicyVersion, by: string, now: EpochMs): void {
   sql.exec(
-    "UPDATE authority SET version = ?, policy = ?, people = ?, catalogue = ?, prices = ?, daily_cap_micros = ?, monthly_cap_micros = ?, money = ?",
+    "UPDATE authority SET version = ?, policy = ?, people = ?, catalogue = ?, prices = ?, daily_cap_micros = ?, monthly_cap_micros = ?, money = ?, signals = ?",
     version.version,
     version.policy,
     version.people,
@@ -109,6 +110,7 @@ function putInForce(sql: SqlStorage, version: PolicyVersion, by: string, now: Ep
     version.dailyCapMicros,
     version.monthlyCapMicros,
     version.moneyDigest,
+    JSON.stringify(version.signals),
   );
   sql.exec("UPDATE versions SET activated_by = ?, activated_at = ? WHERE version = ?", by, now, version.version);
 }

@@ -4,6 +4,7 @@ import type { JsonObject } from "../platform/json.ts";
 import { usd } from "../platform/money.ts";
 import type { AnchoredCheckpoint } from "./alert.ts";
 import type { AlertCall, ShownAlert } from "./delivery.ts";
+import type { Signal } from "./signal.ts";
 import { EVENT_VERSION } from "./webhook-event.ts";
 
 /**
@@ -56,6 +57,36 @@ function factsOf(alert: ShownAlert): JsonObject {
       return checkpointJson(alert);
     case "audit-anchor":
       return { checkpoints: alert.checkpoints.map(checkpointJson) };
+    case "audit-signal":
+      return signalJson(alert);
+    default:
+      return unreachable(alert);
+  }
+}
+
+function signalJson(alert: Signal): JsonObject {
+  const since = new Date(alert.since).toISOString();
+  switch (alert.signal) {
+    case "denials":
+      return { signal: alert.signal, principal: alert.principal, count: alert.count, minutes: alert.minutes, since };
+    case "ineligible-approvals":
+      return { signal: alert.signal, person: alert.person, count: alert.count, minutes: alert.minutes, since };
+    case "frozen":
+      return { signal: alert.signal, scope: alert.scope, by: alert.by, reason: alert.reason, since };
+    case "unfrozen":
+      return { signal: alert.signal, scope: alert.scope, by: alert.by, since };
+    case "audit-backlog":
+      return { signal: alert.signal, log: alert.log, rows: alert.rows, since };
+    case "audit-halted":
+      return { signal: alert.signal, log: alert.log, cause: alert.cause, since };
+    case "outcome-unknown":
+      return {
+        signal: alert.signal,
+        request_id: alert.requestId,
+        action: alert.action,
+        principal: alert.principal,
+        since,
+      };
     default:
       return unreachable(alert);
   }

@@ -23,6 +23,7 @@ import { explainUnknownKey, POLICY_DOCUMENT } from "./policy-schema.ts";
 import { compileRuleDigest } from "./rule-digest.ts";
 import { readRules } from "./rules.ts";
 import { compileSpending, readScopeCaps, readTeams } from "./scope-caps.ts";
+import { readSignals } from "./signals.ts";
 import type { CompiledPolicy } from "./types.ts";
 
 /** A policy that may be activated, with what its author should still look at. */
@@ -79,6 +80,7 @@ export function compilePolicy(
       teams,
       people.byRole("finance").map(({ subject }) => subject),
     ),
+    signals: readSignals(document.value),
     rateLimits,
     dryRun,
     // Inline dry runs leave no receipt to spend, so the request itself has to be what a repeat is known by.

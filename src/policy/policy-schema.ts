@@ -12,6 +12,10 @@ const MAX_TEXT = 200;
 const TEAM = /^[a-z][a-z0-9-]{0,62}$/;
 /** Most thresholds of a window: more notices than this about one day are noise. */
 const MAX_THRESHOLDS = 8;
+/** Highest bound of a signal, 1,000,000: nothing reaches it; catches a slipped digit. */
+const MAX_SIGNAL = 1_000_000;
+/** Most records of a log that may wait before anybody hears of it: half of where writes stop. */
+const MAX_BACKLOG_TOLD = 25_000;
 
 const text = z.string().min(1).max(MAX_TEXT);
 const limit = z.union([z.number(), z.boolean(), text, z.array(text).min(1)]);
@@ -55,6 +59,7 @@ const cap = z
   })
   .meta({ minProperties: 1 });
 const percent = z.int().min(1).max(100).optional();
+const signal = (most: number) => z.int().min(0).max(most).optional();
 /** At most a day, as for proposals. */
 const coolDown = z
   .int()
@@ -100,6 +105,17 @@ export const POLICY_DOCUMENT = z.strictObject({
     })
     .optional(),
   timezone: text.optional(),
+  /** At which figures people are told of what the audit logs show; 0: never. */
+  signals: z
+    .strictObject({
+      /** Refusals of one principal. */
+      denials_per_10_minutes: signal(MAX_SIGNAL),
+      /** Tries of one person to decide what their word does not count on. */
+      ineligible_approvals_per_hour: signal(MAX_SIGNAL),
+      /** Records of one log that wait for D1. */
+      audit_backlog_rows: signal(MAX_BACKLOG_TOLD),
+    })
+    .optional(),
   rate_limits: z
     .strictObject({ tier_0: perMinute, tier_1: perMinute, tier_2: perMinute, tier_3: perMinute, tier_4: perMinute })
     .optional(),

@@ -1,5 +1,6 @@
 import type { Digest, Facts, Micros, Tier } from "../vocabulary.ts";
 import type { Refusal } from "../refusal.ts";
+import type { SignalBounds } from "./signals.ts";
 
 /** A tenant's policy, compiled to closures under its digest and against one catalogue. Pure. */
 export type CompiledPolicy = {
@@ -30,6 +31,8 @@ export type CompiledPolicy = {
   readonly scopeCaps: readonly ScopeCap[];
   /** SHA-256 over everything that the policy says of money but the tenant's two caps. Another one is finance's to activate. */
   readonly moneyDigest: Digest;
+  /** At which figures people are told of what the audit logs show. */
+  readonly signals: SignalBounds;
   readonly rateLimits: { readonly readsPerMinute: number; readonly writesPerMinute: number };
   readonly dryRun: "receipt" | "inline";
   readonly idempotency: "optional" | "required" | "derived";

@@ -8,6 +8,8 @@ import type { WindowShortage } from "../refusal.ts";
 import type { Micros } from "../vocabulary.ts";
 import { context, header, section, type SlackMessage } from "./blocks.ts";
 import { inertLine } from "./inert-text.ts";
+import { toldOfSignal } from "./signals.ts";
+import { said, type Told } from "./told.ts";
 import { dateTimeOf, name } from "./wording.ts";
 
 /** What to type next. */
@@ -34,7 +36,9 @@ const DECISIONS_SHOWN = 4;
 
 /** The channel in which a tenant's people hear of money and audit logs; null where its policy names none. */
 export function alertChannel(kind: ShownAlert["kind"], { tier3, tier4, escalation }: CompiledPolicy["channels"]) {
-  return kind === "budget-overrun" ? (escalation ?? tier3 ?? tier4) : (tier3 ?? tier4 ?? escalation);
+  return kind === "budget-overrun" || kind === "audit-signal"
+    ? (escalation ?? tier3 ?? tier4)
+    : (tier3 ?? tier4 ?? escalation);
 }
 
 /**
@@ -51,10 +55,6 @@ export function alertMessage(alert: ShownAlert, tenant: string): SlackMessage | 
   };
 }
 
-type Told = { readonly title: string; readonly lines: readonly string[]; readonly notes: readonly string[] };
-
-const said = (title: string, lines: readonly string[], ...notes: readonly string[]): Told => ({ title, lines, notes });
-
 function toldOf(alert: ShownAlert): Told | null {
   switch (alert.kind) {
     case "budget-threshold":
@@ -69,6 +69,8 @@ function toldOf(alert: ShownAlert): Told | null {
       return anchored([alert]);
     case "audit-anchor":
       return alert.checkpoints.length === 0 ? null : anchored(alert.checkpoints);
+    case "audit-signal":
+      return toldOfSignal(alert);
     default:
       return unreachable(alert);
   }

@@ -42,6 +42,7 @@ const TERMS = {
   dailyCapMicros: 100 * USD,
   monthlyCapMicros: 1_000 * USD,
   moneyDigest: digest("money"),
+  signals: null,
 };
 export const versionTerms = TERMS;
 

@@ -99,6 +99,11 @@ describe("the published example policy", () => {
     expect(policy.approvalTimeoutMs).toBe(1_800_000);
     expect(policy.channels).toEqual({ tier3: "#ml-ops-approvals", tier4: null, escalation: "#ml-ops-escalation" });
     expect(policy.rateLimits).toEqual({ readsPerMinute: 6_000, writesPerMinute: 600 });
+    expect(policy.signals).toEqual({
+      denialsPer10Minutes: 50,
+      ineligibleApprovalsPerHour: 3,
+      auditBacklogRows: 5_000,
+    });
     expect([policy.timezone, policy.dryRun, policy.idempotency]).toEqual(["UTC", "receipt", "optional"]);
     const people = [
       { handle: "@alice", subject: "person:alice" },

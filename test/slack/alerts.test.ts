@@ -164,7 +164,7 @@ describe("what finance reads", () => {
   });
 });
 
-describe("money is told", () => {
+describe("money and signals are told", () => {
   const channels = { tier3: "#three", tier4: "#four", escalation: "#up" };
   test.each<[ShownAlert["kind"], Partial<typeof channels>, string | null]>([
     ["budget-threshold", channels, "#three"],
@@ -173,6 +173,8 @@ describe("money is told", () => {
     ["budget-overrun", channels, "#up"],
     ["budget-overrun", { tier3: "#three", tier4: "#four" }, "#three"],
     ["budget-overrun", { tier4: "#four" }, "#four"],
+    ["audit-signal", channels, "#up"],
+    ["audit-signal", { tier3: "#three", tier4: "#four" }, "#three"],
     ["budget-threshold", {}, null],
   ])("%s with %j in %s", (kind, named, expected) => {
     expect(alertChannel(kind, { tier3: null, tier4: null, escalation: null, ...named })).toBe(expected);

@@ -1,0 +1,121 @@
+import type { Env } from "../env.ts";
+import { ledgerOf } from "../ledger/ledger-port.ts";
+import { DENIALS_PERIOD_MS, type DenialCount } from "../ledger/signals.ts";
+import { describeError } from "../platform/describe-error.ts";
+import { log } from "../platform/log.ts";
+import { integerOf, textOf } from "../platform/sql-row.ts";
+import type { EpochMs } from "../vocabulary.ts";
+import { backlog, type Place } from "./journal.ts";
+import { NO_TENANT } from "./recorder.ts";
+
+/**
+ * Refusals that a log of requests has chained, per principal and minute, and how many of them its tenant's ledger knows; part of
+ * the object's schema steps.
+ */
+export const DENIALS_SCHEMA = `
+  CREATE TABLE denials (
+    minute INTEGER NOT NULL, principal TEXT NOT NULL, count INTEGER NOT NULL, reported INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (minute, principal)
+  ) WITHOUT ROWID;
+  CREATE INDEX denials_unreported ON denials (count) WHERE count > reported;
+`;
+
+/**
+ * How often a log reports at most: four logs are less than one small call to the ledger every two seconds, and only while something
+ * is refused or waits.
+ */
+export const REPORT_EVERY_MS = 10_000;
+
+/** Principals and minutes per report, the most refused first; the next report takes the rest. */
+const COUNTS_PER_REPORT = 200;
+
+/** Waiting records that are no news: what comes in while D1 answers. */
+export const QUIET_BACKLOG_ROWS = 100;
+
+/** The newest record that is chained; all before it are, too. */
+export function newestChained(sql: SqlStorage): number {
+  const row = sql
+    .exec("SELECT sequence FROM journal WHERE hash IS NOT NULL ORDER BY sequence DESC LIMIT 1")
+    .toArray()[0];
+  return row === undefined ? 0 : integerOf(row, "sequence");
+}
+
+/**
+ * Counts the refusals among the records chained since `after`; those for want of rate are the limiter's work, not a sign of
+ * anything. Joins the transaction that chained them, so each is counted once. A summary counts for all that it stands for.
+ */
+export function countDenials(sql: SqlStorage, after: number): void {
+  sql.exec(
+    `INSERT INTO denials (minute, principal, count)
+     SELECT CAST(strftime('%s', record ->> 'time') AS INTEGER) / 60 * 60000 AS minute, record ->> 'principal' AS principal,
+       sum(record ->> 'count')
+     FROM journal WHERE sequence > ? AND hash IS NOT NULL AND record ->> 'decision' = 'refuse'
+       AND record ->> 'reason_code' IS NOT 'rate-limited' AND record ->> 'principal' IS NOT NULL
+     GROUP BY 1, 2
+     ON CONFLICT (minute, principal) DO UPDATE SET count = count + excluded.count`,
+    after,
+  );
+}
+
+/** What a log of requests tells its tenant's ledger, from its alarm and so in nobody's way. */
+export type LogReporter = {
+  /** When there is something to report, null for never; asked after each run and each projection. */
+  readonly nextAt: (now: EpochMs) => EpochMs | null;
+  /** Reports what is due. Never throws. */
+  readonly run: (now: EpochMs) => Promise<void>;
+};
+
+/**
+ * The reporter of one log. A report that is lost, or whose answer is, is sent again: it says how many there are, not how many
+ * more. `place`: null while the log is empty.
+ */
+export function createLogReporter(storage: DurableObjectStorage, env: Env, place: () => Place | null): LogReporter {
+  const { sql } = storage;
+  let notBefore: EpochMs = 0;
+  let toldHalt: string | null = null;
+
+  const isNews = (): boolean => {
+    const { rows, halted } = backlog(sql);
+    return (halted === null ? rows >= QUIET_BACKLOG_ROWS : halted !== toldHalt) || unreported(sql, 1).length > 0;
+  };
+
+  return {
+    nextAt: (now) => {
+      const at = place();
+      if (at === null || at.tenant === NO_TENANT || !isNews()) return null;
+      // The clock may have stepped back since.
+      return Math.min(Math.max(now, notBefore), now + REPORT_EVERY_MS);
+    },
+    run: async (now) => {
+      const at = place();
+      if (at === null || at.tenant === NO_TENANT || notBefore > now || !isNews()) return;
+      notBefore = now + REPORT_EVERY_MS;
+      const denials = unreported(sql, COUNTS_PER_REPORT);
+      const { rows, halted } = backlog(sql);
+      try {
+        await ledgerOf(env.LEDGER, at.tenant).noteLog({ log: at.log, denials, waitingRows: rows, halted });
+        toldHalt = halted;
+        storage.transactionSync(() => markReported(sql, denials, now));
+      } catch (error) {
+        log("warn", "log-report", { ...at, cause: describeError(error) });
+      }
+    },
+  };
+}
+
+const unreported = (sql: SqlStorage, limit: number): readonly DenialCount[] =>
+  sql
+    .exec("SELECT minute, principal, count FROM denials WHERE count > reported ORDER BY count DESC LIMIT ?", limit)
+    .toArray()
+    .map((row) => ({
+      principal: textOf(row, "principal"),
+      minute: integerOf(row, "minute"),
+      count: integerOf(row, "count"),
+    }));
+
+function markReported(sql: SqlStorage, denials: readonly DenialCount[], now: EpochMs): void {
+  for (const { minute, principal, count } of denials)
+    sql.exec("UPDATE denials SET reported = ? WHERE minute = ? AND principal = ?", count, minute, principal);
+  // No window reaches these any more, reported or not. Later refusals of such a minute begin anew and are few.
+  sql.exec("DELETE FROM denials WHERE minute < ?", now - 2 * DENIALS_PERIOD_MS);
+}

@@ -1,0 +1,70 @@
+import { unreachable } from "../platform/assert.ts";
+import type { EpochMs } from "../vocabulary.ts";
+
+/**
+ * Something about the tenant's security that people should look at, told once per episode. `since`: when the episode began; it
+ * tells two of them apart. Figures are those of the moment in which the bound of the policy was reached.
+ *
+ * `denials`: one principal was refused so often within `minutes`. `ineligible-approvals`: one person tried so often to decide what
+ * their word does not count on. `audit-backlog`: so many records of one log wait for D1. `audit-halted`: a log takes no more, because
+ * D1 holds something else than it. `outcome-unknown`: nobody could find out for an hour what became of a dispatched request.
+ */
+export type Signal =
+  | {
+      readonly signal: "denials";
+      readonly principal: string;
+      readonly count: number;
+      readonly minutes: number;
+      readonly since: EpochMs;
+    }
+  | {
+      readonly signal: "ineligible-approvals";
+      readonly person: string;
+      readonly count: number;
+      readonly minutes: number;
+      readonly since: EpochMs;
+    }
+  | {
+      readonly signal: "frozen";
+      readonly scope: string;
+      readonly by: string;
+      readonly reason: string;
+      readonly since: EpochMs;
+    }
+  | { readonly signal: "unfrozen"; readonly scope: string; readonly by: string; readonly since: EpochMs }
+  | { readonly signal: "audit-backlog"; readonly log: string; readonly rows: number; readonly since: EpochMs }
+  | { readonly signal: "audit-halted"; readonly log: string; readonly cause: string; readonly since: EpochMs }
+  | {
+      readonly signal: "outcome-unknown";
+      readonly requestId: string;
+      readonly action: string | null;
+      readonly principal: string;
+      readonly since: EpochMs;
+    };
+
+/** A signal on its way through the alerts. */
+export type SignalAlert = { readonly kind: "audit-signal" } & Signal;
+
+/** What a signal is about, in one word: a principal, a scope, a log or a request. */
+function aboutOf(signal: Signal): string {
+  switch (signal.signal) {
+    case "denials":
+      return signal.principal;
+    case "ineligible-approvals":
+      return signal.person;
+    case "frozen":
+    case "unfrozen":
+      return signal.scope;
+    case "audit-backlog":
+    case "audit-halted":
+      return signal.log;
+    case "outcome-unknown":
+      return signal.requestId;
+    default:
+      return unreachable(signal);
+  }
+}
+
+/** Equal for equal episodes. */
+export const signalId = (alert: SignalAlert): string =>
+  `${alert.kind}/${alert.signal}/${aboutOf(alert)}/${alert.since}`;

@@ -1,0 +1,28 @@
+import type { PolicyDocument } from "./policy-schema.ts";
+
+/** At which figures people are told of a tenant's audit logs. 0: never. */
+export type SignalBounds = {
+  /** Refusals of one principal within 10 minutes, those for its rate not counted. */
+  readonly denialsPer10Minutes: number;
+  /** Tries of one person within an hour to decide what their word does not count on. */
+  readonly ineligibleApprovalsPerHour: number;
+  /** Records of one log that wait for D1. */
+  readonly auditBacklogRows: number;
+};
+
+/**
+ * Where the policy states nothing. 50 refusals: five a minute is no person's mistake, and no agent's that reads its answers. Three
+ * tries: one is a mistake, two a misunderstanding. 5,000 records: a tenth of the backlog at which writes stop.
+ */
+export const DEFAULT_SIGNALS: SignalBounds = {
+  denialsPer10Minutes: 50,
+  ineligibleApprovalsPerHour: 3,
+  auditBacklogRows: 5_000,
+};
+
+/** The bounds of a policy document. */
+export const readSignals = ({ signals }: PolicyDocument): SignalBounds => ({
+  denialsPer10Minutes: signals?.denials_per_10_minutes ?? DEFAULT_SIGNALS.denialsPer10Minutes,
+  ineligibleApprovalsPerHour: signals?.ineligible_approvals_per_hour ?? DEFAULT_SIGNALS.ineligibleApprovalsPerHour,
+  auditBacklogRows: signals?.audit_backlog_rows ?? DEFAULT_SIGNALS.auditBacklogRows,
+});

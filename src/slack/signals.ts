@@ -1,0 +1,69 @@
+import type { Signal } from "../notify/signal.ts";
+import { unreachable } from "../platform/assert.ts";
+import { inertLine } from "./inert-text.ts";
+import { said, type Told } from "./told.ts";
+import { dateTimeOf, name } from "./wording.ts";
+
+/** What people and the gate itself wrote, in one line. */
+const TEXT_MAX = 500;
+/** With the words around it a title, which holds 150. */
+const SCOPE_MAX = 100;
+
+const ONCE = "told once per episode; the policy's signals say from when on";
+
+/** A signal as people read it, with what to do next. */
+export function toldOfSignal(signal: Signal): Told {
+  const since = dateTimeOf(signal.since);
+  switch (signal.signal) {
+    case "denials":
+      return said(
+        `Refused ${signal.count} times in ${signal.minutes} minutes: ${name(signal.principal)}`,
+        [
+          "Refusals for its rate are not counted. Nothing of it was run.",
+          `To see what it asks for: portcullis audit list --principal ${name(signal.principal)} --decision refuse.`,
+          "To stop it: POST /_gate/v1/freeze with its scope, principal:<subject>; or revoke its credential.",
+        ],
+        ONCE,
+      );
+    case "ineligible-approvals":
+      return said(
+        `Tried ${signal.count} times to decide without being eligible: ${name(signal.person)}`,
+        [
+          `Within ${signal.minutes} minutes. None of it counted. Each try, and why it did not count, stands in the audit log.`,
+          `To see them: portcullis audit list --principal ${name(signal.person)}.`,
+        ],
+        ONCE,
+      );
+    case "frozen":
+      return said(`Frozen: ${inertLine(signal.scope, SCOPE_MAX)}`, [
+        `By ${name(signal.by)}, ${since}. What it covers is refused from the next request on; nothing that runs is touched.`,
+        `Reason given: ${inertLine(signal.reason, TEXT_MAX)}`,
+        "Lifting it needs the role that froze it, or security.",
+      ]);
+    case "unfrozen":
+      return said(`No longer frozen: ${inertLine(signal.scope, SCOPE_MAX)}`, [
+        `Lifted by ${name(signal.by)}, ${since}. What other freezes cover stays refused.`,
+      ]);
+    case "audit-backlog":
+      return said(
+        `Audit log ${inertLine(signal.log, SCOPE_MAX)}: ${signal.rows} records wait for D1`,
+        [
+          "None is lost; none of them can be queried yet. At 50,000 what this log records is refused (503 audit).",
+          "D1 fails, is slow, or has no room: its state is in GET /_gate/ready and in the Worker's log under projection.",
+        ],
+        ONCE,
+      );
+    case "audit-halted":
+      return said(`Audit log ${inertLine(signal.log, SCOPE_MAX)} has halted`, [
+        `${inertLine(signal.cause, TEXT_MAX)}. What this log records is refused (503 audit) until somebody has looked.`,
+        "D1 holds something that the gate did not write there: keep both, and verify an export before anything is changed.",
+      ]);
+    case "outcome-unknown":
+      return said(`Outcome unknown for an hour: ${name(signal.action ?? "request")}`, [
+        `Request ${name(signal.requestId)} of ${name(signal.principal)}, admitted ${since}. Its money stays held, and what it changes admits nothing else.`,
+        `portcullis operations show ${name(signal.requestId)} shows it. Two people settle it: an operator and finance, with portcullis operations resolve.`,
+      ]);
+    default:
+      return unreachable(signal);
+  }
+}
