@@ -24,6 +24,8 @@ export type Command =
     }
   | { readonly do: "reconcile"; readonly nth: number; readonly verdict: "happened" | "absent" | "unknown" }
   | { readonly do: "clock"; readonly ms: number }
+  /** The next one in UTC, when it is yesterday still in one of the zones and tomorrow in another. */
+  | { readonly do: "half past ten" }
   | { readonly do: "alarm" }
   | { readonly do: "restart" }
   | { readonly do: "crash"; readonly who: string; readonly what: number }

@@ -37,7 +37,11 @@ export class ModelCalendar {
       if (zone !== open.zone) this.#mark("a window stays although the zone changed");
       return open;
     }
-    this.#mark(name > open.name ? `a window opens in ${zone}` : "a window goes on in another zone");
+    if (name > open.name) this.#mark(`a window opens in ${zone}`);
+    else
+      this.#mark(
+        name === open.name ? "a window goes on in another zone" : "a window goes on although its date is over",
+      );
     return { name: name > open.name ? name : open.name, zone };
   }
 

@@ -8,7 +8,7 @@ import type { LedgerDriver } from "./driver.ts";
 import { Model } from "./model.ts";
 import { amountOf, latest, MoneyPair, NOTHING } from "./money-pair.ts";
 import { APPROVERS, AUTHORITY, budgetTerms, CONTEXT, groups, requestFor, UNBOUNDED } from "./requests.ts";
-import { POLICY, START, WISHES } from "./scene.ts";
+import { DAY, HOUR, POLICY, START, WISHES } from "./scene.ts";
 
 const by = (subject: string) =>
   ({ subject, class: "person", credentialId: "key_x", demo: false, fault: null }) as const;
@@ -56,9 +56,9 @@ export class Pair {
       case "reconcile":
         return this.#outcome(step);
       case "clock":
-        this.#model.now += step.ms;
-        this.#driver.setClock(this.#model.now);
-        return step.ms < 0 ? "clock back" : "clock";
+        return this.#clock(this.#model.now + step.ms);
+      case "half past ten":
+        return this.#clock(Math.floor((this.#model.now + 13.5 * HOUR) / DAY) * DAY + 10.5 * HOUR);
       case "alarm":
         await this.#driver.alarm();
         this.#model.alarm();
@@ -77,6 +77,13 @@ export class Pair {
       default:
         return await this.#money.run(step);
     }
+  }
+
+  #clock(to: number): string {
+    const word = to < this.#model.now ? "clock back" : "clock";
+    this.#model.now = to;
+    this.#driver.setClock(to);
+    return word;
   }
 
   async #submit(step: Extract<Command, { do: "submit" }>): Promise<string> {
@@ -231,8 +238,7 @@ export class Pair {
 
   async finish(): Promise<void> {
     for (let rounds = 0; rounds < 10; rounds++) {
-      this.#model.now += 1_000;
-      this.#driver.setClock(this.#model.now);
+      this.#clock(this.#model.now + 1_000);
       await this.#driver.alarm();
       this.#model.alarm();
     }

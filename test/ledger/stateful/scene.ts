@@ -4,6 +4,7 @@ import type { MoneyActor, ScopeCap } from "../../../src/ledger/finance-port.ts";
 
 export const MINUTE = 60_000;
 export const HOUR = 60 * MINUTE;
+export const DAY = 24 * HOUR;
 export const USD = 1_000_000;
 
 /** Where every run begins, by the ledger's clock: noon, far from every edge. Ten days before the end of a month. */
