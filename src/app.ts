@@ -2,6 +2,7 @@ import { Hono, type Context } from "hono";
 import { registerApprovalIssuer } from "./admin/approval-issuers.ts";
 import { approvalRoutes } from "./admin/approvals.ts";
 import { auditExportRoutes } from "./admin/audit-export.ts";
+import { auditOpenRoutes } from "./admin/audit-open.ts";
 import { auditRoutes } from "./admin/audit.ts";
 import { bootstrap } from "./admin/bootstrap.ts";
 import { budgetBookRoutes } from "./admin/budget-books.ts";
@@ -51,6 +52,7 @@ export const ADMIN_ROUTES: readonly AdminRoute[] = [
   ...reconciliationRoutes,
   ...usageRoutes,
   ...resolveRoutes,
+  ...auditOpenRoutes,
   ...approvalRoutes,
   ...signedDecisionRoutes,
   ...standingApprovalRoutes,

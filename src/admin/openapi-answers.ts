@@ -102,6 +102,8 @@ const approval = z.object({
   token: text.optional().meta({ description: "The approval token: for the requester, while state is approved." }),
 });
 
+const openCount = z.object({ count, oldest: timeOrNull });
+
 const credential = z.object({
   key_id: text,
   subject: text,
@@ -213,6 +215,24 @@ export const ANSWER = {
       demo: z.boolean(),
       expires_at: time,
       policy: z.object({ version: count, digest, catalogue: text }),
+    }),
+  ),
+  openOperations: named(
+    "OpenOperations",
+    z.object({
+      dispatching: openCount.meta({ description: "Past their dispatch deadline, and not swept yet." }),
+      unknown: openCount.meta({ description: "Swept: nobody has seen what became of them." }),
+      records: z.array(
+        z.object({
+          request_id: text,
+          state: z.enum(["dispatching", "unknown"]),
+          principal: text,
+          action: textOrNull,
+          admitted_at: time,
+          look_ups: count,
+        }),
+      ),
+      next_cursor: z.null(),
     }),
   ),
   operation: named(

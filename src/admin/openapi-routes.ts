@@ -4,6 +4,7 @@ import { AUDIT_DECISIONS, AUDIT_KINDS } from "../audit/record-schema.ts";
 import type { RefusalKind } from "../refusal.ts";
 import { ANSWER } from "./openapi-answers.ts";
 import { APPROVAL_LIST_MAX, APPROVAL_STATES, APPROVAL_WAIT_MAX_S } from "./approvals.ts";
+import { AUDIT_OPEN_MAX } from "./audit-open.ts";
 import { TEXT_DAYS_MAX, TEXT_MAX, TEXT_MIN } from "./audit-query.ts";
 import { AUDIT_LIST_MAX } from "./audit.ts";
 import { MONEY_ROUTES } from "./openapi-money.ts";
@@ -68,6 +69,12 @@ export const ROUTE_DESCRIPTIONS: Readonly<Record<string, RouteDescription>> = {
       "What became of a dispatched request: for its own principal, and for people with a role other than billing",
     answer: ANSWER.operation,
     refusals: ["not-found"],
+  },
+  "GET /_gate/v1/audit/open": {
+    operationId: "listOpenOperations",
+    summary: "Dispatched requests whose outcome is missing past its bound: how many, since when, oldest first",
+    answer: ANSWER.openOperations,
+    query: { limit: z.int().min(1).max(AUDIT_OPEN_MAX) },
   },
   "GET /_gate/v1/freeze": { operationId: "listFreezes", summary: "The freezes in force", answer: ANSWER.freezes },
   "POST /_gate/v1/freeze": {

@@ -197,6 +197,8 @@ test("the gate's own API answers what its OpenAPI document says, on every route"
   const resolving = `/_gate/v1/operations/${lost.headers.get("gate-request-id")}/resolve`;
   const word = { outcome: "failed", evidence: "nothing is there" };
   await expect.poll(async () => (await operator.post(resolving, word)).status).toBe(200);
+  const unseen = await security.get("/_gate/v1/audit/open?limit=5");
+  expect(compare("GET /_gate/v1/audit/open", unseen).body).toMatchObject({ unknown: { count: 1 }, records: [{}] });
   compare("POST /_gate/v1/operations/:id/resolve", await finance.post(resolving, word));
 
   expect([...seen].toSorted()).toEqual(Object.keys(ROUTE_DESCRIPTIONS).toSorted());

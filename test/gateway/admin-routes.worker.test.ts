@@ -70,6 +70,7 @@ const EXPECTED: Readonly<Record<string, Expectation>> = {
     answers: everybody("404 not-found"),
   },
   "GET /_gate/v1/audit": { answers: only(["security"], "200") },
+  "GET /_gate/v1/audit/open": { answers: only(["security"], "200") },
   "GET /_gate/v1/credentials": { answers: only(["operator", "security"], "200") },
   "POST /_gate/v1/credentials": {
     body: {},
