@@ -6,6 +6,7 @@ import { AUDIT_RECORD } from "../../src/audit/record-schema.ts";
 import { canonicalJson } from "../../src/platform/canonical-json.ts";
 import { digestOf } from "../../src/platform/digest.ts";
 import { ledgerRecords, projectedRows, readBooks, recordOf, type BookRow, type Books } from "./books.ts";
+import { checkReplayed, exportedLines } from "./replayed-books.ts";
 import { testEnv } from "./test-env.ts";
 import type { UpstreamLog } from "./upstream-log.ts";
 
@@ -16,6 +17,7 @@ const REQUEST_LOGS = ["requests-0", "requests-1", "requests-2", "requests-3"];
  * What must hold in a tenant's books whatever happened before: no window beyond its cap, windows equal to the sum of
  * their reservations, one outcome per intent and one intent per mutation that reached upstream, no approval or receipt
  * used twice, of no standing approval more uses or USD than it grants, and every log an unbroken chain, in its object and in D1 alike.
+ * Then the same once more by somebody who has nothing but the records (`independent-checker/`).
  */
 export async function checkBooks(tenant: string, upstream: UpstreamLog): Promise<void> {
   const books = await readBooks(tenant);
@@ -23,10 +25,14 @@ export async function checkBooks(tenant: string, upstream: UpstreamLog): Promise
   checkSingleUse(books);
   checkStandingUses(books);
   await checkIntents(tenant, books, upstream);
-  checkChain(`${tenant} ledger`, books.journal, await projectedRows(tenant, "ledger"));
-  for (const log of REQUEST_LOGS) {
-    checkChain(`${tenant} ${log}`, await openLogRows(tenant, log), await projectedRows(tenant, log));
+  const logs = new Map<string, readonly string[]>();
+  for (const log of ["ledger", ...REQUEST_LOGS]) {
+    const held = log === "ledger" ? books.journal : await openLogRows(tenant, log);
+    const projected = await projectedRows(tenant, log);
+    checkChain(`${tenant} ${log}`, held, projected);
+    logs.set(log, exportedLines(held, projected));
   }
+  await checkReplayed(tenant, books, logs);
 }
 
 const sum = (micros: readonly number[]): number => micros.reduce((total, one) => total + one, 0);

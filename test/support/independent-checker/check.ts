@@ -1,0 +1,36 @@
+import { checkChain } from "./chain.ts";
+import { checkEffects, type Effects } from "./effects.ts";
+import { sumMoney, type Money } from "./money.ts";
+import { checkPeople } from "./people.ts";
+import type { CheckedRecord } from "./records.ts";
+
+/** What an auditor can say of a tenant from its records alone. */
+export type Replayed = {
+  /** What does not hold: `ledger/7 …`. */
+  readonly problems: readonly string[];
+  readonly effects: Effects;
+  readonly money: Money;
+};
+
+/**
+ * Replays a tenant's records. An auditor's own reading of the documents: it shares no code with the gate, so a mistake
+ * in what the gate writes and in how it checks itself does not hide here. `logs`: the exported lines of every log, in order.
+ */
+export function replay(tenant: string, logs: ReadonlyMap<string, readonly string[]>): Replayed {
+  const problems: string[] = [];
+  const complain = ({ log, sequence }: Pick<CheckedRecord, "log" | "sequence">, what: string): void =>
+    void problems.push(`${log}/${sequence} ${what}`);
+  let ledger: readonly CheckedRecord[] = [];
+  for (const [log, lines] of logs) {
+    const records = checkChain(log, lines, complain);
+    for (const record of records) {
+      if (record.tenant !== tenant) complain(record, `is of tenant ${record.tenant}`);
+      const isEnding = record.kind === "request" || record.kind === "plan";
+      if (log !== "ledger" && !isEnding) complain(record, `is of kind ${record.kind}, which belongs into the ledger`);
+    }
+    if (log === "ledger") ledger = records;
+  }
+  const effects = checkEffects(ledger, complain);
+  checkPeople(ledger, complain);
+  return { problems, effects, money: sumMoney(ledger, complain) };
+}

@@ -1,0 +1,52 @@
+import { expect } from "vitest";
+import { auditTreeOf } from "../../src/audit/tree-port.ts";
+import type { BookRow, Books } from "./books.ts";
+import { merkleRoot } from "./independent-checker/chain.ts";
+import { replay } from "./independent-checker/check.ts";
+import { testEnv } from "./test-env.ts";
+
+/** Rows of a log as an export has them: what is chained, each once, in order. Nothing younger than what its object held. */
+export function exportedLines(held: readonly BookRow[], projected: readonly BookRow[]): readonly string[] {
+  const last = Math.max(0, ...held.map(({ sequence }) => sequence));
+  const known = projected.filter(({ sequence }) => sequence <= last);
+  const rows = new Map([...known, ...held].map((row) => [row.sequence, row]));
+  return [...rows.values()]
+    .filter(({ hash }) => hash !== null)
+    .toSorted((a, b) => a.sequence - b.sequence)
+    .map(({ record }) => record);
+}
+
+/** The records of a tenant, replayed by somebody who knows nothing else of it, come to what its ledger says. */
+export async function checkReplayed(
+  tenant: string,
+  books: Books,
+  logs: ReadonlyMap<string, readonly string[]>,
+): Promise<void> {
+  const { problems, effects, money } = replay(tenant, logs);
+  expect(problems, `${tenant}: what its records say`).toEqual([]);
+  for (const [log, lines] of logs) {
+    const signed = await auditTreeOf(testEnv, tenant, log).latestCheckpoint();
+    if (signed !== null && signed.size <= lines.length)
+      expect(merkleRoot(lines.slice(0, signed.size)), `${tenant} ${log}: signed root`).toBe(signed.root);
+  }
+  expect(Object.fromEntries(effects.states), `${tenant}: how its writes ended`).toEqual(
+    Object.fromEntries(books.operations.map(({ request_id: id, state }) => [id, state])),
+  );
+  const windows = books.windows.filter(({ window }) => !window.includes(" "));
+  for (const { window, settled_micros: settled, held_micros: held } of windows) {
+    const recorded = money.windows.get(window) ?? { held: 0, settled: 0 };
+    expect(recorded.settled, `${tenant}: settled in ${window}`).toBe(settled);
+    expect(recorded.held, `${tenant}: held by writes in ${window}`).toBeLessThanOrEqual(held);
+  }
+  const known = new Set(windows.map(({ window }) => window));
+  for (const [window, { held, settled }] of money.windows)
+    if (held + settled > 0) expect(known.has(window), `${tenant}: ${window} is a window`).toBe(true);
+  for (const length of ["2026-11".length, "2026-11-20".length]) {
+    const own = [...money.windows].filter(([window]) => window.length === length);
+    const recorded = own.reduce((total, [, { held }]) => total + held, money.proposals);
+    const held = windows
+      .filter(({ window }) => window.length === length)
+      .reduce((total, one) => total + one.held_micros, 0);
+    expect(recorded, `${tenant}: held by writes and proposals`).toBe(held);
+  }
+}
