@@ -35,9 +35,12 @@ const findingsOf = ({ logs, findings }: ExportReport): readonly Finding[] => [
   ...logs.flatMap((log) => log.findings),
 ];
 
-/** Records up to here are those that a signature speaks of. */
-const signedTo = ({ anchors }: LogReport): number =>
-  Math.max(0, ...checkpointsOf(anchors).map(([{ size }, verdict]) => (verdict === "holds" ? size : 0)));
+/** Records up to here are those that every checkpoint speaks of. */
+function signedTo({ anchors }: LogReport): number {
+  const checkpoints = checkpointsOf(anchors);
+  const denied = Math.min(...checkpoints.map(([{ size }, verdict]) => (verdict === "differs" ? size : Infinity)));
+  return Math.max(0, ...checkpoints.map(([{ size }, verdict]) => (verdict === "holds" && size < denied ? size : 0)));
+}
 
 const checkpointsOf = (anchors: LogReport["anchors"]): LogReport["anchors"] =>
   anchors.filter(([{ kind }]) => kind === "checkpoint");
@@ -156,8 +159,8 @@ function remarks({ report, unchecked }: VerifiedFile): readonly string[] {
     ...unchecked.map(({ name }) => `No key is given for ${name}: its checkpoint was not checked.`),
     ...logs.flatMap((log) => remarksOn(log, unchecked)),
     ...logs.flatMap(({ log, last, anchors }) =>
-      anchors.some(([{ size }, verdict]) => verdict === "not-covered" && size > (last ?? 0))
-        ? [`The export ends at ${manifest?.until}: checkpoints of ${log} with more records could not be checked.`]
+      anchors.some(([{ size }, verdict]) => verdict === "not-covered" && size > (last ?? 0)) && manifest !== null
+        ? [`The export ends at ${manifest.until}: checkpoints of ${log} with more records could not be checked.`]
         : [],
     ),
   ];
@@ -170,6 +173,11 @@ function remarksOn(log: LogReport, unchecked: readonly FoundNote[]): readonly st
       `${log.log} begins at sequence ${log.first}: only hashes and chain could be checked. With --previous and the exports before it, checkpoints can be.`,
     ];
   const signed = signedTo(log);
+  const younger = checkpointsOf(log.anchors).find(([{ from }, verdict]) => verdict === "beyond" && from === "manifest");
+  if (younger !== undefined && log.findingCount === 0)
+    return [
+      `${log.log}: ${younger[0].source} is younger than its last record (${log.last}), so it could not be checked; one kept from before can be.`,
+    ];
   if (log.findingCount > 0 || signed >= log.last || unchecked.some((note) => note.log === log.log)) return [];
   if (signed === 0) return [`${log.log} has no checkpoint: that it was not rewritten whole could not be checked.`];
   return [

@@ -1,7 +1,7 @@
 import { Option } from "commander";
 import { z } from "zod";
-import { isManifestLine, readManifest } from "../audit/verify/manifest.ts";
-import { anchorsOf, openNotes, ownNotes, type FoundNote } from "../audit/verify/checkpoints.ts";
+import { isManifestLine, readManifest, readNext } from "../audit/verify/manifest.ts";
+import { anchorsOf, distinct, openNotes, ownNotes, type FoundNote } from "../audit/verify/checkpoints.ts";
 import { ExportVerifier, type ExportReport } from "../audit/verify/export.ts";
 import { readRecord } from "../audit/verify/line.ts";
 import type { Anchor } from "../audit/verify/anchors.ts";
@@ -53,7 +53,11 @@ export const auditVerify: CommandSpec<Options> = {
     const [file = ""] = invocation.args;
     for (const name of [...given.value.exports, file]) {
       const isLast = name === file;
-      const read = await verifyFile(invocation, name, keys.value, { ...known, faults: isLast ? faults : [] });
+      const read = await verifyFile(invocation, name, keys.value, {
+        ...known,
+        faults: isLast ? faults : [],
+        mayBePart: !isLast,
+      });
       if (!read.ok) return read;
       const { report } = read.value;
       const stray = given.value.notes.find(({ name: of }) => !of.startsWith(`portcullis/${tenantOf(report)}/`));
@@ -109,7 +113,8 @@ function givenFiles({ options, terminal }: Invocation<Options>, keys: readonly V
   return ok({ notes, exports });
 }
 
-const isExportLine = (line: string): boolean => isManifestLine(line) || readRecord(line) !== null;
+const isExportLine = (line: string): boolean =>
+  isManifestLine(line) || readNext(line) !== null || readRecord(line) !== null;
 
 function tryRead<T>(name: string, read: () => T): Result<T, Failure> {
   try {
@@ -124,7 +129,7 @@ async function verifyFile(
   { terminal, note }: Invocation<Options>,
   name: string,
   keys: readonly VerifierKey[],
-  known: Pick<ConstructorParameters<typeof ExportVerifier>[0], "anchors" | "carried" | "faults">,
+  known: Pick<ConstructorParameters<typeof ExportVerifier>[0], "anchors" | "carried" | "faults" | "mayBePart">,
 ): Promise<Result<VerifiedFile, Failure>> {
   const path = absolute(terminal, name);
   const last = tryRead(name, () => lastLineOf(path));
@@ -133,9 +138,10 @@ async function verifyFile(
   const own = await openNotes(manifest === null ? [] : ownNotes(manifest), keys);
   const verifier = new ExportVerifier({
     manifest,
-    anchors: [...known.anchors, ...own.anchors],
+    anchors: distinct([...known.anchors, ...own.anchors]),
     faults: [...known.faults, ...own.faults],
     carried: known.carried,
+    mayBePart: known.mayBePart,
   });
   let [lines, next] = [0, PROGRESS_LINES];
   try {

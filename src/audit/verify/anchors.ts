@@ -14,7 +14,7 @@ export type Anchor = {
   readonly root: Hash | null;
   readonly hash: string | null;
   readonly kind: "checkpoint" | "export" | "mark";
-  /** `manifest`: the export brings it itself, and whoever could change the export could take another one. */
+  /** `manifest`: the export brings it itself, signed when it was made; whoever could change the export could take another. */
   readonly from: "manifest" | "outside";
 };
 
@@ -72,14 +72,10 @@ export class Anchors {
       findings.add("forked", from, anchor.size, null, `another history than ${anchor.source} was made of`);
       isForked = true;
     }
-    const longest = (from: Anchor["from"]): readonly [Anchor, Verdict] | undefined =>
-      verdicts.findLast(([anchor, verdict]) => verdict === "beyond" && anchor.from === from);
-    const own = longest("manifest");
-    if (own !== undefined && !findings.touches(read.last, own[0].size))
-      findings.add("truncated", read.last + 1, own[0].size, null, "the export's own checkpoint has more records");
-    const outside = longest("outside");
-    if (outside !== undefined && !findings.touches(read.last, outside[0].size))
-      findings.add("rewound", read.last + 1, outside[0].size, null, `${outside[0].source} has more records`);
+    // The export's own checkpoint may be a moment younger than its last record.
+    const longest = verdicts.findLast(([{ from }, verdict]) => verdict === "beyond" && from === "outside")?.[0];
+    if (longest !== undefined && !findings.touches(read.last, longest.size))
+      findings.add("rewound", read.last + 1, longest.size, null, `${longest.source} has more records`);
     this.#contradictions(findings, verdicts);
     return verdicts;
   }

@@ -61,7 +61,7 @@ export async function openNotes(notes: readonly FoundNote[], keys: readonly Veri
       anchors.push({ source: `${source} of ${size} records`, log, size, root, hash: null, kind: "checkpoint", from });
     } else if (bad?.ok === false) faults.push({ log, why: `${source} cannot be believed: ${bad.error}` });
   }
-  return { anchors: distinct(anchors), faults, unchecked };
+  return { anchors, faults, unchecked };
 }
 
 /** What an earlier export says of the same logs. */
@@ -79,11 +79,12 @@ export const anchorsOf = (source: string, carried: ReadonlyMap<string, Carried>)
     { source, log, size: last, root: tree?.root() ?? null, hash, kind: "export", from: "outside" },
   ]);
 
-/** The same checkpoint may have been given, and be the export's own: it is one, and from outside. */
-function distinct(anchors: readonly Anchor[]): readonly Anchor[] {
+/** Checkpoints once each: one may have been given twice, or be the export's own too, which then comes from outside. */
+export function distinct(anchors: readonly Anchor[]): readonly Anchor[] {
   const known = new Map<string, Anchor>();
   for (const anchor of anchors) {
-    const key = `${anchor.log} ${anchor.size} ${anchor.root === null ? "" : toBase64(anchor.root)}`;
+    const { kind, log, size, root, hash } = anchor;
+    const key = `${kind} ${log} ${size} ${root === null ? "" : toBase64(root)} ${hash}`;
     const before = known.get(key);
     if (before === undefined || before.from === "manifest") known.set(key, anchor);
   }

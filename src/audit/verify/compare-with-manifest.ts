@@ -10,18 +10,25 @@ export type Present = {
   readonly garbled: number;
   /** Of the last record, or of all that claim to be it; null where something else is wrong with it. */
   readonly hashes: readonly string[] | null;
+  /** Where an earlier part of the same export ended that these records go on from; null where none did. */
+  readonly earlier: { readonly last: number; readonly hash: string } | null;
 };
 
 /** Names how the records of a log differ from what the export's manifest says of them. */
 export function compareWithManifest(findings: Findings, own: ManifestLog, present: Present): void {
   const { first_sequence: first, last_sequence: last, count } = own;
-  const { garbled } = present;
+  const { garbled, earlier } = present;
   if (present.records === 0) {
-    if (first !== null && last !== null && last - first + 1 > garbled)
-      findings.add("truncated", first + garbled, last, null, "the manifest counts more records");
+    if (earlier !== null && last !== null && earlier.last >= last) {
+      if (earlier.last === last && own.last_hash !== null && earlier.hash !== own.last_hash)
+        findings.add("forked", last, last, null, "the earlier part ends with another record than the manifest says");
+    } else if (first !== null && last !== null) {
+      const from = Math.max(first, (earlier?.last ?? 0) + 1) + garbled;
+      if (from <= last) findings.add("truncated", from, last, null, "the manifest counts more records");
+    }
     return;
   }
-  if (first !== null && present.first > first)
+  if (first !== null && present.first > first && earlier === null)
     findings.add("deleted", first, present.first - 1, null, "the manifest counts them");
   if (first !== null && present.first < first)
     findings.add("inserted", present.first, first - 1, null, "the manifest's first record comes later");
@@ -32,6 +39,6 @@ export function compareWithManifest(findings: Findings, own: ManifestLog, presen
   const isOther = own.last_hash !== null && present.hashes?.includes(own.last_hash) === false;
   if (isOther && last === present.last)
     findings.add("edited", last, last, null, "it is not what the manifest says the export ends with");
-  if (findings.count === 0 && count !== present.records)
+  if (findings.count === 0 && earlier === null && count !== present.records)
     findings.add("edited", null, null, null, `the manifest counts ${count} records, there are ${present.records}`);
 }

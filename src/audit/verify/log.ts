@@ -5,7 +5,7 @@ import { Findings, type Finding } from "./findings.ts";
 import { compareWithManifest } from "./compare-with-manifest.ts";
 import { Gaps, type Gap } from "./gaps.ts";
 import type { PlacedRecord } from "./line.ts";
-import type { Manifest, ManifestLog } from "./manifest.ts";
+import { isBounded, type Manifest, type ManifestLog } from "./manifest.ts";
 import { Marks, type Mark } from "./marks.ts";
 
 /** Where a log stood at the end of an export: the next one may go on there. */
@@ -54,6 +54,7 @@ export class LogVerifier {
   #records = 0;
   #first: number | null = null;
   #fromStart = false;
+  #resumes = false;
   #head: Head | null = null;
   /** A record that its successor does not name, until it is sure that the successor is no twin. */
   #unnamed: (Head & { readonly line: number }) | null = null;
@@ -120,7 +121,8 @@ export class LogVerifier {
   /** The first record to come. Returns what it follows: what is wrong with its beginning has been named then. */
   #begin(record: PlacedRecord, line: number): Head {
     const { sequence, previousHash, fault } = record;
-    const first = Math.min(this.#expected?.first_sequence ?? sequence, sequence);
+    this.#resumes = this.#carried !== null && this.#carried.last + 1 === sequence;
+    const first = this.#resumes ? sequence : Math.min(this.#expected?.first_sequence ?? sequence, sequence);
     this.#first = first;
     this.#fromStart = first === 1;
     if (first === 1) this.#tree = new CompactRange();
@@ -184,22 +186,21 @@ export class LogVerifier {
     else this.#tree = null;
   }
 
-  /** All lines have come, `unreadable` of them after the last record of this log. `manifest`: null where there is none. */
-  finish(manifest: Manifest | null, unreadable: number, line: number): LogReport {
+  /**
+   * All lines have come, `unreadable` of them after the last record of this log. `manifest`: null where there is none. `isPart`:
+   * the file says where it is gone on with.
+   */
+  finish(manifest: Manifest | null, isPart: boolean, unreadable: number, line: number): LogReport {
     this.#nameUnnamed();
     const own = manifest?.logs.find(({ log }) => log === this.#log) ?? null;
     const missing = Math.max(0, (own?.last_sequence ?? 0) - this.last);
     this.#garbled(this.last + 1, Math.min(unreadable, missing), unreadable, line);
     for (const gap of this.#gaps.rest()) this.#missing(gap);
-    if (manifest === null)
-      this.#findings.add(
-        "truncated",
-        this.last + 1,
-        this.last + 1,
-        null,
-        "the export has no manifest as its last line",
-      );
-    else if (own === null) {
+    const isEmpty = this.#head === null;
+    if (manifest === null) {
+      const why = "the export has no manifest as its last line";
+      if (!isPart) this.#findings.add("truncated", this.last + 1, this.last + 1, null, why);
+    } else if (own === null) {
       if (this.#records > 0)
         this.#findings.add("inserted", this.#first, this.last, null, "the manifest knows no such log");
     } else {
@@ -209,14 +210,16 @@ export class LogVerifier {
         last: this.last,
         garbled: Math.min(unreadable, missing),
         hashes: this.#head === null || this.#head.isNamed ? null : this.#head.hashes,
+        earlier: isEmpty || this.#resumes ? this.#carried : null,
       });
     }
-    const isEmpty = this.#head === null;
+    if (isEmpty && this.#carried !== null)
+      this.#anchors.pass(this.#carried.last, this.#carried.hash, this.#carried.tree);
     const extent = {
-      first: this.#first ?? 1,
-      last: this.last,
+      first: this.#first ?? this.#carried?.last ?? 1,
+      last: isEmpty ? (this.#carried?.last ?? 0) : this.last,
       fromStart: this.#fromStart || isEmpty,
-      isBounded: manifest !== null && (manifest.until !== null || (isEmpty && manifest.since !== null)),
+      isBounded: isPart || (manifest !== null && (isBounded(manifest) || (isEmpty && manifest.since !== null))),
     };
     const anchors = this.#anchors.conclude(this.#findings, extent);
     return {
@@ -235,7 +238,7 @@ export class LogVerifier {
   /** Where this log stands, for the next export; null where nothing came. */
   carried(): Carried | null {
     const hash = this.#head?.hashes[0];
-    if (this.#head === null || hash === undefined) return null;
+    if (this.#head === null || hash === undefined) return this.#carried;
     return { last: this.#head.sequence, hash, tree: this.#tree, marks: this.#marks.kept };
   }
 }

@@ -16,7 +16,8 @@ const MANIFEST = z.object({
   version: z.literal(1),
   tenant: z.string(),
   since: z.string().nullable(),
-  until: z.string().nullable(),
+  until: z.string(),
+  generated_at: z.string(),
   count: z.int().min(0),
   logs: z.array(MANIFEST_LOG),
 });
@@ -27,6 +28,21 @@ export type ManifestLog = z.infer<typeof MANIFEST_LOG>;
 export type Manifest = z.infer<typeof MANIFEST>;
 
 const BEGINNING = '{"manifest":';
+
+/**
+ * Whether an export was asked for up to a time before it was made: then its logs may well have more records. One that ends
+ * when it was made has all there were.
+ */
+export const isBounded = ({ until, generated_at: generatedAt }: Manifest): boolean =>
+  Date.parse(until) < Date.parse(generatedAt);
+
+/** Where an answer that ended before its manifest is to be gone on with (`ledger:1200`); null for any other line. */
+export function readNext(line: string): string | null {
+  const value = line.startsWith('{"next":') ? jsonOf(line) : undefined;
+  const next = isJsonObject(value) ? value["next"] : undefined;
+  const after = isJsonObject(next) ? next["after"] : undefined;
+  return typeof after === "string" ? after : null;
+}
 
 /** Whether a line is meant as a manifest. No record begins like this: its members come in order, `action` first. */
 export const isManifestLine = (line: string): boolean => line.startsWith(BEGINNING);

@@ -78,6 +78,40 @@ test("after the exports before it, roots are checked through to its end", async 
   expect(ran.json.logs[0]).toMatchObject({ from_start: true, signed_to: 30 });
 });
 
+test("an export had in parts is whole when every part goes on from the one before", async () => {
+  const reads = journalOf("requests-0", 5);
+  const logs = { ledger: LEDGER, "requests-0": reads };
+  const manifest = manifestOf(logs, { checkpoints: { ledger: AT_30 } });
+  const parts = [
+    [...LEDGER.slice(0, 12), '{"next":{"after":"ledger:12"}}'],
+    [...LEDGER.slice(12), ...reads.slice(0, 2), '{"next":{"after":"requests-0:2"}}'],
+    [...reads.slice(2), manifest],
+  ].map((lines) => lines.map((line) => `${line}\n`).join(""));
+  const [first = "", second = "", third = ""] = parts;
+  const whole = await verify(parts.join(""), { checkpoints: [AT_20] });
+  expect(whole).toMatchObject({ code: 0, named: [] });
+  const inParts = await verify(third, { previous: [first, second], checkpoints: [AT_20] });
+  expect(inParts).toMatchObject({ code: 0, named: [] });
+  expect((await verify(second, { previous: [first] })).named).toEqual([
+    "truncated ledger 31",
+    "truncated requests-0 3",
+  ]);
+  expect((await verify(third)).named).toEqual(["truncated ledger 1-30", "deleted requests-0 1-2"]);
+  expect((await verify(third, { previous: [second] })).named).not.toEqual([]);
+  expect((await verify(third, { previous: [first] })).named).toEqual([
+    "truncated ledger 13-30",
+    "deleted requests-0 1-2",
+  ]);
+});
+
+test("an export's own checkpoint may be a moment younger than its last record; one kept outside may not", async () => {
+  const text = only(LEDGER.slice(0, 25), { checkpoints: { ledger: AT_30 } });
+  const ran = await verify(text);
+  expect(ran).toMatchObject({ code: 0, named: [] });
+  expect(ran.json.notes.join()).toContain("of 30 records is younger than its last record (25)");
+  expect(await verify(text, { checkpoints: [AT_30] })).toMatchObject({ code: 1, named: ["rewound ledger 26-30"] });
+});
+
 test("an export that does not go on where the one before ended is a fork", async () => {
   const other = rechained([...LEDGER.slice(0, 19), altered(LEDGER[19] ?? ""), ...LEDGER.slice(20)]);
   const ran = await verify(only(other.slice(20), { since: SINCE }), {

@@ -12,6 +12,8 @@ import { scratchFolder, type Ran } from "../../cli/run-cli.ts";
 import { sqliteStorage } from "../../ledger/stateful/sqlite-storage.ts";
 
 export const TENANT = "acme";
+/** When exports are made. One with an earlier `until` was asked to end there. */
+const MADE_AT = "2026-11-21T08:00:00.000Z";
 const NOW = Date.UTC(2026, 10, 20, 8, 0);
 /** A key pair of its own. */
 export async function newKey(): Promise<Pick<NoteSigner, "publicKey" | "privateKey">> {
@@ -108,8 +110,8 @@ export function manifestOf(logs: Logs, { since, until, checkpoints = {} }: Manif
       tenant: TENANT,
       format: "ndjson",
       since: since ?? null,
-      until: until ?? null,
-      generated_at: new Date(NOW).toISOString(),
+      until: until ?? MADE_AT,
+      generated_at: MADE_AT,
       complete: true,
       count: listed.reduce((sum, { count }) => sum + count, 0),
       logs: listed,
