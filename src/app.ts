@@ -3,6 +3,7 @@ import { registerApprovalIssuer } from "./admin/approval-issuers.ts";
 import { approvalRoutes } from "./admin/approvals.ts";
 import { auditExportRoutes } from "./admin/audit-export.ts";
 import { auditOpenRoutes } from "./admin/audit-open.ts";
+import { auditTreeRoutes } from "./admin/audit-tree.ts";
 import { auditRoutes } from "./admin/audit.ts";
 import { bootstrap } from "./admin/bootstrap.ts";
 import { budgetBookRoutes } from "./admin/budget-books.ts";
@@ -59,6 +60,7 @@ export const ADMIN_ROUTES: readonly AdminRoute[] = [
   ...evidenceRoutes,
   ...auditRoutes,
   ...auditExportRoutes,
+  ...auditTreeRoutes,
   ...credentialRoutes,
   ...policyRoutes,
   ...upstreamCredentialRoutes,

@@ -7,6 +7,7 @@ import {
   type Manifest,
   type ManifestLog,
 } from "../audit/manifest.ts";
+import { AUDIT_LOGS, auditTreeOf } from "../audit/tree-port.ts";
 import { auditRunPage, auditRuns, auditSummary } from "../db/audit-rows.ts";
 import { err, ok, type Result } from "../platform/result.ts";
 import { readTimeRange } from "./audit-query.ts";
@@ -99,7 +100,13 @@ async function manifestOf(call: AdminCall, { format, since, until, log }: Asked)
   return { tenant, format, since, until, generatedAt: new Date(call.trail.receivedAt).toISOString(), logs };
 }
 
-/** A checkpoint of the log as it stands, and what it verifies with; nulls where none can be had. */
-async function checkpointOf(_call: AdminCall, _log: string): Promise<Pick<ManifestLog, "checkpoint" | "verifierKey">> {
-  return { checkpoint: null, verifierKey: null };
+/** A checkpoint of the log as it stands, and what it verifies with; nulls where none can be had: the records are there without. */
+async function checkpointOf(
+  { gate, principal }: AdminCall,
+  log: string,
+): Promise<Pick<ManifestLog, "checkpoint" | "verifierKey">> {
+  const none = { checkpoint: null, verifierKey: null };
+  if (!AUDIT_LOGS.includes(log)) return none;
+  const signed = await auditTreeOf(gate.env, principal.tenant, log).checkpoint();
+  return signed.kind === "found" ? { checkpoint: signed.value.note, verifierKey: signed.value.verifierKey } : none;
 }

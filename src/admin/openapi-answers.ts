@@ -22,6 +22,7 @@ export const timeOrNull = time.nullable();
 export const micros = z.int().meta({ description: "Integer millionths of a US dollar." });
 export const usd = z.number().meta({ description: "The same amount in US dollars, for people." });
 const digest = z.templateLiteral(["sha256:", z.string()]).meta({ pattern: "^sha256:[0-9a-f]{64}$" });
+const base64Hash = text.meta({ pattern: "^[A-Za-z0-9+/]{43}=$", description: "SHA-256 in base64." });
 const tier = z.literal(TIERS);
 export const anything = z.custom<JsonValue>();
 const object = z.record(text, anything);
@@ -270,6 +271,37 @@ export const ANSWER = {
   evidence: named("Evidence", z.object({ ref: digest, evidence: text })),
   auditRecord,
   audit: listOf("AuditRecords", auditRecord),
+  auditCheckpoint: named(
+    "AuditCheckpoint",
+    z.object({
+      log: text,
+      size: count.meta({ description: "The log's first records, as many as this." }),
+      root: base64Hash,
+      note: text.meta({ description: "C2SP signed note: origin, size, root, Ed25519 signature." }),
+      signed_at: time,
+      verifier_key: text.meta({ description: "What the note verifies with: <name>+<key id>+<base64>." }),
+    }),
+  ),
+  auditProof: named(
+    "AuditProof",
+    z.object({
+      log: text,
+      sequence: count,
+      size: count,
+      leaf_hash: base64Hash,
+      hashes: z.array(base64Hash).meta({ description: "RFC 9162, section 2.1.3: from the leaf upwards." }),
+      checkpoint: textOrNull.meta({ description: "The signed note of this size; null where none of it is kept." }),
+    }),
+  ),
+  auditConsistency: named(
+    "AuditConsistency",
+    z.object({
+      log: text,
+      from: count,
+      to: count,
+      hashes: z.array(base64Hash).meta({ description: "RFC 9162, section 2.1.4." }),
+    }),
+  ),
   auditManifest: named("AuditManifest", z.object({ manifest })),
   credentials: listOf("Credentials", credential),
   credentialCreated: named("CredentialCreated", z.object({ key_id: text, key: text, expires_at: time })),

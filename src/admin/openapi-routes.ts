@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { AUDIT_EXPORT_FORMATS } from "../audit/manifest.ts";
 import { AUDIT_DECISIONS, AUDIT_KINDS } from "../audit/record-schema.ts";
+import { AUDIT_LOGS } from "../audit/tree-port.ts";
 import type { RefusalKind } from "../refusal.ts";
 import { ANSWER } from "./openapi-answers.ts";
 import { APPROVAL_LIST_MAX, APPROVAL_STATES, APPROVAL_WAIT_MAX_S } from "./approvals.ts";
@@ -39,6 +40,8 @@ const EXPORTED = {
   until: utc,
   log: text.meta({ description: "One log: ledger, or requests-0 to requests-3." }),
 };
+
+const auditLog = z.enum(AUDIT_LOGS).meta({ description: "ledger when absent." });
 
 /** Form of each path parameter, by the path's segment before it. */
 export const PATH_PARAMETERS: Readonly<Record<string, z.ZodType>> = {
@@ -179,6 +182,35 @@ export const ROUTE_DESCRIPTIONS: Readonly<Record<string, RouteDescription>> = {
     operationId: "getEvidence",
     summary: "The stored evidence text: people of the tenant only",
     answer: ANSWER.evidence,
+    refusals: ["not-found"],
+  },
+  "GET /_gate/v1/audit/checkpoint": {
+    operationId: "getAuditCheckpoint",
+    summary: "The log as it stands, signed now: size, root and a note that verifies with the public key alone",
+    answer: ANSWER.auditCheckpoint,
+    query: { log: auditLog },
+    refusals: ["not-found"],
+  },
+  "GET /_gate/v1/audit/proof": {
+    operationId: "proveAuditRecord",
+    summary: "An inclusion proof: that a record is in the log that was signed",
+    answer: ANSWER.auditProof,
+    query: {
+      log: auditLog,
+      seq: z.int().min(1).meta({ description: "The record's sequence. Required." }),
+      size: z.int().min(1).meta({ description: "The newest checkpoint's, or one's that is signed now." }),
+    },
+    refusals: ["not-found"],
+  },
+  "GET /_gate/v1/audit/consistency": {
+    operationId: "proveAuditConsistency",
+    summary: "A consistency proof: that the log of one checkpoint is how the log of a later one begins",
+    answer: ANSWER.auditConsistency,
+    query: {
+      log: auditLog,
+      from: z.int().min(1).meta({ description: "The smaller size. Required." }),
+      to: z.int().min(1).meta({ description: "The larger size; the newest checkpoint's when absent." }),
+    },
     refusals: ["not-found"],
   },
   "GET /_gate/v1/audit": {

@@ -177,6 +177,12 @@ test("the gate's own API answers what its OpenAPI document says, on every route"
     .poll(async () => (await security.get(`/_gate/v1/audit?request_id=${operation}`)).text)
     .toContain('"kind":"outcome"');
   compare("GET /_gate/v1/audit", await security.get("/_gate/v1/audit?limit=500"));
+  for (const [name, query] of [
+    ["checkpoint", ""],
+    ["proof", "?seq=1"],
+    ["consistency", "?from=1"],
+  ] as const)
+    compare(`GET /_gate/v1/audit/${name}`, await security.get(`/_gate/v1/audit/${name}${query}`));
   const manifest = "/_gate/v1/audit/export/manifest";
   compare(`GET ${manifest}`, await security.get(manifest));
   const exported = await security.get("/_gate/v1/audit/export");

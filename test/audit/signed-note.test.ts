@@ -1,4 +1,5 @@
 import { createPrivateKey, createPublicKey, sign, type KeyObject } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { EMPTY_ROOT, leafHash } from "../../src/audit/merkle.ts";
 import {
@@ -88,6 +89,14 @@ describe("a checkpoint", () => {
   it("is read in the form that the specification shows, and then asks for its key", async () => {
     const { key } = await pair("example.com/behind-the-sofa");
     expect(await verifyCheckpoint(C2SP_EXAMPLE, key)).toEqual(error("no signature by example.com/behind-the-sofa"));
+  });
+
+  it("is what docs/audit.md shows, and verifies with the key beside it", async () => {
+    const page = readFileSync("docs/audit.md", "utf8");
+    const [, note = ""] = /```\n(portcullis\/acme\/ledger\n[^`]*)```/.exec(page) ?? [];
+    const [, text = ""] = /`(portcullis\/acme\/ledger\+[^`]*)`/.exec(page) ?? [];
+    const key = readVerifierKey(text);
+    expect(key.ok && (await verifyCheckpoint(note, key.value))).toMatchObject({ ok: true, value: { size: 20_852 } });
   });
 
   it("of an empty log and of the largest one can be signed", async () => {

@@ -19,6 +19,7 @@ export const SUITES = [
   "openapi",
   "attack-proposals",
   "attack-records",
+  "audit-proofs",
   "signed",
   "standing",
   "slack-flow",
