@@ -35,10 +35,10 @@ const findingsOf = ({ logs, findings }: ExportReport): readonly Finding[] => [
   ...logs.flatMap((log) => log.findings),
 ];
 
-/** Records up to here are those that every checkpoint speaks of. */
+/** Up to here a signature speaks of these records, and nothing from outside of others. */
 function signedTo({ anchors }: LogReport): number {
   const checkpoints = checkpointsOf(anchors);
-  const denied = Math.min(...checkpoints.map(([{ size }, verdict]) => (verdict === "differs" ? size : Infinity)));
+  const denied = Math.min(...anchors.map(([{ size }, verdict]) => (verdict === "differs" ? size : Infinity)));
   return Math.max(0, ...checkpoints.map(([{ size }, verdict]) => (verdict === "holds" && size < denied ? size : 0)));
 }
 

@@ -129,9 +129,12 @@ test("an earlier checkpoint that the log grew from holds, one of a longer log ca
   );
 });
 
-test("checkpoints are read one by one, one after the other, and as the gate answers them", async () => {
+test("checkpoints are read one by one, one after the other, and as the gate answers and sends them", async () => {
   const answers = [AT_20, AT_30].map((note) => JSON.stringify({ log: "ledger", note }));
-  for (const file of [`${AT_20}${AT_30}`, `${AT_20}\n${AT_30}\n`, answers.join("\n")]) {
+  const events = [AT_20, AT_30].map((note) =>
+    JSON.stringify({ type: "audit.checkpoint", data: { log: "ledger", note } }),
+  );
+  for (const file of [`${AT_20}${AT_30}`, `${AT_20}\n${AT_30}\n`, answers.join("\n"), events.join("\n")]) {
     const ran = await verify(only(LEDGER), { checkpoints: [file] });
     expect(ran.json.logs[0]?.checkpoints.map(({ verdict }) => verdict)).toEqual(["holds", "holds"]);
   }
