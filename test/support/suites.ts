@@ -19,7 +19,11 @@ export const SUITES = [
   "openapi",
   "attack-proposals",
   "attack-records",
+  "audit-export",
+  "audit-list",
   "audit-proofs",
+  "audit-verify",
+  "audit-sql",
   "signed",
   "standing",
   "slack-flow",
@@ -38,6 +42,8 @@ export const SUITES = [
   "prices",
   "running",
   "finance-sign-in",
+  "canaries",
+  "canaries-said",
 ] as const;
 export type Suite = (typeof SUITES)[number];
 

@@ -1,0 +1,61 @@
+import { expect, test } from "vitest";
+import { openNotes, ownNotes } from "../../src/audit/verify/checkpoints.ts";
+import { ExportVerifier, type ExportReport } from "../../src/audit/verify/export.ts";
+import { readManifest } from "../../src/audit/verify/manifest.ts";
+import { readVerifierKey } from "../../src/audit/signed-note.ts";
+import { text, type Answered } from "../support/answer.ts";
+import { useBlackBox, type BlackBox } from "../support/black-box.ts";
+import { job, submit } from "../support/requests.ts";
+
+/** What a running gate answers is what `portcullis audit verify` takes (security catalogue: AUD-04). */
+const open = useBlackBox("audit-verify");
+
+/** Bootstrap, the agent's key, an intent and its outcome. */
+const RECORDS = 4;
+
+/** The ledger's export as security has it, with the key and a checkpoint that were had before. */
+async function exported(box: BlackBox): Promise<{ lines: string[]; key: string; note: string }> {
+  const security = await box.as("security");
+  const agent = await box.as("agent");
+  await submit(agent, job());
+  await agent.get("/v1/workloads");
+  const signed = async (): Promise<Answered> => security.get("/_gate/v1/audit/checkpoint?log=ledger");
+  // Records are in the tree once D1 has them: the keys, the intent and its outcome.
+  await expect.poll(async () => (await signed()).body).toMatchObject({ size: RECORDS });
+  const kept = await signed();
+  const { text: file } = await security.get("/_gate/v1/audit/export?format=ndjson");
+  return { lines: file.split("\n").slice(0, -1), key: text(kept, "verifier_key"), note: text(kept, "note") };
+}
+
+async function verified(lines: readonly string[], key: string, note: string): Promise<ExportReport> {
+  const known = readVerifierKey(key);
+  const manifest = readManifest(lines.at(-1) ?? "");
+  if (!known.ok || manifest === null) throw new Error(`${key}: no key, or no manifest: ${lines.at(-1)}`);
+  const outside = { source: "kept", text: note, from: "outside", name: known.value.name, log: "ledger" } as const;
+  const { anchors, faults } = await openNotes([outside, ...ownNotes(manifest)], [known.value]);
+  const verifier = new ExportVerifier({ manifest, anchors, faults, carried: new Map(), mayBePart: false });
+  for (const line of lines) verifier.take(line);
+  return verifier.finish();
+}
+
+const namedBy = ({ findings, logs }: ExportReport): readonly string[] =>
+  [...findings, ...logs.flatMap((log) => log.findings)].map(({ what, log, first }) => `${what} ${log} ${first}`);
+
+test("an export of the gate holds, and its ledger is that of a checkpoint kept outside", async () => {
+  const box = await open();
+  const { lines, key, note } = await exported(box);
+  const report = await verified(lines, key, note);
+  expect(namedBy(report)).toEqual([]);
+  const ledger = report.logs.find(({ log }) => log === "ledger");
+  expect(ledger).toMatchObject({ first: 1, fromStart: true });
+  expect(ledger?.anchors.filter(([{ from }]) => from === "outside").map(([, verdict]) => verdict)).toEqual(["holds"]);
+  expect(report.manifest?.tenant).toBe(box.tenant);
+});
+
+test("a record of it that is changed, or taken away, is named", async () => {
+  const { lines, key, note } = await exported(await open());
+  const third = lines.findIndex((line) => line.includes('"log":"ledger"')) + 2;
+  const edited = lines.with(third, (lines[third] ?? "").replace('"demo":true', '"demo":false'));
+  expect(namedBy(await verified(edited, key, note))).toEqual(["edited ledger 3"]);
+  expect(namedBy(await verified(lines.toSpliced(third, 1), key, note))).toEqual(["deleted ledger 3"]);
+});
