@@ -69,13 +69,14 @@ const tokenOf = ({ data }: Event): string => z.string().default("").parse(data["
 const idsOf = (received: readonly WebhookReceived[]): readonly string[] =>
   received.map(({ headers }) => headers["webhook-id"] ?? "");
 
+/** Waits for exactly these events: of approvals, unless the type says otherwise. */
 async function arrived(box: BlackBox, hook: WebhookPlace, types: readonly string[]): Promise<readonly Event[]> {
   await expect
     .poll(async () => {
       await alarms(box);
       return (await hook.received()).map((one) => eventOf(one).type).toSorted();
     })
-    .toEqual(types.map((type) => `approval.${type}`).toSorted());
+    .toEqual(types.map((type) => (type.includes(".") ? type : `approval.${type}`)).toSorted());
   return (await hook.received()).map(eventOf);
 }
 
@@ -156,7 +157,14 @@ describe("what happens to a proposal", () => {
     const approval = await ask(box);
     await (await box.as("operator")).post("/_gate/v1/freeze", { reason: "incident 7" });
     await decide(box, approval, ["alice"]);
-    const events = await arrived(box, hook, ["opened", "decided", "approved", "execution_refused"]);
+    const events = await arrived(box, hook, ["opened", "decided", "approved", "execution_refused", "audit.signal"]);
+    const [signal] = events.filter(({ type }) => type === "audit.signal");
+    expect(signal?.data).toMatchObject({
+      signal: "frozen",
+      scope: "tenant",
+      by: "person:operator",
+      reason: "incident 7",
+    });
     const [refused] = events.filter(({ type }) => type === "approval.execution_refused");
     expect(refused?.data["refused"]).toEqual({ request_id: expect.stringMatching(/^req_/), slug: "frozen" });
   });
