@@ -5,7 +5,7 @@ import { CHECKPOINT_EVERY_MS } from "../../src/audit/tree-keeper.ts";
 import { consistencyOf, leafOf, openNote, rootByProof, rootOf } from "../support/merkle.ts";
 import { testEnv } from "../support/test-env.ts";
 import { testSecrets } from "../support/test-secrets.ts";
-import { entry, newLog, START } from "./fixture.ts";
+import { entry, newLog, recordOf, START } from "./fixture.ts";
 import { append, keyOf, project, recordsOf, settle, sign, treeOf, type Log } from "./tree-fixture.ts";
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ["Date"], now: START }));
@@ -163,6 +163,28 @@ describe("checkpoints by themselves", () => {
     const sizes = await signedSizes(log);
     expect(sizes.length - 1).toBeGreaterThanOrEqual(8);
     expect(sizes.length - 1).toBeLessThanOrEqual(10);
+  });
+
+  it("go on while D1 is away, about what it had confirmed; what waited meanwhile is in the next", async () => {
+    const log = newLog();
+    await put(log, "a");
+    await pass(log, 1_000);
+    await testEnv.DB.exec("ALTER TABLE audit RENAME TO away");
+    try {
+      for (const name of ["b", "c", "d"]) {
+        await put(log, name);
+        await pass(log, CHECKPOINT_EVERY_MS);
+      }
+      expect(await signedSizes(log)).toEqual([1]);
+      await evictDurableObject(log.stub);
+    } finally {
+      await testEnv.DB.exec("ALTER TABLE away RENAME TO audit");
+    }
+    await pass(log, 2 * CHECKPOINT_EVERY_MS);
+    expect(await signedSizes(log)).toEqual([1, 4]);
+    const [records, newest] = [await recordsOf(log), await treeOf(log).latestCheckpoint()];
+    expect(records.map((record) => recordOf({ record })["request_id"])).toEqual(["a", "b", "c", "d"]);
+    expect(newest?.root).toBe(rootOf(records));
   });
 
   it("are not put off by an object that is evicted again and again", async () => {

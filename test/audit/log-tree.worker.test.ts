@@ -1,10 +1,11 @@
 import { evictDurableObject, runDurableObjectAlarm } from "cloudflare:test";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { appendEntry, unconfirmedRows } from "../../src/audit/journal.ts";
+import { appendEntry, hashRecord, unconfirmedRows } from "../../src/audit/journal.ts";
 import { growTree, missingLeaves } from "../../src/audit/log-tree.ts";
+import { canonicalJson } from "../../src/platform/canonical-json.ts";
 import { rootOf } from "../support/merkle.ts";
 import { testEnv } from "../support/test-env.ts";
-import { chainOf, entry, journalRows, newLog, START, storedRows } from "./fixture.ts";
+import { chainOf, entry, journalRows, newLog, recordOf, START, storedRows } from "./fixture.ts";
 import { append, fill, names, project, recordsOf, settle, sign, sizeOf, treeOf, type Log } from "./tree-fixture.ts";
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ["Date"], now: START }));
@@ -39,6 +40,15 @@ async function forge(log: Log, sequence: number, change: (record: string) => str
 
 const remove = (log: Log, sequence: number): Promise<unknown> =>
   testEnv.DB.prepare("DELETE FROM audit WHERE tenant = ? AND sequence = ?").bind(log.place.tenant, sequence).run();
+
+/** Edits a record in D1, and gives it the hash that it then has: only the next one shows it. */
+async function forgeWithHash(log: Log, sequence: number): Promise<void> {
+  const row = (await storedRows(log.place))[sequence - 1];
+  const { hash: _, ...unhashed } = recordOf(row);
+  const edited = { ...unhashed, principal: "agent:nobody" };
+  const hash = hashRecord(edited);
+  await restore(log, [{ sequence, hash, record: canonicalJson({ ...edited, hash }) }]);
+}
 
 /** Puts these rows into D1, over what is there. */
 const restore = (log: Log, rows: Awaited<ReturnType<typeof storedRows>>): Promise<unknown> =>
@@ -182,6 +192,7 @@ describe("records from before there were trees", () => {
       "record under 230",
     ],
     ["has another text of the same meaning", (log) => forge(log, 230, (record) => `${record} `), "under 230"],
+    ["was edited and hashed anew", (log) => forgeWithHash(log, 230), "record 231 in D1 does not follow"],
     ["was deleted", (log) => remove(log, 230), "no record 230"],
     ["was cut off at the end", (log) => remove(log, 300), "no record 300"],
   ])("one of which %s are not signed, and are once D1 is restored", async (_, tamper, reason) => {
