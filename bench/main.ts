@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { measureAuditQueries, SIZES, type QueryOutcome } from "./audit-queries.ts";
 import { startLoad } from "./load.ts";
 import { measureMicro, type MicroOutcome } from "./micro.ts";
 import { measurePath, type PathOutcome } from "./paths.ts";
@@ -16,33 +17,60 @@ import { makeTenant } from "./tenant.ts";
  * on the same engine and upstream. Ratios within one run; absolute times belong to the machine.
  */
 const { values: options } = parseArgs({
-  options: { quick: { type: "boolean", default: false }, json: { type: "boolean", default: false } },
+  options: {
+    quick: { type: "boolean", default: false },
+    json: { type: "boolean", default: false },
+    /** The queries of the audit API instead, on a million records. */
+    audit: { type: "boolean", default: false },
+  },
 });
 const ROUNDS = options.quick ? 2 : 5;
 
 const progress = (text: string): void => void process.stderr.write(`· ${text}\n`);
 const folder = mkdtempSync(join(tmpdir(), "portcullis-bench-"));
-const load = startLoad();
-pin(load.pid, "others");
-try {
-  progress("building the bundle that wrangler would deploy");
-  const stand = await startStand(folder, buildBundle(folder), 0);
+if (options.audit) await auditQueries();
+else await requestPaths();
+
+async function auditQueries(): Promise<void> {
   try {
-    const keys = await makeTenant(stand, "bench");
-    const paths: PathOutcome[] = [];
-    for (const scenario of scenarios(stand, load, keys)) {
-      paths.push(await measurePath(scenario, ROUNDS, stand, load, progress));
-    }
-    const micro = measureMicro(progress);
-    process.stdout.write(
-      options.json ? `${JSON.stringify({ pinning, paths, micro }, null, 2)}\n` : table(paths, micro),
-    );
+    const outcomes = await measureAuditQueries(folder, progress);
+    process.stdout.write(options.json ? `${JSON.stringify({ audit: outcomes }, null, 2)}\n` : auditTable(outcomes));
   } finally {
-    stand.stop();
+    rmSync(folder, { recursive: true, force: true });
   }
-} finally {
-  load.stop();
-  rmSync(folder, { recursive: true, force: true });
+}
+
+function auditTable(outcomes: readonly QueryOutcome[]): string {
+  const [small, large] = SIZES.map((size) => `${size / 1_000}k, ms`);
+  const lines = outcomes.map((one) =>
+    row(one.title, String(one.found), one.small.median.toFixed(2), one.large.median.toFixed(2), one.ratio.toFixed(1)),
+  );
+  return `${[row("audit query", "found", small ?? "", large ?? "", "ratio"), ...lines].join("\n")}\n`;
+}
+
+async function requestPaths(): Promise<void> {
+  const load = startLoad();
+  pin(load.pid, "others");
+  try {
+    progress("building the bundle that wrangler would deploy");
+    const stand = await startStand(folder, buildBundle(folder), 0);
+    try {
+      const keys = await makeTenant(stand, "bench");
+      const paths: PathOutcome[] = [];
+      for (const scenario of scenarios(stand, load, keys)) {
+        paths.push(await measurePath(scenario, ROUNDS, stand, load, progress));
+      }
+      const micro = measureMicro(progress);
+      process.stdout.write(
+        options.json ? `${JSON.stringify({ pinning, paths, micro }, null, 2)}\n` : table(paths, micro),
+      );
+    } finally {
+      stand.stop();
+    }
+  } finally {
+    load.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 function table(paths: readonly PathOutcome[], micro: readonly MicroOutcome[]): string {

@@ -8,7 +8,7 @@ import {
   type ManifestLog,
 } from "../audit/manifest.ts";
 import { AUDIT_LOGS, auditTreeOf } from "../audit/tree-port.ts";
-import { auditRunPage, auditRuns, auditSummary } from "../db/audit-rows.ts";
+import { auditRunPage, auditRuns, auditSummary } from "../db/audit-runs.ts";
 import { err, ok, type Result } from "../platform/result.ts";
 import { readTimeRange } from "./audit-query.ts";
 import { queryValue, unknownQuery } from "./body.ts";

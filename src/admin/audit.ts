@@ -25,11 +25,10 @@ async function list(call: AdminCall): Promise<AdminAnswer> {
   const cursor = queryValue(strict, "cursor");
   const after = cursor === null ? null : readCursor(call, cursor);
   if (cursor !== null && after === null) return malformed("query: cursor is not one that this gate gave");
-  const rows = await auditPage(gate.env.DB, principal.tenant, filters.value, after, limit);
-  const last = rows.length === limit ? rows.at(-1) : undefined;
+  const { rows, next } = await auditPage(gate.env.DB, principal.tenant, filters.value, after, limit);
   return json({
     // Exactly what was hashed and stored: the record's own text.
     records: rows.map((row): JsonObject => JSON.parse(row.record)),
-    next_cursor: last === undefined ? null : writeCursor(call, last),
+    next_cursor: next === null ? null : writeCursor(call, next),
   });
 }

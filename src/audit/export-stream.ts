@@ -52,7 +52,7 @@ export async function exportStream(
   });
 }
 
-/** Returns null when there is nothing more, else the place at which the limit ended it. */
+/** Returns null when there is nothing more, else the place of the last record before the limit. */
 async function* pagesOf(
   logs: readonly ManifestLog[],
   after: ExportPlace | null,
@@ -60,11 +60,12 @@ async function* pagesOf(
   { pageRecords, records }: ExportLimits,
 ): AsyncGenerator<readonly string[], ExportPlace | null> {
   let left = records;
+  let had = after;
   for (const run of logs) {
     if (after !== null && run.log < after.log) continue;
     let place = Math.max(run.first - 1, after?.log === run.log ? after.sequence : 0);
     while (place < run.last) {
-      if (left <= 0) return { log: run.log, sequence: place };
+      if (left <= 0) return had;
       const rows = await read(run, place, Math.min(pageRecords, left));
       const last = rows.at(-1);
       // Rows that were there a moment ago: whoever reads the file finds the hole.
@@ -72,6 +73,7 @@ async function* pagesOf(
       yield rows.map(({ record }) => record);
       left -= rows.length;
       place = last.sequence;
+      had = { log: run.log, sequence: place };
     }
   }
   return null;

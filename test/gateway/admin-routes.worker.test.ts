@@ -71,6 +71,8 @@ const EXPECTED: Readonly<Record<string, Expectation>> = {
   },
   "GET /_gate/v1/audit": { answers: only(["security"], "200") },
   "GET /_gate/v1/audit/open": { answers: only(["security"], "200") },
+  "GET /_gate/v1/audit/export": { answers: only(["security"], "200") },
+  "GET /_gate/v1/audit/export/manifest": { answers: only(["security"], "200") },
   "GET /_gate/v1/credentials": { answers: only(["operator", "security"], "200") },
   "POST /_gate/v1/credentials": {
     body: {},

@@ -4,6 +4,12 @@ declare module "*.yaml?raw" {
   export default text;
 }
 
+/** A document's text. */
+declare module "*.md?raw" {
+  const text: string;
+  export default text;
+}
+
 declare namespace Cloudflare {
   /** What `exports` of cloudflare:workers leads to: the Worker under test. */
   interface GlobalProps {

@@ -1,0 +1,144 @@
+import { and, asc, between, desc, eq, gte, lt, sql, type SQL } from "drizzle-orm";
+import { openDatabase } from "./client.ts";
+import { audit } from "./schema.ts";
+
+/** An unbroken run of one log, by sequence. */
+export type LogRun = { readonly log: string; readonly first: number; readonly last: number };
+
+/** A run as a manifest states it: how many of its records there are, and what it begins and ends with. */
+export type LogSummary = LogRun & {
+  readonly count: number;
+  readonly firstPreviousHash: string;
+  readonly lastHash: string;
+};
+
+/**
+ * Records that a step of the clock, or endings that came late, may have put out of the order of time: so many places are looked at on
+ * either side of a bound.
+ */
+const DISORDER_PLACES = 1_000;
+
+/**
+ * The runs that an export of these times consists of, logs in ascending order: each from the first to the last record of its log whose
+ * time is in the range. Records between them belong to the run whatever their time, so that its chain can be verified. A handful of rows is
+ * read, however long the logs are.
+ */
+export async function auditRuns(
+  d1: D1Database,
+  tenant: string,
+  { since, until, log }: { readonly since: string | null; readonly until: string; readonly log: string | null },
+): Promise<readonly LogRun[]> {
+  const logs = log === null ? await logsOf(d1, tenant) : [log];
+  const runs = await Promise.all(
+    logs.map(async (one): Promise<readonly LogRun[]> => {
+      const ends = await endsOf(d1, tenant, one);
+      return ends === null ? [] : runWithin(d1, tenant, ends, since, until);
+    }),
+  );
+  return runs.flat();
+}
+
+async function runWithin(
+  d1: D1Database,
+  tenant: string,
+  ends: LogRun,
+  since: string | null,
+  until: string,
+): Promise<readonly LogRun[]> {
+  const from = since === null ? ends.first : (await boundary(d1, tenant, ends, since)) - DISORDER_PLACES;
+  const to = (await boundary(d1, tenant, ends, until)) + DISORDER_PLACES;
+  const outermost = async (order: typeof asc): Promise<number | null> => {
+    const [found] = await openDatabase(d1)
+      .select({ sequence: audit.sequence })
+      .from(audit)
+      .where(
+        and(
+          inLog(tenant, ends.log),
+          between(audit.sequence, from, to),
+          since === null ? undefined : gte(audit.time, since),
+          lt(audit.time, until),
+        ),
+      )
+      .orderBy(order(audit.sequence))
+      .limit(1);
+    return found?.sequence ?? null;
+  };
+  const [first, last] = [await outermost(asc), await outermost(desc)];
+  return first === null || last === null ? [] : [{ log: ends.log, first, last }];
+}
+
+async function endsOf(d1: D1Database, tenant: string, log: string): Promise<LogRun | null> {
+  const place = (order: SQL): SQL =>
+    sql`(SELECT sequence FROM audit WHERE tenant = ${tenant} AND log = ${log} ORDER BY sequence ${order} LIMIT 1)`;
+  const [found] = await openDatabase(d1).all<{ readonly first: number | null; readonly last: number | null }>(
+    sql`SELECT ${place(sql`ASC`)} AS first, ${place(sql`DESC`)} AS last`,
+  );
+  return found === undefined || found.first === null || found.last === null
+    ? null
+    : { log, first: found.first, last: found.last };
+}
+
+/**
+ * About where the times of a log pass `time`, by halving: some twenty records are looked at, of a million. A record that is not there
+ * any more counts as the next that is.
+ */
+async function boundary(d1: D1Database, tenant: string, { log, first, last }: LogRun, time: string): Promise<number> {
+  const isBefore = sql`(SELECT time FROM audit WHERE tenant = ${tenant} AND log = ${log} AND sequence >= (low + high) / 2
+    ORDER BY sequence LIMIT 1) < ${time}`;
+  const [found] = await openDatabase(d1).all<{ readonly place: number }>(sql`
+    WITH RECURSIVE halves (low, high) AS (
+      SELECT ${first}, ${last + 1}
+      UNION ALL
+      SELECT iif(${isBefore}, (low + high) / 2 + 1, low), iif(${isBefore}, high, (low + high) / 2) FROM halves WHERE low < high
+    )
+    SELECT low AS place FROM halves WHERE low >= high`);
+  return found?.place ?? last;
+}
+
+const inLog = (tenant: string, log: string): SQL | undefined => and(eq(audit.tenant, tenant), eq(audit.log, log));
+
+/** The logs that the tenant has records of, one step in the index each, however long they are. */
+async function logsOf(d1: D1Database, tenant: string): Promise<readonly string[]> {
+  const rows = await openDatabase(d1).all<{ readonly log: string }>(sql`
+    WITH RECURSIVE logs (log) AS (
+      SELECT min(log) FROM audit WHERE tenant = ${tenant}
+      UNION ALL
+      SELECT (SELECT min(log) FROM audit WHERE tenant = ${tenant} AND log > logs.log) FROM logs WHERE logs.log IS NOT NULL
+    )
+    SELECT log FROM logs WHERE log IS NOT NULL`);
+  return rows.map(({ log }) => log);
+}
+
+/** What a manifest says of a run, as D1 holds it now. */
+export async function auditSummary(d1: D1Database, tenant: string, run: LogRun): Promise<LogSummary> {
+  const db = openDatabase(d1);
+  const own = inLog(tenant, run.log);
+  const [counted] = await db
+    .select({ count: sql<number>`count(*)` })
+    .from(audit)
+    .where(and(own, between(audit.sequence, run.first, run.last)));
+  const [first] = await db
+    .select({ hash: audit.previousHash })
+    .from(audit)
+    .where(and(own, eq(audit.sequence, run.first)));
+  const [last] = await db
+    .select({ hash: audit.hash })
+    .from(audit)
+    .where(and(own, eq(audit.sequence, run.last)));
+  return { ...run, count: counted?.count ?? 0, firstPreviousHash: first?.hash ?? "", lastHash: last?.hash ?? "" };
+}
+
+/** The exact texts of a run's records behind `after`, in order, at most `limit`. */
+export const auditRunPage = (
+  d1: D1Database,
+  tenant: string,
+  { log, last }: Pick<LogRun, "log" | "last">,
+  after: number,
+  limit: number,
+): Promise<readonly { readonly sequence: number; readonly record: string }[]> =>
+  openDatabase(d1)
+    .select({ sequence: audit.sequence, record: audit.record })
+    .from(audit)
+    .where(and(eq(audit.tenant, tenant), eq(audit.log, log), between(audit.sequence, after + 1, last)))
+    .orderBy(asc(audit.sequence))
+    .limit(limit);
