@@ -87,7 +87,7 @@ export function conclude(sql: SqlStorage, place: Place, conclusion: Concluded, t
     completed ? 1 : 0,
     conclusion.requestId,
   );
-  settleHold(sql, operation, conclusion, now);
+  settleHold(sql, place, operation, conclusion, now);
   if (operation.state === "dispatching") {
     // Heard in time: the deadline has nothing left to do. Should it stand at another time, it comes due and finds so.
     const at = operation.admittedAt + timings.dispatchDeadlineMs;
@@ -126,7 +126,7 @@ function storableResponse(response: Conclusion["response"]): string | null {
   return new TextEncoder().encode(text).byteLength > STORED_RESPONSE_BYTES ? null : text;
 }
 
-function settleHold(sql: SqlStorage, operation: Stored, conclusion: Concluded, now: EpochMs): void {
+function settleHold(sql: SqlStorage, place: Place, operation: Stored, conclusion: Concluded, now: EpochMs): void {
   const id = conclusion.requestId;
   switch (conclusion.outcome) {
     case "unknown":
@@ -136,7 +136,7 @@ function settleHold(sql: SqlStorage, operation: Stored, conclusion: Concluded, n
     case "not-sent":
       return void release(sql, id, "never sent", now);
     case "succeeded":
-      return settleSuccess(sql, operation, conclusion, now);
+      return settleSuccess(sql, place, operation, conclusion, now);
   }
 }
 
@@ -144,12 +144,13 @@ function settleHold(sql: SqlStorage, operation: Stored, conclusion: Concluded, n
  * What a success costs. Something that runs keeps its ceiling until its run time is over or an end is heard of; what people
  * say it cost, and what ends at once, is settled. A change that leaves less than is paid for gives back what it may.
  */
-function settleSuccess(sql: SqlStorage, operation: Stored, conclusion: Concluded, now: EpochMs): void {
+function settleSuccess(sql: SqlStorage, place: Place, operation: Stored, conclusion: Concluded, now: EpochMs): void {
   const { requestId: id, actualMicros, resolvedBy } = conclusion;
   const ceiling = findReservation(sql, id)?.ceilingMicros ?? 0;
   const resource = operation.resource ?? conclusion.resource;
   const runs = operation.durationMs !== null && ceiling > 0;
-  if (operation.resultMicros !== null && resource !== null) giveBack(sql, resource, operation.resultMicros, now);
+  if (operation.resultMicros !== null && resource !== null)
+    giveBack(sql, place, { resource, resultMicros: operation.resultMicros, by: id }, now);
   if (resolvedBy !== undefined && actualMicros !== null) {
     settle(sql, id, actualMicros, "people", resolvedBy, now);
   } else if (!runs) {
@@ -175,9 +176,15 @@ function settleSuccess(sql: SqlStorage, operation: Stored, conclusion: Concluded
 
 /**
  * A change of something that runs leaves it cheaper than is committed: what is not needed any more returns to its windows, the
- * newest commitments first. What has run so far was at the old price, so of each its share of time stays.
+ * newest commitments first. What has run so far was at the old price, so of each its share of time stays. Each that is made
+ * smaller is on record. `by`: the change.
  */
-function giveBack(sql: SqlStorage, resource: string, resultMicros: number, now: EpochMs): void {
+function giveBack(
+  sql: SqlStorage,
+  place: Place,
+  { resource, resultMicros, by }: { readonly resource: string; readonly resultMicros: number; readonly by: string },
+  now: EpochMs,
+): void {
   const running = runningOf(sql, resource).map((one) => ({ one, spentMicros: usedSoFar(sql, one, now) }));
   const committed = running.reduce((sum, { one }) => sum + one.ceilingMicros, 0);
   const spent = running.reduce((sum, { spentMicros }) => sum + spentMicros, 0);
@@ -186,6 +193,8 @@ function giveBack(sql: SqlStorage, resource: string, resultMicros: number, now: 
     const part = Math.min(rest, one.ceilingMicros - spentMicros);
     if (part <= 0) continue;
     shrink(sql, one, { ceilingMicros: one.ceilingMicros - part, spentMicros }, now);
+    const detail = `made smaller by ${by}`;
+    recordSettlement(sql, place, one.id, { id: `made-smaller/${by}`, code: "made-smaller", detail, by: null }, now);
     rest -= part;
   }
 }

@@ -50,10 +50,16 @@ export function recordSettlement(
       reason_code: code,
       detail,
       reservation: reservationMember(sql, requestId),
-      outcome: "settled",
+      // Null while it still holds its money: a report that waits, a hold made smaller.
+      outcome: isSettled(sql, requestId) ? "settled" : null,
     },
     now,
   );
+}
+
+function isSettled(sql: SqlStorage, id: string): boolean {
+  const reservation = findReservation(sql, id);
+  return reservation !== null && !isHeld(reservation.state);
 }
 
 /** Who did something with the tenant's money, for its record. */
