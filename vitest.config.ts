@@ -26,6 +26,8 @@ export default defineConfig({
           cloudflareTest(async ({ inject }) => ({
             wrangler: { configPath: "./wrangler.toml" },
             miniflare: {
+              // Under a name that the gate does not know: tests of the second copy hand it in, all others go without.
+              r2Buckets: ["TEST_BUCKET"],
               bindings: { ...inject("gateBindings"), TEST_MIGRATIONS: await readD1Migrations("./migrations") },
             },
           })),

@@ -106,6 +106,9 @@ export function readConfig(env: Env): Result<Config, readonly string[]> {
   }
   const slackApiUrl = slackBaseUrl(data.SLACK_API_URL, data.ENVIRONMENT);
   if (!slackApiUrl.ok) problems.push(`SLACK_API_URL: ${slackApiUrl.error}`);
+  if (env.AUDIT_BUCKET !== undefined && typeof env.AUDIT_BUCKET !== "object") {
+    problems.push("AUDIT_BUCKET: must be the binding of an R2 bucket");
+  }
   if (problems.length > 0 || !slackApiUrl.ok) return err(problems);
   return ok({
     environment: data.ENVIRONMENT,

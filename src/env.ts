@@ -5,5 +5,7 @@ export type Env = {
   readonly REQUEST_LOG: DurableObjectNamespace;
   readonly QUOTA: DurableObjectNamespace;
   readonly OUTBOX: DurableObjectNamespace;
+  /** Where the audit logs are copied to; optional. */
+  readonly AUDIT_BUCKET?: R2Bucket;
   readonly [variable: string]: unknown;
 };

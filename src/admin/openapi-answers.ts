@@ -176,6 +176,12 @@ export const ANSWER = {
       ready: z.boolean(),
       dependencies: z.record(text, z.enum(["ok", "unavailable"])),
       bootstrap_secret: text,
+      second_copy: z.object({
+        state: z.enum(["off", "in-time", "late", "unknown"]),
+        logs: count,
+        records: count,
+        since: text.nullable(),
+      }),
     }),
   ),
   problemPage: named("ProblemPage", z.object({ slug: text, status: z.int(), title: text, what_to_do: text })),

@@ -1,18 +1,23 @@
 import { sql } from "drizzle-orm";
+import { auditBucket } from "../audit/second-copy.ts";
 import { openDatabase } from "../db/client.ts";
+import { readLateCopies } from "../db/copy-rows.ts";
 import type { Gate } from "../gateway/gate.ts";
 import { describeError } from "../platform/describe-error.ts";
 import { log } from "../platform/log.ts";
 import { PROBLEMS } from "../problem.ts";
 
-/** `GET /_gate/ready`: whether each dependency answers. Names only; causes go to the log. */
+/**
+ * `GET /_gate/ready`: whether each dependency answers, and how far the second copy of the audit logs is behind, which keeps nothing
+ * from being ready. Names and sums only; causes go to the log.
+ */
 export async function readiness(gate: Gate): Promise<Response> {
   const dependencies = { configuration: "ok", d1: await probeD1(gate) };
   const ready = Object.values(dependencies).every((state) => state === "ok");
   const bootstrap =
     gate.config.bootstrapSecret === null ? "unset" : "set: remove BOOTSTRAP_SECRET once every tenant has its operator";
   return Response.json(
-    { ready, dependencies, bootstrap_secret: bootstrap },
+    { ready, dependencies, bootstrap_secret: bootstrap, second_copy: await secondCopy(gate) },
     { status: ready ? 200 : 503, headers: { "cache-control": "no-store" } },
   );
 }
@@ -24,6 +29,28 @@ async function probeD1(gate: Gate): Promise<"ok" | "unavailable"> {
   } catch (error) {
     log("warn", "ready-d1", { cause: describeError(error) });
     return "unavailable";
+  }
+}
+
+/** `off`: the deployment has no second copy. `unknown`: D1, where logs leave word of it, does not answer. */
+type SecondCopyView = {
+  readonly state: "off" | "in-time" | "late" | "unknown";
+  readonly logs: number;
+  readonly records: number;
+  readonly since: string | null;
+};
+
+async function secondCopy(gate: Gate): Promise<SecondCopyView> {
+  const none = { logs: 0, records: 0, since: null };
+  if (auditBucket(gate.env) === null) return { state: "off", ...none };
+  try {
+    const { since, ...late } = await readLateCopies(gate.env.DB);
+    return since === null
+      ? { state: "in-time", ...none }
+      : { state: "late", ...late, since: new Date(since).toISOString() };
+  } catch (error) {
+    log("warn", "ready-second-copy", { cause: describeError(error) });
+    return { state: "unknown", ...none };
   }
 }
 

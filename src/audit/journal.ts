@@ -139,18 +139,31 @@ export function backlog(sql: SqlStorage): { readonly rows: number; readonly halt
 }
 
 /**
- * Marks rows up to `sequence` as read back from D1 with equal hashes, then drops confirmed rows older than
- * `retainAfter`. The newest row always stays: it is the head of the chain. Rows stay a little while because `entry_id`
- * is what makes re-submission safe.
+ * Marks rows up to `sequence` as read back from D1 with equal hashes, then drops what may go (`pruneJournal`).
  */
-export function confirmRows(sql: SqlStorage, sequence: number, retainAfter: EpochMs): void {
+export function confirmRows(
+  sql: SqlStorage,
+  sequence: number,
+  retainAfter: EpochMs,
+  keepFrom: number = Number.MAX_SAFE_INTEGER,
+): void {
   sql.exec("UPDATE projection SET confirmed = ? WHERE confirmed < ?", sequence, sequence);
+  pruneJournal(sql, retainAfter, keepFrom);
+}
+
+/**
+ * Drops rows that D1 has confirmed, that are older than `retainAfter` and that come before `keepFrom`, from which on another copy
+ * needs them. The newest row always stays: it is the head of the chain. Rows stay a little while because `entry_id` is what
+ * makes re-submission safe.
+ */
+export function pruneJournal(sql: SqlStorage, retainAfter: EpochMs, keepFrom: number): void {
   // Always the oldest rows: after a step back of the clock younger ones may carry an earlier time. One bound, made here:
   // of two SQLite would use one for the range and test the other on every row that stays.
   const { end } = sql
     .exec(
-      `SELECT min(confirmed, coalesce((SELECT sequence FROM journal WHERE appended_at >= ? ORDER BY sequence LIMIT 1), confirmed))
+      `SELECT min(?, confirmed, coalesce((SELECT sequence FROM journal WHERE appended_at >= ? ORDER BY sequence LIMIT 1), confirmed))
          AS end FROM projection`,
+      keepFrom,
       retainAfter,
     )
     .one();

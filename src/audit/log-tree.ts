@@ -1,4 +1,5 @@
 import { assert } from "../platform/assert.ts";
+import { toBase64 } from "../platform/base64.ts";
 import { integerOf } from "../platform/sql-row.ts";
 import type { JournalRow } from "./journal.ts";
 import { appendLeaves, HASH_BYTES, leafHash, TILE_WIDTH, type TileReader } from "./merkle.ts";
@@ -67,4 +68,12 @@ export function growTree(sql: SqlStorage, rows: readonly Pick<JournalRow, "seque
 /** How many records D1 has confirmed that the tree has not: those of before there were trees. */
 export function missingLeaves(sql: SqlStorage): number {
   return integerOf(sql.exec("SELECT confirmed FROM projection").one(), "confirmed") - treeSize(sql);
+}
+
+/** Whether this text is the one that the tree has in this place: what comes back from elsewhere is the record, or is not. */
+export function isInTree(sql: SqlStorage, sequence: number, record: string): boolean {
+  const tile = storedTiles(sql)(0, Math.floor((sequence - 1) / TILE_WIDTH));
+  const begin = ((sequence - 1) % TILE_WIDTH) * HASH_BYTES;
+  const leaf = tile?.subarray(begin, begin + HASH_BYTES);
+  return leaf?.length === HASH_BYTES && toBase64(leaf) === toBase64(leafHash(UTF8.encode(record)));
 }

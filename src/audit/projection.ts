@@ -15,7 +15,7 @@ const BATCH_ROWS = 200;
 const BATCH_BYTES = 1_000_000;
 
 /** Confirmed rows stay this long in the journal, so that a re-submitted entry is still recognised. */
-const RETAIN_MS = 60_000;
+export const RETAIN_MS = 60_000;
 
 /** Rows waiting for D1 beyond which writes stop: ≈ 75 MB of a Durable Object's 10 GB, hours of a D1 outage at 10 writes/s. */
 export const BACKLOG_LIMIT_ROWS = 50_000;
@@ -36,6 +36,8 @@ export type ProjectionOutcome = { readonly nextInMs: number | null; readonly fai
  * A crash before the insert leaves rows waiting; between insert and confirmation it leaves rows that the next run
  * inserts again to no effect and then confirms. What is confirmed enters the log's tree in the same transaction. A different
  * hash under the same sequence halts projection.
+ *
+ * `keepFrom`: from which record on a further copy still needs the journal's rows, asked when rows are about to go.
  */
 export async function projectJournal(
   storage: DurableObjectStorage,
@@ -43,6 +45,7 @@ export async function projectJournal(
   place: Place,
   failures: number,
   nowMs: number,
+  keepFrom: () => number = () => Number.MAX_SAFE_INTEGER,
 ): Promise<ProjectionOutcome> {
   if (backlog(storage.sql).halted !== null) return { nextInMs: null, failure: "halted" };
   const waiting = unconfirmedRows(storage.sql, BATCH_ROWS);
@@ -64,7 +67,7 @@ export async function projectJournal(
   }
   storage.transactionSync(() => {
     growTree(storage.sql, rows);
-    confirmRows(storage.sql, last.sequence, nowMs - RETAIN_MS);
+    confirmRows(storage.sql, last.sequence, nowMs - RETAIN_MS, keepFrom());
   });
   const more = rows.length === BATCH_ROWS || rows.length < waiting.length;
   return { nextInMs: more ? 0 : PROJECTION_DELAY_MS, failure: null };

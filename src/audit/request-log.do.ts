@@ -5,6 +5,7 @@ import { log } from "../platform/log.ts";
 import { dropOldest } from "../platform/drop-oldest.ts";
 import { migrate } from "../platform/sqlite-migrations.ts";
 import type { EpochMs } from "../vocabulary.ts";
+import { SINK_SCHEMA } from "./copy-cursor.ts";
 import { appendOpenEntries, backlog, JOURNAL_SCHEMA, sealEntries, type Place } from "./journal.ts";
 import type { SignedCheckpoint } from "./checkpoints.ts";
 import { TREE_SCHEMA } from "./log-tree.ts";
@@ -12,6 +13,7 @@ import { BACKLOG_LIMIT_ROWS, PROJECTION_DELAY_MS, projectJournal } from "./proje
 import type { Ending } from "./record.ts";
 import type { AppendOutcome, RequestLogPort, SubmittedEnding } from "./request-log-port.ts";
 import { countDenials, createLogReporter, DENIALS_SCHEMA, newestChained, type LogReporter } from "./log-reports.ts";
+import { createSecondCopy, type SecondCopy } from "./second-copy.ts";
 import { createTreeKeeper, type TreeKeeper } from "./tree-keeper.ts";
 import type { AuditTreePort, ConsistencyProof, InclusionProof, TreeAnswer } from "./tree-port.ts";
 import { textOf } from "../platform/sql-row.ts";
@@ -21,6 +23,7 @@ const SCHEMA: readonly string[] = [
    ${JOURNAL_SCHEMA}`,
   TREE_SCHEMA,
   DENIALS_SCHEMA,
+  SINK_SCHEMA,
 ];
 
 /** How long a read's record waits for its ending before it is chained without one. */
@@ -47,9 +50,10 @@ const ALARM_RETRY_MS = 2_000;
 export class RequestLog extends DurableObject<Env> implements RequestLogPort, AuditTreePort {
   readonly #tree: TreeKeeper;
   readonly #reporter: LogReporter;
+  readonly #copy: SecondCopy;
   #alarmAt: EpochMs | null = null;
   #projectAt: EpochMs | null = null;
-  /** For its tree, or for what it has to report. */
+  /** For its tree, for what it has to report, or for its second copy. */
   #treeAt: EpochMs | null = null;
   #failures = 0;
   /** Endings of open entries, by entry id, until the alarm chains them. */
@@ -59,6 +63,12 @@ export class RequestLog extends DurableObject<Env> implements RequestLogPort, Au
     super(ctx, env);
     this.#tree = createTreeKeeper(ctx.storage, env, () => this.#place());
     this.#reporter = createLogReporter(ctx.storage, env, () => this.#place());
+    this.#copy = createSecondCopy(
+      ctx.storage,
+      () => this.env,
+      () => this.#place(),
+      () => this.#armForTree(),
+    );
     void ctx.blockConcurrencyWhile(async () => {
       migrate(ctx.storage, SCHEMA);
       this.#alarmAt = await ctx.storage.getAlarm();
@@ -114,14 +124,15 @@ export class RequestLog extends DurableObject<Env> implements RequestLogPort, Au
   }
 
   /**
-   * Chains what has ended, projects to D1, sees to the tree. Catches everything: an alarm that throws six times is never called
-   * again.
+   * Chains what has ended, projects to D1, sees to the tree; the second copy beside them, waited for by none. Catches everything:
+   * an alarm that throws six times is never called again.
    */
   override async alarm(): Promise<void> {
     this.#alarmAt = null;
     const place = this.#place();
     if (place === null) return;
     try {
+      this.#copy.start(Date.now());
       // Woken for the tree's sake while D1 is to be left alone for longer.
       const isPutOff = this.#projectAt !== null && this.#projectAt > Date.now() && isDue(this.#treeAt);
       if (!isPutOff) await this.#project(place);
@@ -143,7 +154,8 @@ export class RequestLog extends DurableObject<Env> implements RequestLogPort, Au
       countDenials(storage.sql, before);
       return open;
     });
-    const outcome = await projectJournal(storage, this.env.DB, place, this.#failures, Date.now());
+    const { keepFrom } = this.#copy;
+    const outcome = await projectJournal(storage, this.env.DB, place, this.#failures, Date.now(), keepFrom);
     this.#failures = outcome.failure === null ? 0 : this.#failures + 1;
     if (outcome.failure !== null) log("warn", "projection", { ...place, cause: outcome.failure });
     const nextInMs = outcome.nextInMs ?? (stillOpen > 0 && outcome.failure === null ? PROJECTION_DELAY_MS : null);
@@ -159,7 +171,9 @@ export class RequestLog extends DurableObject<Env> implements RequestLogPort, Au
 
   #armForTree(): void {
     const now = Date.now();
-    const times = [this.#tree.nextAt(now), this.#reporter.nextAt(now)].filter((at) => at !== null);
+    const times = [this.#tree.nextAt(now), this.#reporter.nextAt(now), this.#copy.nextAt(now)].filter(
+      (at) => at !== null,
+    );
     this.#treeAt = times.length === 0 ? null : Math.min(...times);
     this.#arm();
   }

@@ -15,6 +15,10 @@ const readySchema = z.object({
   ready: z.boolean(),
   dependencies: z.record(z.string(), z.string()),
   bootstrap_secret: z.string(),
+  // Gates before there was one do not speak of it.
+  second_copy: z
+    .object({ state: z.string(), logs: z.number(), records: z.number(), since: z.string().nullable() })
+    .optional(),
 });
 const selfSchema = z.object({ principal: z.string(), tenant: z.string(), expires_at: z.string() });
 
@@ -24,7 +28,8 @@ type Check = { readonly name: string; readonly state: "ok" | "warning" | "failed
 const doctor: CommandSpec<object> = {
   usage: "doctor",
   summary: "look at a gate: what it depends on, what was left open, and your key if you have one",
-  notes: "Exit code 1 when something has failed; a warning (BOOTSTRAP_SECRET still set) does not count as failed.",
+  notes:
+    "Exit code 1 when something has failed; a warning (BOOTSTRAP_SECRET still set, the second audit copy late) does not count as failed.",
   schema: z.object({}),
   run: async (invocation) => {
     const gate = clientWith(invocation, null);
@@ -54,7 +59,8 @@ export function addDoctorCommand(program: Command, session: Session): void {
   addCommand(program, session, doctor);
 }
 
-function gateChecks({ dependencies, bootstrap_secret: secret }: z.infer<typeof readySchema>): readonly Check[] {
+function gateChecks(ready: z.infer<typeof readySchema>): readonly Check[] {
+  const { dependencies, bootstrap_secret: secret, second_copy: copy } = ready;
   return [
     ...Object.entries(dependencies).map(([name, state]): Check => ({
       name,
@@ -66,7 +72,19 @@ function gateChecks({ dependencies, bootstrap_secret: secret }: z.infer<typeof r
       state: secret === "unset" ? "ok" : "warning",
       detail: secret === "unset" ? "unset" : `BOOTSTRAP_SECRET is ${secret}`,
     },
+    ...(copy === undefined ? [] : [copyCheck(copy)]),
   ];
+}
+
+type SecondCopy = NonNullable<z.infer<typeof readySchema>["second_copy"]>;
+
+/** Never a failure: nothing waits for the second copy. */
+function copyCheck({ state, logs, records, since }: SecondCopy): Check {
+  const name = "second audit copy";
+  if (state === "off") return { name, state: "ok", detail: "none: AUDIT_BUCKET is not bound" };
+  if (state === "in-time") return { name, state: "ok", detail: "in time" };
+  if (state !== "late") return { name, state: "warning", detail: "unknown: D1 does not say" };
+  return { name, state: "warning", detail: `late since ${since ?? "?"}: ${records} records of ${logs} logs wait` };
 }
 
 /** The caller's key, when there is one: nobody needs a key to look at a gate. */

@@ -3,6 +3,7 @@ import { appendEntry, backlog, type Place } from "../audit/journal.ts";
 import { QUIET_BACKLOG_ROWS } from "../audit/log-reports.ts";
 import { PROJECTION_DELAY_MS, projectJournal } from "../audit/projection.ts";
 import { blankEntry } from "../audit/record.ts";
+import { createSecondCopy, type SecondCopy } from "../audit/second-copy.ts";
 import type { SignedCheckpoint } from "../audit/checkpoints.ts";
 import { createTreeKeeper, type TreeKeeper } from "../audit/tree-keeper.ts";
 import {
@@ -44,22 +45,31 @@ export abstract class LedgerObject extends DurableObject<Env> implements AuditTr
   protected readonly timings: Timings;
   readonly #calendar = budgetCalendar();
   readonly #tree: TreeKeeper;
+  readonly #copy: SecondCopy;
   #tenant: string | null = null;
   #alarmAt: EpochMs | null = null;
   #projectAt: EpochMs | null = null;
   #treeAt: EpochMs | null = null;
+  #copyAt: EpochMs | null = null;
   #projectionFailures = 0;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.timings = ledgerTimings(env);
-    this.#tree = createTreeKeeper(ctx.storage, env, () => (this.place().tenant === "" ? null : this.place()));
+    const place = (): Place | null => (this.place().tenant === "" ? null : this.place());
+    this.#tree = createTreeKeeper(ctx.storage, env, place);
+    this.#copy = createSecondCopy(
+      ctx.storage,
+      () => this.env,
+      place,
+      () => this.#armForCopy(),
+    );
     void ctx.blockConcurrencyWhile(async () => {
       migrate(ctx.storage, LEDGER_SCHEMA);
       this.#alarmAt = await ctx.storage.getAlarm();
       if (backlog(ctx.storage.sql).rows > 0) this.#projectAt = Date.now() + PROJECTION_DELAY_MS;
       this.#treeAt = this.#tree.nextAt(Date.now());
-      this.#arm();
+      this.#armForCopy();
     });
   }
 
@@ -89,11 +99,15 @@ export abstract class LedgerObject extends DurableObject<Env> implements AuditTr
   /** Does one job that is due. Does nothing when what it is about has moved on. */
   protected abstract run(row: DueRow): Promise<void>;
 
-  /** Due work, then D1, then the tree. Catches everything: an alarm that throws six times is never called again. */
+  /**
+   * Due work, then D1, then the tree; the second copy beside them, waited for by none. Catches everything: an alarm that throws
+   * six times is never called again.
+   */
   override async alarm(): Promise<void> {
     this.#alarmAt = null;
     let notBefore = 0;
     try {
+      this.#copy.start(Date.now());
       for (const row of dueAt(this.ctx.storage.sql, Date.now(), JOBS_PER_ALARM)) await this.#attempt(row);
       if (this.#projectAt !== null && this.#projectAt <= Date.now()) await this.#project();
       this.#tellOfLog();
@@ -104,6 +118,7 @@ export abstract class LedgerObject extends DurableObject<Env> implements AuditTr
       this.#projectAt ??= notBefore;
     }
     this.#treeAt = this.#tree.nextAt(Date.now());
+    this.#copyAt = this.#copy.nextAt(Date.now());
     // Transactions in between have armed for what was due then: what counts is what is due now.
     this.#alarmAt = null;
     this.#arm(notBefore);
@@ -129,7 +144,9 @@ export abstract class LedgerObject extends DurableObject<Env> implements AuditTr
 
   async #project(): Promise<void> {
     const place = this.place();
-    const outcome = await projectJournal(this.ctx.storage, this.env.DB, place, this.#projectionFailures, Date.now());
+    const { keepFrom } = this.#copy;
+    const failures = this.#projectionFailures;
+    const outcome = await projectJournal(this.ctx.storage, this.env.DB, place, failures, Date.now(), keepFrom);
     this.#projectionFailures = outcome.failure === null ? 0 : this.#projectionFailures + 1;
     if (outcome.failure !== null) log("warn", "projection", { ...place, cause: outcome.failure });
     this.#projectAt = outcome.nextInMs === null ? null : Date.now() + outcome.nextInMs;
@@ -209,8 +226,15 @@ export abstract class LedgerObject extends DurableObject<Env> implements AuditTr
     }
   }
 
+  #armForCopy(): void {
+    this.#copyAt = this.#copy.nextAt(Date.now());
+    this.#arm();
+  }
+
   #arm(notBefore: EpochMs = 0): void {
-    const wanted = [nextDue(this.ctx.storage.sql), this.#projectAt, this.#treeAt].filter((at) => at !== null);
+    const wanted = [nextDue(this.ctx.storage.sql), this.#projectAt, this.#treeAt, this.#copyAt].filter(
+      (at) => at !== null,
+    );
     if (wanted.length === 0) return;
     const at = Math.max(notBefore, Math.min(...wanted));
     if (this.#alarmAt !== null && this.#alarmAt <= at) return;

@@ -1,3 +1,4 @@
+import { SINK_SCHEMA } from "../audit/copy-cursor.ts";
 import { JOURNAL_SCHEMA } from "../audit/journal.ts";
 import { TREE_SCHEMA } from "../audit/log-tree.ts";
 import { SIGNAL_SCHEMA } from "./signals.ts";
@@ -176,4 +177,5 @@ export const LEDGER_SCHEMA: readonly string[] = [
   `,
   TREE_SCHEMA,
   SIGNAL_SCHEMA,
+  SINK_SCHEMA,
 ];

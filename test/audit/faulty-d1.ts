@@ -4,9 +4,9 @@ export const D1_VALUE_BYTES = 2_000_000;
 /**
  * What goes wrong with one statement. `refused`: nothing happens, and it throws. `answer-lost`: it happens, and it throws.
  * `ignored`: nothing happens, and it reports success, as D1 does for a violated constraint. `partly`: only the first half of
- * the rows is stored, and it reports success.
+ * the rows is stored, and it reports success. `no-answer`: it happens, and no answer ever comes.
  */
-export type Fault = "none" | "refused" | "answer-lost" | "ignored" | "partly";
+export type Fault = "none" | "refused" | "answer-lost" | "ignored" | "partly" | "no-answer";
 
 type Faults = { readonly insert?: Fault; readonly read?: Fault };
 
@@ -34,6 +34,7 @@ export function faultyD1(d1: D1Database, faults: Faults = {}): D1Database {
           const call: unknown = Reflect.get(ready, method);
           if (typeof call !== "function") throw new Error(`no ${method}`);
           const answer: unknown = await Reflect.apply(call, ready, args);
+          if (fault === "no-answer") return new Promise(() => undefined);
           if (fault === "answer-lost") throw new Error("D1_ERROR: Network connection lost.");
           return answer;
         };

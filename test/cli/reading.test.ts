@@ -139,6 +139,21 @@ describe("doctor", () => {
     expect(ran.stdout).toMatch(/^bootstrap secret +warning/m);
   });
 
+  test.each([
+    [{ state: "off", logs: 0, records: 0, since: null }, /^second audit copy +ok +none/m],
+    [{ state: "in-time", logs: 0, records: 0, since: null }, /^second audit copy +ok +in time/m],
+    [{ state: "unknown", logs: 0, records: 0, since: null }, /^second audit copy +warning +unknown/m],
+    [
+      { state: "late", logs: 2, records: 5_010, since: "2026-11-21T12:00:00.000Z" },
+      /^second audit copy +warning +late since 2026-11-21T12:00:00.000Z: 5010 records of\s+2 logs wait/m,
+    ],
+  ])("a second copy that is late is worth a warning, and fails nothing: %o", async (copy, line) => {
+    const gate = await startStubGate({ "GET /_gate/ready": { body: ready({ second_copy: copy }) } });
+    const ran = await runCli(["doctor"], { env: { PORTCULLIS_URL: gate.url } });
+    expect(ran.code).toBe(0);
+    expect(ran.stdout).toMatch(line);
+  });
+
   test("a dependency that is down fails, by name", async () => {
     const body = ready({ ready: false, dependencies: { configuration: "ok", d1: "unavailable" } });
     const gate = await startStubGate({ "GET /_gate/ready": { status: 503, body } });

@@ -14,6 +14,8 @@ export type TestEnv = Env & {
   readonly SLACK_API_URL: string;
   /** Origin of the identity provider's stand-in (`provider-standin.ts`). */
   readonly PROVIDER_URL: string;
+  /** A bucket for tests of the second copy. */
+  readonly TEST_BUCKET: R2Bucket;
   readonly TEST_MIGRATIONS: D1Migration[];
 };
 

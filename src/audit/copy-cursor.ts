@@ -1,0 +1,91 @@
+import { integerOf, integerOrNull, textOf } from "../platform/sql-row.ts";
+import type { EpochMs } from "../vocabulary.ts";
+
+/**
+ * How far each further copy of a log is; part of the schema steps of the log's object. `planned`: the last record of the object
+ * that is being written. It is stored before anything is sent, so that a run that is repeated writes the same records under
+ * the same key. A sink has no row before its first object.
+ */
+export const SINK_SCHEMA = `
+  CREATE TABLE sinks (
+    name TEXT PRIMARY KEY, confirmed INTEGER NOT NULL, planned INTEGER, written_at INTEGER NOT NULL
+  ) WITHOUT ROWID;
+`;
+
+/** The one sink there is besides D1: objects in R2. */
+const SINK = "r2";
+
+/** `confirmed`: all records up to this one are in the copy. `writtenAt`: when its newest object was. */
+export type Cursor = { readonly confirmed: number; readonly planned: number | null; readonly writtenAt: EpochMs };
+
+/** A record's exact canonical text, which is what every copy of it has. */
+export type CopyRow = { readonly sequence: number; readonly record: string };
+
+export function copyCursor(sql: SqlStorage): Cursor {
+  const row = sql.exec("SELECT confirmed, planned, written_at FROM sinks WHERE name = ?", SINK).toArray()[0];
+  if (row === undefined) return { confirmed: 0, planned: null, writtenAt: 0 };
+  return {
+    confirmed: integerOf(row, "confirmed"),
+    planned: integerOrNull(row, "planned"),
+    writtenAt: integerOf(row, "written_at"),
+  };
+}
+
+/** Says that the next object ends with `last`. */
+export function planObject(sql: SqlStorage, last: number): void {
+  sql.exec(
+    `INSERT INTO sinks (name, confirmed, planned, written_at) VALUES (?, 0, ?, 0)
+     ON CONFLICT (name) DO UPDATE SET planned = excluded.planned`,
+    SINK,
+    last,
+  );
+}
+
+/** The planned object is there. Said again, or of an object that is not the planned one any more, it changes nothing. */
+export function confirmObject(sql: SqlStorage, last: number, now: EpochMs): void {
+  sql.exec(
+    "UPDATE sinks SET confirmed = planned, planned = NULL, written_at = ? WHERE name = ? AND planned = ?",
+    now,
+    SINK,
+    last,
+  );
+}
+
+/**
+ * Chained records of the journal from `from` to `through`, in order, as many as stay below `maxChars` characters, one at least.
+ * The journal begins somewhere and has no gaps: where the first of these is not `from`, that one has left it.
+ */
+export function journalRows(sql: SqlStorage, from: number, through: number, maxChars: number): readonly CopyRow[] {
+  const rows: CopyRow[] = [];
+  let chars = 0;
+  const found = sql.exec(
+    "SELECT sequence, record FROM journal WHERE sequence BETWEEN ? AND ? AND hash IS NOT NULL ORDER BY sequence",
+    from,
+    through,
+  );
+  for (const row of found) {
+    const record = textOf(row, "record");
+    chars += record.length;
+    if (rows.length > 0 && chars > maxChars) break;
+    rows.push({ sequence: integerOf(row, "sequence"), record });
+  }
+  return rows;
+}
+
+/** When this record was appended, null where the journal does not have it any more. */
+export function appendedAt(sql: SqlStorage, sequence: number): EpochMs | null {
+  const row = sql.exec("SELECT appended_at FROM journal WHERE sequence = ?", sequence).toArray()[0];
+  return row === undefined ? null : integerOf(row, "appended_at");
+}
+
+/** The newest record that is chained, and the newest of all; 0 for none. */
+export function heads(sql: SqlStorage): { readonly chained: number; readonly newest: number } {
+  // Records are chained in order: whatever follows the newest chained one is not.
+  const row = sql
+    .exec(
+      `SELECT coalesce((SELECT sequence FROM journal WHERE hash IS NOT NULL ORDER BY sequence DESC LIMIT 1), 0) AS chained,
+         coalesce((SELECT max(sequence) FROM journal), 0) AS newest`,
+    )
+    .one();
+  return { chained: integerOf(row, "chained"), newest: integerOf(row, "newest") };
+}
