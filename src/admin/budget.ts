@@ -3,6 +3,7 @@ import type { BudgetChange, BudgetPeriod, BudgetReport, ChangeAsk } from "../led
 import type { JsonObject } from "../platform/json.ts";
 import { toProblem } from "../problem.ts";
 import type { Refusal } from "../refusal.ts";
+import { instanceOf } from "../gateway/trail.ts";
 import { readBody, unknownQuery } from "./body.ts";
 import { changeJson, reportJson } from "./budget-views.ts";
 import { readTimes } from "./budget-times.ts";
@@ -97,4 +98,4 @@ async function setCaps(call: AdminCall): Promise<AdminAnswer> {
 }
 
 const problemOf = ({ trail }: AdminCall, refusal: Refusal): JsonObject =>
-  toProblem(refusal, { requestId: trail.requestId, instance: trail.path, action: null, tier: null }).body;
+  toProblem(refusal, { requestId: trail.requestId, instance: instanceOf(trail), action: null, tier: null }).body;

@@ -4,15 +4,17 @@ import { ROLES, type Role } from "../identity/principal.ts";
 import type { CredentialRow } from "../ledger/ledger-port.ts";
 import { newId } from "../platform/ids.ts";
 import type { JsonObject } from "../platform/json.ts";
-import { readBody } from "./body.ts";
+import { nameText, readBody } from "./body.ts";
 import { json, malformed, refuse, type AdminAnswer, type AdminCall, type AdminRoute } from "./call.ts";
 
 const DAY_MS = 86_400_000;
+/** As `newId` makes them. */
+const KEY_ID = /^key_[0-9a-z]{26}$/;
 
 const credentialBody = z.strictObject({
-  subject: z.string().max(128),
+  subject: nameText(128),
   class: z.enum(["agent", "service", "person"]),
-  owner: z.string().max(128).optional(),
+  owner: nameText(128).optional(),
   actions: z.array(z.string()).max(64).default([]),
   max_tier: z.union([z.literal(0), z.literal(1), z.literal(2), z.literal(3), z.literal(4)]).default(0),
   roles: z.array(z.enum(ROLES)).max(ROLES.length).default([]),
@@ -82,6 +84,8 @@ async function create(call: AdminCall): Promise<AdminAnswer> {
 }
 
 async function revoke(call: AdminCall): Promise<AdminAnswer> {
+  // What is no key's id is nothing to write down.
+  if (!KEY_ID.test(call.param("id"))) return refuse({ kind: "not-found" });
   const revoked = await call.ledger.revokeCredential(call.actor, call.trail.requestId, call.param("id"));
   call.gate.tenants.forget(call.principal.tenant);
   return revoked ? json({ revoked: true, key_id: call.param("id") }) : refuse({ kind: "not-found" });

@@ -1,10 +1,10 @@
 import { z } from "zod";
 import { endSignInsOf } from "../db/sign-in-rows.ts";
 import { SUBJECT } from "../vocabulary.ts";
-import { readBody } from "./body.ts";
+import { nameText, readBody } from "./body.ts";
 import { json, refuse, type AdminAnswer, type AdminCall, type AdminRoute } from "./call.ts";
 
-const revokeBody = z.strictObject({ subject: z.string().regex(SUBJECT) });
+const revokeBody = z.strictObject({ subject: nameText(128).regex(SUBJECT) });
 
 /** Ends what somebody opened at the approval page: a lost laptop, a person who leaves. */
 export const sessionRoutes: readonly AdminRoute[] = [

@@ -1,11 +1,12 @@
 import { z } from "zod";
+import { holdsSecret } from "../platform/secret-forms.ts";
 import { usd } from "../platform/money.ts";
 import type { Refusal } from "../refusal.ts";
 import { ACTION, SUBJECT } from "../vocabulary.ts";
-import { readBody } from "./body.ts";
+import { nameText, readBody } from "./body.ts";
 import { json, malformed, refuse, type AdminAnswer, type AdminCall, type AdminRoute } from "./call.ts";
 
-const freezeBody = z.strictObject({ reason: z.string().min(1).max(1_024), scope: z.string().max(160).optional() });
+const freezeBody = z.strictObject({ reason: z.string().min(1).max(1_024), scope: nameText(160).optional() });
 
 /** Finance stops what costs money, and nothing else. */
 const FREEZERS = ["operator", "security", "finance"] as const;
@@ -84,7 +85,7 @@ async function freeze(call: AdminCall): Promise<AdminAnswer> {
 
 async function unfreeze(call: AdminCall): Promise<AdminAnswer> {
   const scope = call.strict.query.get("scope") ?? "tenant";
-  if (!isScope(scope)) return malformed(`query: scope ${SCOPE_GRAMMAR}`);
+  if (!isScope(scope) || holdsSecret(scope)) return malformed(`query: scope ${SCOPE_GRAMMAR}`);
   const barrier = barrierOf(call, scope);
   if (barrier !== null) return refuse(barrier);
   const outcome = await call.ledger.unfreeze(call.actor, call.trail.requestId, scope);

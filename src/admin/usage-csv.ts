@@ -58,7 +58,8 @@ function rowsOf(text: string, linesMax: number): Result<readonly Row[], string> 
 function headerMistake(names: readonly string[]): string | null {
   const known: readonly string[] = USAGE_COLUMNS;
   const unknown = names.find((name) => !known.includes(name));
-  if (unknown !== undefined) return `unknown column ${JSON.stringify(unknown.slice(0, 64))}`;
+  if (unknown !== undefined)
+    return `unknown column ${unknown.length > 64 ? `of ${unknown.length} characters` : JSON.stringify(unknown)}`;
   const repeated = names.find((name, index) => names.indexOf(name) !== index);
   if (repeated !== undefined) return `the column ${repeated} stands there twice`;
   const missing = known.filter((name) => !names.includes(name));

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { UsageReport, UsageResult } from "../ledger/finance-port.ts";
-import { placedIssues, plainMessage } from "../platform/zod-problems.ts";
+import { placedIssues, reticentMessage } from "../platform/zod-problems.ts";
 import { jsonPointer } from "../platform/json-pointer.ts";
 import { err, ok, type Result } from "../platform/result.ts";
 import type { Refusal } from "../refusal.ts";
@@ -64,8 +64,8 @@ function readReports(strict: StrictRequest): Result<readonly Written[], Refusal>
   if (typeof strict.body === "string") return fromCsv(strict.body);
   const isArray = Array.isArray(strict.body);
   const parsed = isArray
-    ? reports.safeParse(strict.body, { error: plainMessage })
-    : z.strictObject({ reports }).safeParse(strict.body ?? {}, { error: plainMessage });
+    ? reports.safeParse(strict.body, { error: reticentMessage })
+    : z.strictObject({ reports }).safeParse(strict.body ?? {}, { error: reticentMessage });
   if (!parsed.success)
     return err(mistake(parsed.error, ({ path, message }) => `body ${jsonPointer(path)}: ${message}`));
   return ok("reports" in parsed.data ? parsed.data.reports : parsed.data);
@@ -76,7 +76,7 @@ function fromCsv(text: string): Result<readonly Written[], Refusal> {
   if (!read.ok) return err({ kind: "malformed-request", reason: `body ${read.error}` });
   const parsed = reports.safeParse(
     read.value.map(({ cells }) => cells),
-    { error: plainMessage },
+    { error: reticentMessage },
   );
   if (parsed.success) return ok(parsed.data);
   return err(

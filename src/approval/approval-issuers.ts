@@ -7,7 +7,7 @@ import { jsonPointer } from "../platform/json-pointer.ts";
 import type { Result } from "../platform/result.ts";
 import { err, ok } from "../platform/result.ts";
 import { parseStrictJson } from "../platform/strict-json.ts";
-import { placedIssues, plainMessage } from "../platform/zod-problems.ts";
+import { placedIssues, reticentMessage } from "../platform/zod-problems.ts";
 import { TENANT_ID } from "../vocabulary.ts";
 
 /** A signed decision lives no longer than the grant that it may become. */
@@ -45,7 +45,7 @@ export type ApprovalIssuerDirectory = (tenant: string, iss: string) => Promise<R
 export function readApprovalIssuer(text: string, environment: Environment): Result<ApprovalIssuer, string> {
   const json = parseStrictJson(text);
   if (!json.ok) return err(`approval issuer ${json.error.pointer}: ${json.error.reason}`);
-  const parsed = approvalIssuerSchema.safeParse(json.value, { error: plainMessage });
+  const parsed = approvalIssuerSchema.safeParse(json.value, { error: reticentMessage });
   if (!parsed.success) {
     const [issue] = placedIssues(parsed.error.issues);
     return err(`approval issuer ${jsonPointer(issue?.path ?? [])}: ${issue?.message ?? "has another form"}`);

@@ -90,7 +90,10 @@ function readClaims(
   expiresAt: EpochMs,
 ): Result<SignedDecisionClaims, SignedDecisionRefusal> {
   const unknown = Object.keys(payload).find((name) => !KNOWN.has(name));
-  if (unknown !== undefined) return invalid(`token: claim ${JSON.stringify(unknown.slice(0, 32))} is not accepted`);
+  if (unknown !== undefined)
+    return invalid(
+      `token: claim ${unknown.length > 32 ? `of ${unknown.length} characters` : JSON.stringify(unknown)} is not accepted`,
+    );
   const { aud, sub, jti, approval_id: approvalId, approval_digest: digest, confirm } = payload;
   // One audience: a token that also speaks to somebody else could be taken from there.
   if (aud !== signedAudience(issuer.tenant)) return invalid("token: aud names others too");

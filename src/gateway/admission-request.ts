@@ -113,7 +113,7 @@ export function admissionRequest(
       incident: gate.redactor.text(headers?.incident ?? null),
     },
     handles: {
-      idempotencyKey: headers?.idempotencyKey ?? null,
+      idempotencyKey: keyDigest(headers?.idempotencyKey ?? null),
       byDigest:
         requirement.kind === "approval" || (requirement.kind === "none" && context.policy.idempotency === "derived"),
       receipt: headers?.plan ?? null,
@@ -133,20 +133,31 @@ export function admissionRequest(
   };
 }
 
+/** What the ledger remembers a key by. Clients choose their keys, and some choose what is a secret elsewhere. */
+const keyDigest = (key: string | null): Digest | null =>
+  key === null ? null : digestOf("portcullis/idempotency-key/v1", key);
+
 /** What approvers see: rendered by the gate from the rebuilt request, secrets redacted. Plain objects only: it crosses RPC. */
 function shownRequest(gate: Gate, trail: Trail, operation: MatchedOperation, judgement: Judgement | null): JsonObject {
   const { call } = operation;
+  const { redactor } = gate;
+  const resource = judgement?.facts.resource ?? null;
+  const { resource: named, ...facts } = trail.facts ?? {};
   return {
     action: operation.action,
     tier: judgement?.tier ?? null,
     rule: trail.rule,
-    facts: trail.facts ?? {},
-    resource: judgement?.facts.resource ?? null,
+    // People decide about this one resource, however long and random the control plane's name for it is.
+    facts: { ...redactor.facts(facts), ...(named === undefined ? {} : { resource: named }) },
+    resource,
     request: {
       method: call.method,
-      path: call.path,
-      query: Object.fromEntries(call.query),
-      body: call.body === null ? null : gate.redactor.body(JSON.parse(call.body)),
+      path: call.path
+        .split("/")
+        .map((segment) => (segment === resource ? segment : redactor.path(segment)))
+        .join("/"),
+      query: redactor.body(Object.fromEntries(call.query)),
+      body: call.body === null ? null : redactor.body(JSON.parse(call.body)),
     },
   };
 }

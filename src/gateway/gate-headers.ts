@@ -4,7 +4,7 @@ import type { Result } from "../platform/result.ts";
 import { err, ok } from "../platform/result.ts";
 import type { Refusal } from "../refusal.ts";
 import type { GateHeaders } from "../strict-request.ts";
-import { excerpt, malformed } from "./malformed.ts";
+import { malformed, nameOf } from "./malformed.ts";
 import { decodedBytes, decodePercent } from "./percent-text.ts";
 import { areShownLines, isShownLine } from "./shown-text.ts";
 
@@ -107,7 +107,7 @@ export function readGateHeaders(raw: ReadonlyMap<string, string>): Result<GateHe
     const entry = READERS.get(name);
     if (entry === undefined) {
       const known = [...READERS.values()].map((each) => each.name).join(", ");
-      return malformed(`${excerpt(name)}: not a request header of the gate; expected one of ${known}`);
+      return malformed(`${nameOf(name)}: not a request header of the gate; expected one of ${known}`);
     }
     const reading = entry.read(value);
     if (reading === null) return malformed(`${entry.name}: expected ${entry.expected}`);

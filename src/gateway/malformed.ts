@@ -2,12 +2,12 @@ import type { Result } from "../platform/result.ts";
 import { err } from "../platform/result.ts";
 import type { Refusal } from "../refusal.ts";
 
-/** Longest excerpt of a client's own words that a refusal repeats. */
-const EXCERPT_CHARS = 64;
+/** Longest name of a client's that a refusal repeats. A longer one is not cut: half a secret no longer looks like one. */
+const NAME_CHARS = 64;
 
 /** A `malformed-request` refusal (400). `reason` names the place and what was expected there. */
 export const malformed = (reason: string): Result<never, Refusal> => err({ kind: "malformed-request", reason });
 
-/** At most 64 characters of a client's name, for use in a reason; only after its characters were checked. */
-export const excerpt = (text: string): string =>
-  text.length <= EXCERPT_CHARS ? text : `${text.slice(0, EXCERPT_CHARS)}…`;
+/** A client's name for use in a reason, where it is no longer than that; only after its characters were checked. */
+export const nameOf = (text: string): string =>
+  text.length <= NAME_CHARS ? text : `a name of ${text.length} characters`;

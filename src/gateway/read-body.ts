@@ -66,7 +66,9 @@ export async function readJsonBody(
   const parsed = parseStrictJson(text, { ...STRICT_JSON_LIMITS, members: forms.members });
   if (!parsed.ok) {
     const { reason, offset, pointer } = parsed.error;
-    return malformed(`body: ${reason} (at "${pointer.slice(0, POINTER_CHARS)}", offset ${offset})`);
+    // Not cut: the record redacts it, and half a secret no longer looks like one.
+    const at = pointer.length <= POINTER_CHARS ? `at "${pointer}", offset ${offset}` : `at offset ${offset}`;
+    return malformed(`body: ${reason} (${at})`);
   }
   if (!isJsonObject(parsed.value) && !(forms.arrayRoot && Array.isArray(parsed.value)))
     return malformed(`body: expected an object${forms.arrayRoot ? " or an array" : ""} at the root`);

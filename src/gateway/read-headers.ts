@@ -3,7 +3,7 @@ import { err, ok } from "../platform/result.ts";
 import type { Refusal } from "../refusal.ts";
 import type { GateHeaders } from "../strict-request.ts";
 import { isGateHeader, NO_GATE_HEADERS, readGateHeaders } from "./gate-headers.ts";
-import { excerpt, malformed } from "./malformed.ts";
+import { malformed, nameOf } from "./malformed.ts";
 
 export type ReadHeaders = {
   readonly gate: GateHeaders;
@@ -54,7 +54,7 @@ export function readHeaders(headers: Headers, limitBytes: number): Result<ReadHe
     bytes += name.length + value.length + LINE_OVERHEAD_BYTES;
     if (bytes > limitBytes) return err({ kind: "headers-too-large", limit_bytes: limitBytes });
     if (!PRINTABLE_ASCII.test(value) && !NEVER_READ.test(name)) {
-      return malformed(`${excerpt(name)}: expected printable ASCII`);
+      return malformed(`${nameOf(name)}: expected printable ASCII`);
     }
     const refusal = CHECKS.get(name)?.(value) ?? null;
     if (refusal !== null) return err(refusal);

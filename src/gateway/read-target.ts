@@ -1,8 +1,9 @@
+import { holdsSecret } from "../platform/secret-forms.ts";
 import type { Result } from "../platform/result.ts";
 import { err, ok } from "../platform/result.ts";
 import type { Refusal } from "../refusal.ts";
 import type { StrictRequest } from "../strict-request.ts";
-import { excerpt, malformed } from "./malformed.ts";
+import { malformed, nameOf } from "./malformed.ts";
 import { decodedBytes, decodePercent } from "./percent-text.ts";
 
 export type Target = Pick<StrictRequest, "path" | "segments" | "query">;
@@ -39,6 +40,8 @@ export function readTarget(url: string, limitBytes: number): Result<Target, Refu
         "without percent-encoding, empty segments or a trailing slash",
     );
   }
+  // Names of resources stand in records, messages and other people's logs as they are.
+  if (holdsSecret(path)) return malformed("path: it holds what looks like a credential, which belongs into no address");
   const segments = path === "/" ? [] : path.slice(1).split("/");
   if (query === undefined) return ok({ path, segments, query: NO_QUERY });
   const read = readQuery(query);
@@ -55,11 +58,11 @@ function readQuery(text: string): Result<ReadonlyMap<string, string>, Refusal> {
     if (equals < 0 || !QUERY_NAME.test(name)) {
       return malformed("query: expected name=value pairs joined by &, names of 1 to 64 characters A-Z a-z 0-9 _ . -");
     }
-    if (query.has(name)) return malformed(`query: ${excerpt(name)} is repeated`);
+    if (query.has(name)) return malformed(`query: ${nameOf(name)} is repeated`);
     const value = readQueryValue(pair.slice(equals + 1));
     if (value === null) {
       return malformed(
-        `query: ${excerpt(name)}: expected at most ${QUERY_VALUE_BYTES} bytes of percent-encoded UTF-8 without ` +
+        `query: ${nameOf(name)}: expected at most ${QUERY_VALUE_BYTES} bytes of percent-encoded UTF-8 without ` +
           `control characters; + = ; and reserved characters must be percent-encoded`,
       );
     }

@@ -5,7 +5,7 @@ import type { JsonObject } from "../platform/json.ts";
 import { toProblem } from "../problem.ts";
 import type { Refusal } from "../refusal.ts";
 import { speak } from "./dialect.ts";
-import type { Trail } from "./trail.ts";
+import { instanceOf, type Trail } from "./trail.ts";
 
 export type Decision = "allow" | "plan" | "refuse";
 
@@ -31,7 +31,7 @@ export const showBudget = (trail: Trail, budget: BudgetView | null): void => {
 export function problemResponse(trail: Trail, refusal: Refusal, dialect: ErrorDialect, now: number): Response {
   const problem = toProblem(refusal, {
     requestId: trail.requestId,
-    instance: trail.path,
+    instance: instanceOf(trail),
     action: trail.operation?.action ?? null,
     tier: trail.tier,
   });

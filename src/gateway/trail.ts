@@ -8,7 +8,7 @@ import type { GateHeaders } from "../strict-request.ts";
 import { NO_GATE_HEADERS } from "./gate-headers.ts";
 import type { Digest, EpochMs, Facts, Micros, Tier } from "../vocabulary.ts";
 
-/** Longest path that a record keeps: the reader has bounded it, and unknown paths are an attacker's text. */
+/** Longest path that a record or an answer has: unknown paths are an attacker's text. */
 const PATH_LIMIT = 512;
 
 /**
@@ -19,6 +19,7 @@ export type Trail = {
   readonly requestId: string;
   readonly receivedAt: EpochMs;
   readonly method: string;
+  /** Path and query as received, whole: cut only once it is redacted, because half a secret no longer looks like one. */
   readonly path: string;
   principal: Principal | null;
   operation: MatchedOperation | null;
@@ -40,7 +41,7 @@ export const openTrail = (request: Request, now: EpochMs): Trail =>
 
 /** A trail of a request that the gate itself sends, for the principal who proposed it. */
 export const storedTrail = (requestId: string, call: UpstreamCall, principal: Principal, now: EpochMs): Trail => ({
-  ...blankTrail(requestId, call.method, call.path.slice(0, PATH_LIMIT), now),
+  ...blankTrail(requestId, call.method, call.path, now),
   principal,
   gate: NO_GATE_HEADERS,
 });
@@ -65,8 +66,11 @@ const blankTrail = (requestId: string, method: string, path: string, now: EpochM
 
 function pathOf(url: string): string {
   const from = url.indexOf("/", url.indexOf("//") + 2);
-  return from < 0 ? "/" : url.slice(from, from + PATH_LIMIT);
+  return from < 0 ? "/" : url.slice(from);
 }
+
+/** The path as its own sender is told it (RFC 9457, `instance`). */
+export const instanceOf = ({ path }: Trail): string => path.slice(0, PATH_LIMIT);
 
 /** The audit entry of what is known. Free text and paths pass the redactor; nothing else of the request is in it. */
 export function entryOf(trail: Trail, redactor: Redactor, kind: AuditKind, now: EpochMs): AuditEntry {
@@ -79,12 +83,12 @@ export function entryOf(trail: Trail, redactor: Redactor, kind: AuditKind, now: 
     credential_id: principal?.credentialId ?? null,
     demo: principal?.demo ?? false,
     method: trail.method,
-    path: redactor.path(trail.path),
+    path: redactor.path(trail.path).slice(0, PATH_LIMIT),
     action: operation?.action ?? null,
     tier: trail.tier,
     rule: trail.rule,
     policy_digest: trail.policyDigest,
-    facts: trail.facts === null ? null : redactFacts(trail.facts, redactor),
+    facts: trail.facts === null ? null : redactor.facts(trail.facts),
     cost_micros: trail.costMicros,
     price_version: trail.priceVersion,
     request_digest: trail.requestDigest,
@@ -102,18 +106,16 @@ export function refusalEntry(trail: Trail, redactor: Redactor, refusal: Refusal,
     ...entryOf(trail, redactor, "request", now),
     decision: "refuse",
     reason_code: refusal.kind,
-    detail: redactor.text("cause" in refusal ? refusal.cause : "reason" in refusal ? refusal.reason : null),
+    detail: redactDetail("cause" in refusal ? refusal.cause : "reason" in refusal ? refusal.reason : null, redactor),
     approval_id: refusal.kind === "approval-required" ? refusal.approval.id : null,
     outcome: "refused",
   };
 }
 
-function redactFacts(facts: Facts, redactor: Redactor): Facts {
-  const redact = (text: string): string => redactor.text(text) ?? "";
-  return Object.fromEntries(
-    Object.entries(facts).map(([name, fact]) => [
-      name,
-      typeof fact === "string" ? redact(fact) : typeof fact === "object" ? fact.map(redact) : fact,
-    ]),
-  );
+/** A detail may name a place by its JSON pointer (RFC 6901), where a secret's slashes are written `~1`. */
+function redactDetail(detail: string | null, redactor: Redactor): string | null {
+  if (detail === null || !detail.includes("~")) return redactor.text(detail);
+  const plain = detail.replaceAll("~1", "/").replaceAll("~0", "~");
+  const shown = redactor.text(plain);
+  return shown === plain ? redactor.text(detail) : shown;
 }

@@ -45,7 +45,9 @@ export function readCompactJws(token: string): Result<UnverifiedJws, string> {
   if (!payload.ok) return payload;
   for (const name of Object.keys(header.value)) {
     if (!HEADER_NAMES.has(name))
-      return err(`token: header parameter ${JSON.stringify(name.slice(0, 32))} is not accepted`);
+      return err(
+        `token: header parameter ${name.length > 32 ? `of ${name.length} characters` : JSON.stringify(name)} is not accepted`,
+      );
   }
   const { alg, kid, typ } = header.value;
   if (typeof alg !== "string" || (typ !== undefined && typeof typ !== "string")) {

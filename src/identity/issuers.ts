@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { Result } from "../platform/result.ts";
 import { err, ok } from "../platform/result.ts";
 import { parseStrictJson } from "../platform/strict-json.ts";
-import { placedIssues, plainMessage } from "../platform/zod-problems.ts";
+import { placedIssues, reticentMessage } from "../platform/zod-problems.ts";
 import { jsonPointer } from "../platform/json-pointer.ts";
 import { SUBJECT, TENANT_ID } from "../vocabulary.ts";
 import type { Environment } from "./api-key.ts";
@@ -62,7 +62,7 @@ export type IssuerDirectory = (iss: string) => Promise<Result<IssuerRegistration
 export function readIssuer(text: string, environment: Environment): Result<IssuerRegistration, string> {
   const json = parseStrictJson(text);
   if (!json.ok) return err(`issuer ${json.error.pointer}: ${json.error.reason}`);
-  const parsed = registrationSchema.safeParse(json.value, { error: plainMessage });
+  const parsed = registrationSchema.safeParse(json.value, { error: reticentMessage });
   if (!parsed.success) {
     const [issue] = placedIssues(parsed.error.issues);
     return err(

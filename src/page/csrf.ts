@@ -31,7 +31,8 @@ export const isFormToken = (key: SecretKey, purpose: FormPurpose, token: string)
 export function foreignForm(headers: Headers, origin: string): string | null {
   const site = headers.get("sec-fetch-site");
   const stated = headers.get("origin");
-  if (site !== null && site !== "same-origin") return `Sec-Fetch-Site is ${site.slice(0, 32)}`;
+  if (site !== null && site !== "same-origin")
+    return `Sec-Fetch-Site is ${site.length > 32 ? `${site.length} characters` : site}`;
   if (stated !== null && stated !== "null" && stated !== origin) return "Origin is another site";
   return site === null && stated !== origin ? "neither Sec-Fetch-Site nor Origin says where it came from" : null;
 }

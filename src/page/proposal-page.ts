@@ -161,8 +161,8 @@ function requestSection({ request }: ProposalView, lasting: StandingApproval | n
 
 /** Secrets in a request are marked before anything of it is stored, so not even this page has them. */
 const redactionNote = (body: JsonObject): Html | string =>
-  JSON.stringify(body).includes("[redacted:")
-    ? html`<p class="small">What is <code>[redacted:…]</code> here looks like a secret, and is sent as it is.</p>`
+  JSON.stringify(body).includes("[redacted")
+    ? html`<p class="small">What is <code>[redacted]</code> here looks like a secret, and is sent as it is.</p>`
     : "";
 
 const json = (label: string, value: JsonObject): Html => boxed(label, shownJson(value), "code");

@@ -7,19 +7,27 @@ export type PlacedIssue = { readonly path: JsonPath; readonly message: string; r
 type Issue = z.core.$ZodIssue;
 
 /** Plain-English text of a schema issue. A schema's own `error` text takes precedence; passed to `safeParse`. */
-export function plainMessage(issue: z.core.$ZodRawIssue): string | undefined {
+export const plainMessage = (issue: z.core.$ZodRawIssue): string | undefined => messageOf(issue, found);
+
+/** The same without any of the value: for bodies, in which a mistake may be a secret in the wrong place. */
+export const reticentMessage = (issue: z.core.$ZodRawIssue): string | undefined =>
+  messageOf(issue, (input) =>
+    typeof input === "string" ? "text" : typeof input === "object" ? found(input) : typeof input,
+  );
+
+function messageOf(issue: z.core.$ZodRawIssue, shown: (input: unknown) => string): string | undefined {
   switch (issue.code) {
     case "invalid_type":
       return issue.input === undefined
         ? `missing: ${article(issue.expected)} is required here`
-        : `expected ${article(issue.expected)}, found ${found(issue.input)}`;
+        : `expected ${article(issue.expected)}, found ${shown(issue.input)}`;
     case "invalid_value": {
       const words = list(
         issue.values.map((value) => (typeof value === "string" ? JSON.stringify(value) : String(value))),
       );
       return issue.input === undefined
         ? `missing: ${words} is required here`
-        : `expected ${words}, found ${found(issue.input)}`;
+        : `expected ${words}, found ${shown(issue.input)}`;
     }
     case "too_small":
       return `must ${issue.origin === "number" || issue.origin === "int" ? "be" : "have"} at least ${issue.minimum}${unit(issue.origin)}`;
@@ -27,8 +35,8 @@ export function plainMessage(issue: z.core.$ZodRawIssue): string | undefined {
       return `must ${issue.origin === "number" || issue.origin === "int" ? "be" : "have"} at most ${issue.maximum}${unit(issue.origin)}`;
     case "invalid_format":
       return issue.format === "regex"
-        ? `${found(issue.input)} does not have the required form ${issue.pattern ?? ""}`.trimEnd()
-        : `${found(issue.input)} is not a valid ${issue.format}`;
+        ? `${shown(issue.input)} does not have the required form ${issue.pattern ?? ""}`.trimEnd()
+        : `${shown(issue.input)} is not a valid ${issue.format}`;
     default:
       return undefined;
   }
@@ -93,7 +101,8 @@ function found(input: unknown): string {
   if (Array.isArray(input)) return "a list";
   if (typeof input === "object") return "a map";
   const text = typeof input === "string" ? JSON.stringify(input) : describeScalar(input);
-  return text.length > MAX_QUOTED_CHARS ? `${text.slice(0, MAX_QUOTED_CHARS)}…` : text;
+  // Not cut: whoever redacts the message would not recognise half a secret.
+  return text.length > MAX_QUOTED_CHARS ? `text of ${text.length} characters` : text;
 }
 
 const describeScalar = (input: unknown): string =>

@@ -5,6 +5,14 @@ import { incoming, ORIGIN, refusal } from "./incoming.ts";
 
 const malformed = (reason: string) => ({ kind: "malformed-request", reason: expect.stringContaining(reason) });
 
+test("a path that holds a credential is refused: it would stand in records, messages and other people's logs", async () => {
+  for (const path of [
+    `/v1/workloads/${["ghp_", "16C7e42F292c6912E7710c838347Ae178B4a"].join("")}`,
+    "/v1/AKIAIOSFODNN7EXAMPLE/x",
+  ])
+    expect(await refusal(incoming({ target: path }))).toEqual(malformed("looks like a credential"));
+});
+
 describe("URL-01 to URL-04: a path that two parsers could read differently is refused", () => {
   test.each([
     "/v1/%77orkloads",

@@ -151,8 +151,8 @@ const isRefusal = (error: unknown): error is Error => REFUSALS.some((one) => err
 /** What the library says, and the provider's own error code; its free text is somebody's and goes nowhere. */
 const causeOf = (error: Error): string =>
   error instanceof AuthorizationResponseError || error instanceof ResponseBodyError
-    ? `provider: ${error.error.slice(0, 64)}`
-    : `provider: ${error.message.slice(0, 200)}`;
+    ? `provider: ${error.error.length <= 64 ? error.error : "an error code of its own"}`
+    : `provider: ${describeError(error)}`;
 
 function signedIn(
   claims: JsonObject,
