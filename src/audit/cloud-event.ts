@@ -1,10 +1,6 @@
 import type { JsonObject } from "../platform/json.ts";
 import type { AuditRecord } from "./record.ts";
 
-/** Media type of one event in structured mode, and of several (CloudEvents 1.0.2, JSON event format, sections 3 and 4). */
-export const CLOUD_EVENT_TYPE = "application/cloudevents+json; charset=utf-8";
-export const CLOUD_EVENT_BATCH_TYPE = "application/cloudevents-batch+json; charset=utf-8";
-
 /** Digits of a sequence: as text it sorts as the number does (CloudEvents extension `sequence`). */
 const SEQUENCE_DIGITS = 16;
 

@@ -81,18 +81,17 @@ describe("the export is every record once, in order", () => {
   });
 });
 
+const gone: ReadPage = () => Promise.reject(new Error("the database is gone"));
+const goneAfter14: ReadPage = (log, after, limit) =>
+  after >= 14 ? gone(log, after, limit) : reader(ALL)(log, after, limit);
+
 describe("an export that is cut short does not look whole", () => {
   test.each(AUDIT_EXPORT_FORMATS)("a page that cannot be read breaks %s off", async (format) => {
-    const read: ReadPage = async (log, after, limit) => {
-      if (after >= 14) throw new Error("the database is gone");
-      return reader(ALL)(log, after, limit);
-    };
-    await expect(run(format, { read })).rejects.toThrow("the database is gone");
+    await expect(run(format, { read: goneAfter14 })).rejects.toThrow("the database is gone");
   });
 
   test("a first page that cannot be read begins no file", async () => {
-    const read: ReadPage = () => Promise.reject(new Error("the database is gone"));
-    await expect(exportStream(manifestOf("csv"), null, read, { pageRecords: 5, records: 5 })).rejects.toThrow("gone");
+    await expect(exportStream(manifestOf("csv"), null, gone, { pageRecords: 5, records: 5 })).rejects.toThrow("gone");
   });
 
   test("rows that are gone leave a hole that the manifest does not have", async () => {
