@@ -51,10 +51,13 @@ function cellOf(value: unknown): unknown {
   return typeof value === "object" && value !== null ? JSON.stringify(value) : (value ?? null);
 }
 
-/** RFC 4180 text. A cell of text that a spreadsheet would take for a formula gets an apostrophe. */
+/**
+ * RFC 4180 text: what holds a line end of any kind is quoted. A cell of text that a spreadsheet would take for a formula gets an
+ * apostrophe.
+ */
 function csvOf(rows: readonly (readonly unknown[])[]): string {
   return stringify(
     rows.map((row) => [...row]),
-    { record_delimiter: "\r\n", escape_formulas: true },
+    { record_delimiter: "\r\n", escape_formulas: true, quoted_match: /[\r\n]/ },
   );
 }

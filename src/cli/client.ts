@@ -14,7 +14,7 @@ const DOWNLOAD_WAIT_MS = 600_000;
 const SLOW_MS = 1_500;
 
 /** What files that people send or keep consist of. */
-export type MediaType = "application/json" | "text/csv";
+export type MediaType = "application/json" | "application/x-ndjson" | "text/csv";
 
 export type GateCall = {
   readonly method: "GET" | "POST" | "PUT" | "DELETE";
@@ -41,6 +41,12 @@ export type GateClient = {
   readonly exchange: (call: GateCall) => Promise<Result<GateAnswer, Failure>>;
   /** The text of a success as it came, a byte order mark included, in this media type; every refusal is a failure. */
   readonly download: (call: GateCall, type: MediaType) => Promise<Result<string, Failure>>;
+  /** The same given on as it comes. A failure may come after parts: what `write` had until then is the beginning of the answer. */
+  readonly stream: (
+    call: GateCall,
+    type: MediaType,
+    write: (part: Uint8Array) => void,
+  ) => Promise<Result<null, Failure>>;
 };
 
 type Caller = Pick<Invocation<unknown>, "globals" | "terminal" | "note">;
@@ -68,6 +74,7 @@ export function clientWith(caller: Caller, bearer: string | null): Result<GateCl
       const { status, body } = answer.value;
       return isSuccess(status) ? ok(body) : err({ kind: "refused", status, problem: body });
     },
+    stream: (call, type, write) => streamed(origin.value, bearer, call, type, write),
     download: async (call, type) => {
       const received = await send(origin.value, bearer, call, { type, waitMs: DOWNLOAD_WAIT_MS }, caller.note);
       if (!received.ok) return received;
@@ -111,6 +118,55 @@ const JSON_ANSWER: Wanted = { type: "application/json", waitMs: ANSWER_WAIT_MS }
 /** What came back, before anything is made of it. */
 type Received = { readonly status: number; readonly contentType: string | null; readonly body: string };
 
+async function streamed(
+  origin: string,
+  bearer: string | null,
+  call: GateCall,
+  type: MediaType,
+  write: (part: Uint8Array) => void,
+): Promise<Result<null, Failure>> {
+  try {
+    const response = await request(origin, bearer, call, type, AbortSignal.timeout(DOWNLOAD_WAIT_MS));
+    const contentType = response.headers.get("content-type");
+    if (!response.ok || mediaTypeOf(contentType) !== type) {
+      const received = { status: response.status, contentType, body: textOf(await response.arrayBuffer()) };
+      const answer = readAnswer(origin, received);
+      if (!answer.ok) return answer;
+      return err(
+        response.ok
+          ? notTheGate(origin, received)
+          : { kind: "refused", status: response.status, problem: answer.value.body },
+      );
+    }
+    if (response.body !== null) for await (const part of response.body) write(part);
+    return ok(null);
+  } catch (error) {
+    return err(noAnswer(origin, call, DOWNLOAD_WAIT_MS, error));
+  }
+}
+
+const request = (
+  origin: string,
+  bearer: string | null,
+  call: GateCall,
+  type: MediaType,
+  signal: AbortSignal,
+): Promise<Response> => {
+  const content = contentOf(call);
+  return fetch(`${origin}${call.path}${queryText(call.query ?? {})}`, {
+    method: call.method,
+    headers: {
+      accept: type,
+      ...(bearer === null ? {} : { authorization: `Bearer ${bearer}` }),
+      ...(content === null ? {} : { "content-type": content.type }),
+    },
+    ...(content === null ? {} : { body: content.text }),
+    // The key goes to the address that the person gave and to no other.
+    redirect: "manual",
+    signal,
+  });
+};
+
 async function send(
   origin: string,
   bearer: string | null,
@@ -118,22 +174,11 @@ async function send(
   wanted: Wanted,
   note: (text: string) => void,
 ): Promise<Result<Received, Failure>> {
-  const content = contentOf(call);
   const slow = call.patient === true ? undefined : setTimeout(() => note(`waiting for ${origin} …`), SLOW_MS);
   const deadline = AbortSignal.timeout(wanted.waitMs);
   try {
-    const response = await fetch(`${origin}${call.path}${queryText(call.query ?? {})}`, {
-      method: call.method,
-      headers: {
-        accept: wanted.type,
-        ...(bearer === null ? {} : { authorization: `Bearer ${bearer}` }),
-        ...(content === null ? {} : { "content-type": content.type }),
-      },
-      ...(content === null ? {} : { body: content.text }),
-      // The key goes to the address that the person gave and to no other.
-      redirect: "manual",
-      signal: call.stop === undefined ? deadline : AbortSignal.any([deadline, call.stop]),
-    });
+    const signal = call.stop === undefined ? deadline : AbortSignal.any([deadline, call.stop]);
+    const response = await request(origin, bearer, call, wanted.type, signal);
     const contentType = response.headers.get("content-type");
     return ok({ status: response.status, contentType, body: textOf(await response.arrayBuffer()) });
   } catch (error) {

@@ -179,8 +179,9 @@ async function nextLook(
 }
 
 /** Whether waiting can help: nobody answered, or the gate asks to come again. */
-const passes = (failure: Failure): boolean =>
+export const passes = (failure: Failure): boolean =>
   failure.kind === "failed" || (failure.kind === "refused" && (failure.status === 429 || failure.status >= 500));
 
-const lengthOf = (ms: number): string =>
+/** A length of time in words. */
+export const lengthOf = (ms: number): string =>
   ms < 120_000 ? `${Math.round(ms / 1_000)} s` : `${Math.round(ms / 60_000)} min`;

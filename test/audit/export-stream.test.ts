@@ -1,8 +1,9 @@
 import { describe, expect, test } from "vitest";
+import { EXPORT_FORMS } from "../../src/audit/export-lines.ts";
 import { exportStream, type ExportPlace, type ReadPage } from "../../src/audit/export-stream.ts";
 import { AUDIT_EXPORT_FORMATS, type AuditExportFormat, type Manifest } from "../../src/audit/manifest.ts";
 import type { AuditRecord } from "../../src/audit/record.ts";
-import { auditLog, recordText } from "./records.ts";
+import { auditLog, auditRecord, recordText } from "./records.ts";
 
 const count = (n: number): readonly object[] => Array.from({ length: n }, () => ({}));
 const LOGS = [auditLog(count(23), "ledger"), auditLog(count(10), "requests-0"), auditLog(count(1), "requests-1")];
@@ -100,4 +101,11 @@ describe("an export that is cut short does not look whole", () => {
     expect(lines.length - 1).toBeLessThan(ALL.length);
     expect(lines.at(-1)).toContain(`"count":${ALL.length}`);
   });
+});
+
+test("a cell with a line end of any kind is quoted (RFC 4180)", () => {
+  const text = EXPORT_FORMS.csv.records([
+    recordText(auditRecord({ reason: "a\nb", evidence: "c\rd", detail: "e\r\nf" })),
+  ]);
+  for (const cell of ["a\nb", "c\rd", "e\r\nf"]) expect(text).toContain(`,"${cell}",`);
 });

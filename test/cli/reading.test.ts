@@ -5,6 +5,8 @@ import { problemAnswer, startStubGate, whoami } from "./stub-gate.ts";
 
 const record = (changes: object): object => ({
   request_id: "req_00000000000000000000000000",
+  log: "requests-0",
+  sequence: 1,
   time: "2026-11-20T08:00:00.000Z",
   kind: "request",
   principal: "agent:trainer",
