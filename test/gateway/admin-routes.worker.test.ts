@@ -73,6 +73,13 @@ const EXPECTED: Readonly<Record<string, Expectation>> = {
   "GET /_gate/v1/audit/open": { answers: only(["security"], "200") },
   "GET /_gate/v1/audit/export": { answers: only(["security"], "200") },
   "GET /_gate/v1/audit/export/manifest": { answers: only(["security"], "200") },
+  // What there is of a log depends on how far it has got; that there is no such log does not.
+  "GET /_gate/v1/audit/checkpoint": {
+    path: "/_gate/v1/audit/checkpoint?log=none",
+    answers: only(["security"], "400 malformed-request"),
+  },
+  "GET /_gate/v1/audit/proof": { answers: only(["security"], "400 malformed-request") },
+  "GET /_gate/v1/audit/consistency": { answers: only(["security"], "400 malformed-request") },
   "GET /_gate/v1/credentials": { answers: only(["operator", "security"], "200") },
   "POST /_gate/v1/credentials": {
     body: {},
