@@ -100,7 +100,7 @@ const csvPage = (rows: readonly EntryRow[]): string =>
 const csvOf = (rows: readonly (readonly unknown[])[]): string =>
   stringify(
     rows.map((row) => [...row]),
-    { record_delimiter: "\r\n", escape_formulas: true },
+    { record_delimiter: "\r\n", escape_formulas: true, quoted_match: /[\r\n]/ },
   );
 
 const WRITERS: Readonly<Record<Format, BookWriter>> = {

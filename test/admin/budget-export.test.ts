@@ -59,6 +59,10 @@ describe("the export is a file that a spreadsheet opens as it is", () => {
     expect(row).toMatchObject({ held_usd: "-0.000001", held_micros: "-1" });
   });
 
+  test.each(["a\nb", "a\rb", "a\r\nb"])("a bare line end stays inside its cell, in quotes: %j", async (basis) => {
+    expect(await exported([entry(1, { basis })], "csv")).toContain(`,"${basis}",`);
+  });
+
   test("commas, quotes and line ends stay inside their cell", async () => {
     const basis = 'a, "b"\r\nc';
     const [row, ...others] = parse(await exported([entry(1, { basis })], "csv"), { columns: true });
