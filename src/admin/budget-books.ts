@@ -1,10 +1,11 @@
+import { budgetChangeJson } from "../approval/budget-change-json.ts";
 import type { BudgetPeriod, WindowUse } from "../ledger/finance-port.ts";
 import { windowsAt } from "../ledger/budget-windows.ts";
 import type { JsonObject } from "../platform/json.ts";
 import { usd } from "../platform/money.ts";
 import type { EpochMs } from "../vocabulary.ts";
 import { queryInteger, queryValue, unknownQuery } from "./body.ts";
-import { changeJson, entryJson, holdJson, useJson } from "./budget-views.ts";
+import { entryJson, holdJson, useJson } from "./budget-views.ts";
 import { json, malformed, refuse, type AdminAnswer, type AdminCall, type AdminRoute } from "./call.ts";
 import { completeDays, forecastDay, forecastMonth, type Forecast, type WindowState } from "./forecast.ts";
 import { money, tenantTerms, timeText } from "./money.ts";
@@ -35,7 +36,7 @@ async function history(call: AdminCall): Promise<AdminAnswer> {
     ledger.windowUse("monthly", limit),
   ]);
   return json({
-    changes: changes.map(changeJson),
+    changes: changes.map(budgetChangeJson),
     windows: { daily: daily.map(useJson), monthly: monthly.map(useJson) },
   });
 }

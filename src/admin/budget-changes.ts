@@ -1,11 +1,11 @@
 import { z } from "zod";
+import { budgetChangeJson } from "../approval/budget-change-json.ts";
 import { INCIDENT } from "../gateway/gate-headers.ts";
 import type { BudgetChange, ChangeOutcome } from "../ledger/finance-port.ts";
 import { usd } from "../platform/money.ts";
 import type { Refusal } from "../refusal.ts";
 import { queryInteger, queryValue, readBody, unknownQuery } from "./body.ts";
 import { readTimes } from "./budget-times.ts";
-import { changeJson } from "./budget-views.ts";
 import { json, malformed, refuse, type AdminAnswer, type AdminCall, type AdminRoute } from "./call.ts";
 import { instant, isFinance, microsOf, moneyActor, reasonText, seesAllMoney, tenantTerms, usdAmount } from "./money.ts";
 
@@ -77,7 +77,7 @@ async function list(call: AdminCall): Promise<AdminAnswer> {
   if (limit === null) return malformed(`query: limit is a number up to ${CHANGE_LIST_MAX}`);
   const found = await call.ledger.budgetChanges(state, CHANGE_LIST_MAX);
   const visible = found.filter((change) => change.kind !== "lower" && maySee(call, change)).slice(0, limit);
-  return json({ records: visible.map(changeJson), next_cursor: null });
+  return json({ records: visible.map(budgetChangeJson), next_cursor: null });
 }
 
 /** One change for whoever may see it, once it is no longer pending or `waitS` seconds are over. */
@@ -88,7 +88,7 @@ export async function showChange(call: AdminCall, waitS: number): Promise<AdminA
     await new Promise((resolve) => setTimeout(resolve, WAIT_STEP_MS));
     found = await visibleChange(call);
   }
-  return found === null ? refuse({ kind: "not-found" }) : json(changeJson(found));
+  return found === null ? refuse({ kind: "not-found" }) : json(budgetChangeJson(found));
 }
 
 /** One person's word on a change: finance alone decides, and the glass of a cap is not broken. */
@@ -136,6 +136,6 @@ const maySee = (call: AdminCall, { askedBy }: BudgetChange): boolean =>
   seesAllMoney(call) || askedBy === call.principal.subject;
 
 const answered = (outcome: ChangeOutcome, status: 200 | 201): AdminAnswer =>
-  outcome.kind === "refused" ? refuse(outcome.refusal) : json(changeJson(outcome.change), status);
+  outcome.kind === "refused" ? refuse(outcome.refusal) : json(budgetChangeJson(outcome.change), status);
 
 const ineligible = (reason: string): AdminAnswer => refuse({ kind: "not-eligible", reason } satisfies Refusal);

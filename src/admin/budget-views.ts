@@ -1,12 +1,5 @@
-import type {
-  BudgetChange,
-  BudgetReport,
-  CapView,
-  EntryRow,
-  HoldRow,
-  TenantCapView,
-  WindowUse,
-} from "../ledger/finance-port.ts";
+import { budgetChangeJson } from "../approval/budget-change-json.ts";
+import type { BudgetReport, CapView, EntryRow, HoldRow, TenantCapView, WindowUse } from "../ledger/finance-port.ts";
 import type { JsonObject } from "../platform/json.ts";
 import { money, timeText } from "./money.ts";
 
@@ -41,7 +34,7 @@ export const reportJson = (report: BudgetReport): JsonObject => ({
   monthly: tenantCapJson(report.monthly),
   gross: capJson(report.gross),
   scopes: report.scopes.map(capJson),
-  pending: report.pending.map(changeJson),
+  pending: report.pending.map(budgetChangeJson),
   spending_frozen:
     report.spendingFrozen === null
       ? null
@@ -50,32 +43,6 @@ export const reportJson = (report: BudgetReport): JsonObject => ({
           reason: report.spendingFrozen.reason,
           since: timeText(report.spendingFrozen.since),
         },
-});
-
-/** One change of a cap of finance's. It is read and decided where everything that people decide is. */
-export const changeJson = (change: BudgetChange): JsonObject => ({
-  id: change.id,
-  url: `/_gate/v1/approvals/${change.id}`,
-  kind: change.kind,
-  state: change.state,
-  period: change.period,
-  ...money("cap", change.capMicros),
-  ...money("from", change.fromMicros),
-  asked_by: change.askedBy,
-  reason: change.reason,
-  incident: change.incident,
-  effective_at: timeText(change.effectiveAt),
-  ends_at: change.endsAt === null ? null : timeText(change.endsAt),
-  asked_at: timeText(change.askedAt),
-  expires_at: timeText(change.expiresAt),
-  needed: change.needed,
-  given: change.decisions.filter(({ decision }) => decision === "approve").length,
-  decisions: change.decisions.map((one) => ({
-    subject: one.subject,
-    decision: one.decision,
-    comment: one.comment,
-    decided_at: timeText(one.decidedAt),
-  })),
 });
 
 /** One reservation that counts in a window. */

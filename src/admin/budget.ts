@@ -1,11 +1,12 @@
 import { z } from "zod";
+import { budgetChangeJson } from "../approval/budget-change-json.ts";
 import type { BudgetChange, BudgetPeriod, BudgetReport, ChangeAsk } from "../ledger/finance-port.ts";
 import type { JsonObject } from "../platform/json.ts";
 import { toProblem } from "../problem.ts";
 import type { Refusal } from "../refusal.ts";
 import { instanceOf } from "../gateway/trail.ts";
 import { readBody, unknownQuery } from "./body.ts";
-import { changeJson, reportJson } from "./budget-views.ts";
+import { reportJson } from "./budget-views.ts";
 import { readTimes } from "./budget-times.ts";
 import { json, refuse, type AdminAnswer, type AdminCall, type AdminRoute } from "./call.ts";
 import {
@@ -89,8 +90,8 @@ async function setCaps(call: AdminCall): Promise<AdminAnswer> {
   const changes = Object.values(done);
   if (refused !== null && changes.length === 0) return refuse(refused.refusal);
   const answer: JsonObject = {
-    daily: done.daily === undefined ? null : changeJson(done.daily),
-    monthly: done.monthly === undefined ? null : changeJson(done.monthly),
+    daily: done.daily === undefined ? null : budgetChangeJson(done.daily),
+    monthly: done.monthly === undefined ? null : budgetChangeJson(done.monthly),
     refused: refused === null ? null : { period: refused.period, problem: problemOf(call, refused.refusal) },
     budget: await budgetView(call),
   };
