@@ -22,7 +22,10 @@ export type Fault =
 /** Stands between a gate and its control plane, passes everything on and remembers it. */
 export type RecordingProxy = {
   readonly url: string;
-  /** What arrived since the last `forget`, in order. What is no HTTP at all appears with the method `?`. */
+  /**
+   * What arrived since the last `forget`, in order. What is no HTTP at all appears with the method `?`. Left out: how the gate
+   * asks by itself after jobs that run (known by its nonce), at a moment of its own.
+   */
   readonly requests: () => readonly Recorded[];
   readonly forget: () => void;
   readonly inject: (fault: Fault) => void;
@@ -61,7 +64,7 @@ export async function startRecordingProxy(origin: string): Promise<RecordingProx
   if (address === null || typeof address === "string") throw new Error("the proxy has no port");
   return {
     url: `http://127.0.0.1:${address.port}`,
-    requests: () => [...recorded],
+    requests: () => recorded.filter((one) => !isStatusRead(one)),
     forget: () => {
       recorded = [];
       faults.length = 0;
@@ -106,3 +109,5 @@ async function textOf(stream: IncomingMessage): Promise<string> {
   for await (const chunk of stream) chunks.push(Buffer.from(chunk));
   return Buffer.concat(chunks).toString("utf8");
 }
+
+const isStatusRead = ({ headers }: Recorded): boolean => /;nonce="sts_/.test(headers["signature-input"] ?? "");
