@@ -50,7 +50,7 @@ const group = z.union([
 const approverList = z.union([handles.unwrap(), z.strictObject({ required: z.array(group).min(1).max(9) })]).optional();
 const subject = z
   .string()
-  .regex(SUBJECT, { error: "a subject is an immutable id such as agent:trainer or person:dana" });
+  .regex(SUBJECT, { error: "a subject is an immutable id such as agent:NAME or person:NAME" });
 const team = z.string().regex(TEAM, { error: "a team is lower-case letters, digits and -" });
 const cap = z
   .strictObject({ daily_limit_usd: usd, monthly_limit_usd: usd })
