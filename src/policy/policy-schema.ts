@@ -48,9 +48,7 @@ const group = z.union([
   z.strictObject({ people: z.array(z.string().regex(HANDLE)).min(1), n: z.int().min(1).max(9) }),
 ]);
 const approverList = z.union([handles.unwrap(), z.strictObject({ required: z.array(group).min(1).max(9) })]).optional();
-const subject = z
-  .string()
-  .regex(SUBJECT, { error: "a subject is an immutable id such as agent:NAME or person:NAME" });
+const subject = z.string().regex(SUBJECT, { error: "a subject is an immutable id such as agent:NAME or person:NAME" });
 const team = z.string().regex(TEAM, { error: "a team is lower-case letters, digits and -" });
 const cap = z
   .strictObject({ daily_limit_usd: usd, monthly_limit_usd: usd })
