@@ -11,7 +11,6 @@ import type {
   Approver,
   Authority,
   BudgetTerms,
-  BudgetView,
   Conclusion,
   Freeze,
   LedgerSnapshot,
@@ -73,7 +72,6 @@ export interface LedgerPort extends FinancePort {
     verdict: "happened" | "absent" | "unknown";
     resource: string | null;
   }): Promise<void>;
-  budget(terms: BudgetTerms): Promise<BudgetView>;
   operation(requestId: string): Promise<OperationView | null>;
   approvals(state: string | null, limit: number): Promise<readonly ApprovalWithDecisions[]>;
   approval(id: string): Promise<ApprovalWithDecisions | null>;

@@ -15,14 +15,11 @@ import {
   standing,
   type VersionTerms,
 } from "./authority.ts";
-import { budgetView } from "./budget.ts";
 import { expireBudgetChange } from "./budget-change-endings.ts";
 import type {
   AdmissionOutcome,
   AdmissionRequest,
   Authority,
-  BudgetTerms,
-  BudgetView,
   Conclusion,
   LedgerSnapshot,
   PlanOutcome,
@@ -84,10 +81,6 @@ export class TenantLedger extends FinanceLedger implements LedgerPort {
     resource: string | null;
   }): Promise<void> {
     this.transact(({ sql, place, now }) => reconcile(sql, place, finding, this.timings, now));
-  }
-
-  async budget(terms: BudgetTerms): Promise<BudgetView> {
-    return this.transact(({ sql, windows, now }) => budgetView(sql, windows, terms, now), terms.timezone);
   }
 
   async operation(requestId: string): Promise<OperationView | null> {

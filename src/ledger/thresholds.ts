@@ -3,6 +3,7 @@ import { capsInForce } from "./budget.ts";
 import type { BudgetWindows } from "./budget-windows.ts";
 import type { TenantTerms } from "./finance-port.ts";
 import { noteAlert } from "./notices.ts";
+import { shareOf } from "./run-time.ts";
 import { sumsOf } from "./windows.ts";
 
 /**
@@ -17,7 +18,8 @@ export function tellThresholds(sql: SqlStorage, windows: BudgetWindows, terms: T
     const used = sums.get(window);
     if (used === undefined || capMicros === 0) return;
     const usedMicros = used.settledMicros + used.heldMicros;
-    const passed = terms.thresholdsPercent.filter((percent) => usedMicros >= shareOf(capMicros, percent));
+    // Rounded up, so that no share is told before it is reached.
+    const passed = terms.thresholdsPercent.filter((percent) => usedMicros >= shareOf(capMicros, percent, 100));
     const highest = passed.at(-1);
     if (highest !== undefined)
       noteAlert(sql, { kind: "budget-threshold", window, percent: highest, usedMicros, capMicros }, now);
@@ -25,7 +27,3 @@ export function tellThresholds(sql: SqlStorage, windows: BudgetWindows, terms: T
   tell(windows.daily.id, caps.daily);
   tell(windows.monthly.id, caps.monthly);
 }
-
-/** Rounded up, so that no share is told before it is reached. In parts, so that nothing leaves the exact integers. */
-const shareOf = (capMicros: Micros, percent: number): Micros =>
-  Math.floor(capMicros / 100) * percent + Math.ceil(((capMicros % 100) * percent) / 100);

@@ -27,7 +27,7 @@ beforeEach(() => void vi.useFakeTimers({ toFake: ["Date"], now: START }));
 afterEach(() => void vi.useRealTimers());
 
 /** The daily cap in force, in USD. */
-const capOf = async (ledger: LedgerPort): Promise<number> => (await ledger.budget(TERMS)).daily.cap_usd;
+const capOf = async (ledger: LedgerPort): Promise<number> => (await ledger.budgetReport(TERMS, [])).daily.cap_usd;
 
 /** The daily cap at each of these times after START. */
 async function capsAt(ledger: LedgerPort, times: readonly number[]): Promise<readonly number[]> {
@@ -70,7 +70,7 @@ describe("a temporary raise", () => {
     vi.setSystemTime(START + HOUR);
     await runAlarm(tenant);
     expect((await ledger.operation(id))?.reservation).toMatchObject({ state: "committed", ceilingMicros: 75 * USD });
-    expect((await ledger.budget(TERMS)).daily).toMatchObject({ cap_usd: 50, remaining_micros: 0 });
+    expect((await ledger.budgetReport(TERMS, [])).daily).toMatchObject({ cap_usd: 50, remaining_micros: 0 });
   });
 
   it("is ended early by one of finance or its asker, and by nobody else", async () => {

@@ -30,7 +30,7 @@ afterEach(() => void vi.useRealTimers());
 type Ledger = Awaited<ReturnType<typeof newTenant>>["ledger"];
 
 /** The daily cap in force, in USD. */
-const capOf = async (ledger: Ledger): Promise<number> => (await ledger.budget(TERMS)).daily.cap_usd;
+const capOf = async (ledger: Ledger): Promise<number> => (await ledger.budgetReport(TERMS, [])).daily.cap_usd;
 
 /** Finance's cap stands at so many USD, set by fiona. */
 async function lowered(capUsd: number): Promise<Awaited<ReturnType<typeof newTenant>>> {

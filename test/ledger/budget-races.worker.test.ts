@@ -42,7 +42,10 @@ describe(`of ${AT_ONCE} submits at once from ${AGENTS.length} credentials`, () =
     );
     expect(answers.filter((answer) => answer === "admitted")).toHaveLength(room);
     expect(answers.filter((answer) => answer === "budget-exceeded")).toHaveLength(AT_ONCE - room);
-    expect((await ledger.budget(BUDGET)).daily).toMatchObject({ held_micros: 100 * USD, remaining_micros: 0 });
+    expect((await ledger.budgetReport(BUDGET, [])).daily).toMatchObject({
+      held_micros: 100 * USD,
+      remaining_micros: 0,
+    });
     await checkInvariants(tenant, CAPS);
   });
 

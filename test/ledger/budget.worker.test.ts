@@ -89,7 +89,7 @@ describe("a window", () => {
     await ledger.conclude(ended(running.requestId, "succeeded"));
     await ledger.conclude(ended(unknown.requestId, "unknown"));
     expect(verdict(await ledger.admit(spend(1, terms)))).toBe("budget-exceeded");
-    expect((await ledger.budget(terms)).daily).toMatchObject({
+    expect((await ledger.budgetReport(terms, [])).daily).toMatchObject({
       held_micros: 10,
       settled_micros: 0,
       remaining_micros: 0,
@@ -102,7 +102,7 @@ describe("a window", () => {
     await ledger.admit(spend(50));
     const lowered = caps(20, 1_000);
     expect(verdict(await ledger.admit(spend(1, lowered)))).toBe("budget-exceeded");
-    expect((await ledger.budget(lowered)).daily).toMatchObject({
+    expect((await ledger.budgetReport(lowered, [])).daily).toMatchObject({
       held_micros: 50,
       remaining_micros: 0,
       remaining_usd: 0,
@@ -115,7 +115,7 @@ describe("a window", () => {
     expect(verdict(await ledger.admit(spend(Number.MAX_SAFE_INTEGER - 1, terms)))).toBe("admitted");
     expect(verdict(await ledger.admit(spend(2, terms)))).toBe("budget-exceeded");
     expect(verdict(await ledger.admit(spend(1, terms)))).toBe("admitted");
-    expect((await ledger.budget(terms)).monthly.held_micros).toBe(Number.MAX_SAFE_INTEGER);
+    expect((await ledger.budgetReport(terms, [])).monthly.held_micros).toBe(Number.MAX_SAFE_INTEGER);
   });
 
   it.each([-1, 0.5, Number.NaN, 2 ** 53])("never holds %d", async (micros) => {

@@ -177,7 +177,7 @@ describe("what is submitted in a day", () => {
       const id = await run(ledger, 100 * USD, `job-${n}`, HOUR, { budget });
       await ledger.settleByStatus({ requestId: id, verdict: "ended", actualMicros: 0, ranMs: null });
     }
-    expect((await ledger.budget(budget)).daily).toMatchObject({ held_micros: 0, settled_micros: 0 });
+    expect((await ledger.budgetReport(budget, [])).daily).toMatchObject({ held_micros: 0, settled_micros: 0 });
     const refused = await ledger.admit(spend(51 * USD, { budget }));
     expect(shortIn(refused)).toEqual([["gross", "daily", 250, 0, 200, 1]]);
     expect(holdsIn(refused)).toEqual([]);

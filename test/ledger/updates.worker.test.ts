@@ -26,7 +26,7 @@ async function make(
 }
 
 /** What the day holds now, in USD. */
-const heldUsd = async (ledger: LedgerPort): Promise<number> => (await ledger.budget(BUDGET)).daily.held_usd;
+const heldUsd = async (ledger: LedgerPort): Promise<number> => (await ledger.budgetReport(BUDGET, [])).daily.held_usd;
 
 describe("a change of something that runs", () => {
   it.each([
@@ -148,7 +148,7 @@ describe("what a smaller size saves", () => {
     vi.setSystemTime(START + 20 * HOUR);
     await make(ledger, change("job-1", 10, 100));
     expect(await windows(tenant)).toEqual({ "2031-11-20": [30 * USD, 0], "2031-11": [30 * USD, 0] });
-    expect((await ledger.budget(BUDGET)).daily).toMatchObject({ window: "2031-11-21", held_micros: 0 });
+    expect((await ledger.budgetReport(BUDGET, [])).daily).toMatchObject({ window: "2031-11-21", held_micros: 0 });
   });
 });
 

@@ -28,7 +28,7 @@ describe("a reservation resolves in the windows that it was admitted in", () => 
     const failed = spend(10 * USD, { budget });
     await ledger.admit(failed);
     at(later);
-    await ledger.budget(inZone(timezone));
+    await ledger.budgetReport(inZone(timezone), []);
     await ledger.settleByStatus({ requestId: settled, verdict: "ended", actualMicros: USD, ranMs: null });
     await reportOne(ledger, BILLING, report(billed, 12 * USD));
     await ledger.conclude(ended(failed.requestId, "failed"));
@@ -92,7 +92,7 @@ it("a request that fails in the midst opens no window in its zone", async () => 
   const { ledger } = await newTenant();
   const broken = spend(0, { cost: priced(0.5), budget: inZone("Pacific/Kiritimati") });
   expect(await ledger.admit(broken).then(verdict, () => "threw")).toBe("threw");
-  expect((await ledger.budget(inZone("UTC"))).daily.window).toBe("2031-11-20");
+  expect((await ledger.budgetReport(inZone("UTC"), [])).daily.window).toBe("2031-11-20");
 });
 
 it("a request judged under another policy opens no window in its zone", async () => {
@@ -101,7 +101,7 @@ it("a request judged under another policy opens no window in its zone", async ()
   expect(verdict(await ledger.admit({ ...stale, authority: { ...stale.authority, credentialEpoch: 9 } }))).toBe(
     "stale",
   );
-  expect((await ledger.budget(inZone("UTC"))).daily.window).toBe("2031-11-20");
+  expect((await ledger.budgetReport(inZone("UTC"), [])).daily.window).toBe("2031-11-20");
 });
 
 it("a run that outlives its month settles at its ceiling in the month that it was admitted in", async () => {
