@@ -72,8 +72,13 @@ export function missingLeaves(sql: SqlStorage): number {
 
 /** Whether this text is the one that the tree has in this place: what comes back from elsewhere is the record, or is not. */
 export function isInTree(sql: SqlStorage, sequence: number, record: string): boolean {
-  const tile = storedTiles(sql)(0, Math.floor((sequence - 1) / TILE_WIDTH));
-  const begin = ((sequence - 1) % TILE_WIDTH) * HASH_BYTES;
-  const leaf = tile?.subarray(begin, begin + HASH_BYTES);
-  return leaf?.length === HASH_BYTES && toBase64(leaf) === toBase64(leafHash(UTF8.encode(record)));
+  const leaf = leafAt(storedTiles(sql), sequence - 1);
+  return leaf.length === HASH_BYTES && toBase64(leaf) === toBase64(leafHash(UTF8.encode(record)));
+}
+
+/** The hash of a leaf as the tree holds it; empty where it does not reach so far. */
+export function leafAt(read: ReturnType<typeof storedTiles>, index: number): Uint8Array {
+  const tile = read(0, Math.floor(index / TILE_WIDTH)) ?? new Uint8Array(0);
+  const begin = (index % TILE_WIDTH) * HASH_BYTES;
+  return tile.subarray(begin, begin + HASH_BYTES);
 }

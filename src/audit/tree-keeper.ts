@@ -17,8 +17,8 @@ import {
   type SignedCheckpoint,
 } from "./checkpoints.ts";
 import type { Place } from "./journal.ts";
-import { missingLeaves, storedTiles, treeSize } from "./log-tree.ts";
-import { consistencyProof, HASH_BYTES, inclusionProof, TILE_WIDTH } from "./merkle.ts";
+import { leafAt, missingLeaves, storedTiles, treeSize } from "./log-tree.ts";
+import { consistencyProof, inclusionProof } from "./merkle.ts";
 import { NO_TENANT } from "./recorder.ts";
 import type { AuditTreePort, TreeAnswer } from "./tree-port.ts";
 
@@ -179,10 +179,4 @@ export function createTreeKeeper(storage: DurableObjectStorage, env: Env, place:
       return { kind: "found", value: { from, to: to.value, hashes } };
     },
   };
-}
-
-function leafAt(read: ReturnType<typeof storedTiles>, index: number): Uint8Array {
-  const tile = read(0, Math.floor(index / TILE_WIDTH)) ?? new Uint8Array(0);
-  const begin = (index % TILE_WIDTH) * HASH_BYTES;
-  return tile.subarray(begin, begin + HASH_BYTES);
 }
