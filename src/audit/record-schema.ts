@@ -41,7 +41,7 @@ const reservation = z
     held_micros: micros,
     settled_micros: micros.nullable(),
   })
-  .meta({ description: "The money of this operation as it stood when the record was made." });
+  .meta({ description: "The money of this operation or proposal as it stood when the record was made." });
 
 /**
  * One audit record, version 1: the form in which it is hashed, stored, answered and exported. Closed, and every member is in

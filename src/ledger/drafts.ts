@@ -14,6 +14,7 @@ import { alreadyDecided, doneBy, isRequesterOrOwner, refused, storedEntry } from
 import { pendingShortages } from "./pending-bounds.ts";
 import { announce } from "./proposals.ts";
 import { reserve } from "./reservations.ts";
+import { reservationMember } from "./settlement-record.ts";
 import { tellThresholds } from "./thresholds.ts";
 
 /**
@@ -94,6 +95,7 @@ export function completeDraft(
       decision: null,
       reason_code: "opened",
       approval_id: approval.id,
+      reservation: reservationMember(sql, approval.id),
       outcome: null,
     },
     now,

@@ -7,6 +7,7 @@ import type { AdmissionScope } from "./admission.ts";
 import { approvalById, decisionsOf, setApprovalState } from "./approval-rows.ts";
 import type { Approval, Decision } from "./approvals.ts";
 import { release } from "./reservations.ts";
+import { reservationMember } from "./settlement-record.ts";
 import { withDecisions } from "./approval-with-decisions.ts";
 import type { Decider, DecisionOutcome } from "./decisions.ts";
 import { plan } from "./due.ts";
@@ -62,6 +63,7 @@ export function endApproval(
       decision: null,
       reason_code: state,
       approval_id: approval.id,
+      reservation: reservationMember(sql, approval.id),
       outcome: null,
     },
     now,

@@ -24,6 +24,7 @@ import { termsOf } from "./grants.ts";
 import { note } from "./notices.ts";
 import { pendingShortages } from "./pending-bounds.ts";
 import { reserve } from "./reservations.ts";
+import { reservationMember } from "./settlement-record.ts";
 import { tellThresholds } from "./thresholds.ts";
 
 /**
@@ -101,6 +102,7 @@ export function openProposal(
       decision: null,
       reason_code: draft ? "draft" : "opened",
       approval_id: id,
+      reservation: reservationMember(sql, id),
       outcome: null,
     },
     now,

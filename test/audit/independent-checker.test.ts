@@ -40,6 +40,7 @@ const AGENT: Members = {
   cost_micros: 100,
 };
 const WINDOWS = { daily: "2026-11-20", monthly: "2026-11" };
+const held = (id: string): Members => ({ id, state: "held", ...WINDOWS, held_micros: 100 });
 const decision = (name: string, over: Members = {}): Members => ({
   kind: "decision",
   request_id: `req_${name}`,
@@ -75,7 +76,14 @@ const STORY: readonly Members[] = [
     reason_code: "credential-created",
     detail: "key_1 for agent:trainer",
   },
-  { ...AGENT, kind: "proposal", request_id: "req_ask", reason_code: "opened", approval_id: "apr_1" },
+  {
+    ...AGENT,
+    kind: "proposal",
+    request_id: "req_ask",
+    reason_code: "opened",
+    approval_id: "apr_1",
+    reservation: held("apr_1"),
+  },
   decision("alice"),
   decision("bob"),
   decision("bob", { reason_code: "approved", approvers: ["person:alice", "person:bob"] }),
@@ -83,6 +91,16 @@ const STORY: readonly Members[] = [
   outcome,
 ];
 const [KEY, OPENED, ALICE, BOB, APPROVED, INTENT, OUTCOME] = [0, 1, 2, 3, 4, 5, 6];
+
+/** The proposal, taken back: what it held is free again. */
+const ENDING: Members = {
+  ...AGENT,
+  kind: "proposal",
+  request_id: "req_ask",
+  reason_code: "withdrawn",
+  approval_id: "apr_1",
+  reservation: { id: "apr_1", state: "released", ...WINDOWS, held_micros: 0, settled_micros: 0 },
+};
 
 /** The lines of a log with these records, its chain right: only what they say is judged. */
 function linesOf(records: readonly Members[]): readonly string[] {
@@ -102,19 +120,18 @@ const changed = (at: number, over: Members): readonly Members[] => STORY.with(at
 test("records that keep every rule are found to", () => {
   const { problems, money, effects } = replayed(STORY);
   expect(problems).toEqual([]);
-  expect(Object.fromEntries(money.windows)).toEqual({
+  expect(Object.fromEntries(money)).toEqual({
     "2026-11-20": { held: 0, settled: 90 },
     "2026-11": { held: 0, settled: 90 },
   });
-  expect(money.proposals).toBe(0);
   expect(effects.states.get("req_run")).toBe("succeeded");
 });
 
 test("what is open counts as held", () => {
-  expect(replayed(STORY.slice(0, INTENT)).money.proposals).toBe(100);
+  expect(replayed(STORY.slice(0, INTENT)).money.get("2026-11-20")).toEqual({ held: 100, settled: 0 });
+  expect(replayed([...STORY.slice(0, INTENT), ENDING]).money.get("2026-11-20")).toEqual({ held: 0, settled: 0 });
   const dispatching = replayed(STORY.slice(0, OUTCOME));
-  expect(dispatching.money.proposals).toBe(0);
-  expect(dispatching.money.windows.get("2026-11")).toEqual({ held: 100, settled: 0 });
+  expect(dispatching.money.get("2026-11")).toEqual({ held: 100, settled: 0 });
   expect(dispatching.effects.states.get("req_run")).toBe("dispatching");
 });
 
@@ -158,17 +175,7 @@ describe("broken rules are named:", () => {
       "person:alice approved a request of a credential that they made",
     ],
     ["an approval that was never granted", STORY.toSpliced(APPROVED, 1), "ran on apr_1, which was not granted"],
-    [
-      "an approval that had ended",
-      STORY.toSpliced(INTENT, 0, {
-        ...AGENT,
-        kind: "proposal",
-        request_id: "req_ask",
-        reason_code: "withdrawn",
-        approval_id: "apr_1",
-      }),
-      "ran on apr_1, which was withdrawn",
-    ],
+    ["an approval that had ended", STORY.toSpliced(INTENT, 0, ENDING), "ran on apr_1, which was withdrawn"],
     ["a grant used twice", [...STORY, { ...intent, request_id: "req_again" }], "is use 2 of a grant"],
     [
       "a grant for another request",
@@ -210,6 +217,29 @@ describe("broken rules are named:", () => {
       }),
       "gave its money back and cost something",
     ],
+    ["a proposal that holds nothing", changed(OPENED, { reservation: null }), "ledger/2 says nothing of its money"],
+    [
+      "a proposal that holds less than it costs",
+      changed(OPENED, { reservation: { id: "apr_1", state: "held", ...WINDOWS, held_micros: 99 } }),
+      "holds 99 for 100",
+    ],
+    [
+      "a proposal with another one's money",
+      changed(OPENED, { reservation: { id: "apr_2", state: "held", ...WINDOWS, held_micros: 100 } }),
+      "is about apr_1 and has the money of apr_2",
+    ],
+    [
+      "a proposal that ends and keeps its money",
+      STORY.toSpliced(INTENT, 0, { ...ENDING, reservation: held("apr_1") }),
+      "is withdrawn, and its money is held",
+    ],
+    [
+      "a proposal that ends without a word about its money",
+      STORY.toSpliced(INTENT, 0, { ...ENDING, reservation: null }),
+      "says nothing of what its proposal holds",
+    ],
+    ["a grant whose money is free", STORY.toSpliced(INTENT, 0, ENDING), "ran on apr_1, which holds no money"],
+    ["a write that holds as a proposal does", changed(INTENT, { reservation: held("req_run") }), "holds money as one"],
     ["a record of another tenant", changed(KEY, { tenant: "globex" }), "is of tenant globex"],
   ])("%s", (_, records, named) => {
     expect(problemsOf(records)).toContain(named);
@@ -238,6 +268,7 @@ describe("broken rules are named:", () => {
       reservation: { id: "req_2", state: "dispatching", ...WINDOWS, held_micros: 100 },
     };
     const ask = {
+      reservation: null,
       principal: "person:dana",
       owner: "person:dana",
       cost_micros: cap,
