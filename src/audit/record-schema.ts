@@ -79,6 +79,9 @@ export const AUDIT_RECORD = z
     }),
     detail: textOrNull,
     rule: textOrNull,
+    shadow: z.array(z.strictObject({ rule: text, verdict: text })).meta({
+      description: "Rules that are judged and not enforced, and what each would have decided: a slug, or a tier.",
+    }),
     policy_digest: digest.nullable(),
     facts: z.record(text, z.union([text, z.number(), z.boolean(), z.array(text)])).nullable(),
     cost_micros: micros.nullable(),

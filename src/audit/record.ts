@@ -19,6 +19,9 @@ export type AuditKind =
   | "settlement"
   | "admin";
 
+/** What a rule in shadow (`mode: shadow`) would have decided otherwise: a problem slug, or `tier N`. */
+export type ShadowVerdict = { readonly rule: string; readonly verdict: string };
+
 /**
  * One audit record, before the journal gives it its place. Every member is present in every record; null means that the
  * request never got that far. Secrets never enter: free text has passed `audit/redact.ts`.
@@ -45,6 +48,8 @@ export type AuditEntry = {
   /** More about the reason than the wire shows, e.g. which check of a credential failed. */
   readonly detail: string | null;
   readonly rule: string | null;
+  /** Where rules that are judged and not enforced diverge from what was decided; empty where they do not. */
+  readonly shadow: readonly ShadowVerdict[];
   readonly policy_digest: Digest | null;
   readonly facts: Facts | null;
   readonly cost_micros: Micros | null;
@@ -95,6 +100,7 @@ export const blankEntry = (kind: AuditKind, requestId: string, nowMs: number): A
   reason_code: null,
   detail: null,
   rule: null,
+  shadow: [],
   policy_digest: null,
   facts: null,
   cost_micros: null,

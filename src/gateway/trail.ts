@@ -1,4 +1,4 @@
-import { blankEntry, type AuditEntry, type AuditKind } from "../audit/record.ts";
+import { blankEntry, type AuditEntry, type AuditKind, type ShadowVerdict } from "../audit/record.ts";
 import type { Redactor } from "../audit/redact.ts";
 import type { MatchedOperation, UpstreamCall } from "../catalogue/types.ts";
 import type { Principal } from "../identity/principal.ts";
@@ -25,6 +25,7 @@ export type Trail = {
   operation: MatchedOperation | null;
   tier: Tier | null;
   rule: string | null;
+  shadow: readonly ShadowVerdict[];
   policyDigest: Digest | null;
   facts: Facts | null;
   costMicros: Micros | null;
@@ -55,6 +56,7 @@ const blankTrail = (requestId: string, method: string, path: string, now: EpochM
   operation: null,
   tier: null,
   rule: null,
+  shadow: [],
   policyDigest: null,
   facts: null,
   costMicros: null,
@@ -87,6 +89,7 @@ export function entryOf(trail: Trail, redactor: Redactor, kind: AuditKind, now: 
     action: operation?.action ?? null,
     tier: trail.tier,
     rule: trail.rule,
+    shadow: trail.shadow,
     policy_digest: trail.policyDigest,
     facts: trail.facts === null ? null : redactor.facts(trail.facts),
     cost_micros: trail.costMicros,

@@ -35,6 +35,7 @@ const PINNED: Readonly<Record<string, string>> = {
   reason_code: orNull(text),
   detail: orNull(text),
   rule: orNull(text),
+  shadow: "{rule: string, verdict: string}[]",
   policy_digest: orNull(text),
   facts: orNull("{[]: string | number | boolean | string[]}"),
   cost_micros: orNull("integer"),
@@ -88,7 +89,7 @@ describe("the record's form is a contract", () => {
   });
 
   test("schema and type say the same", () => {
-    type Loose = "facts" | "reservation" | "approvers" | "principal_class";
+    type Loose = "facts" | "shadow" | "reservation" | "approvers" | "principal_class";
     type Written = Omit<AuditRecord, Loose>;
     type Described = z.output<typeof AUDIT_RECORD>;
     expectTypeOf<Written>().toExtend<Omit<Described, Loose>>();
