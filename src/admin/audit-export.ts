@@ -88,25 +88,34 @@ function readExport({ strict, trail }: AdminCall, keys: readonly string[]): Resu
 }
 
 async function manifestOf(call: AdminCall, { format, since, until, log }: Asked): Promise<Manifest> {
-  const { tenant } = call.principal;
-  const d1 = call.gate.env.DB;
+  const { gate, principal, trail } = call;
+  const { tenant } = principal;
+  const d1 = gate.env.DB;
+  // Signed before the ends of the logs are looked up: what is signed is then in the export.
+  if (Date.parse(until) >= trail.receivedAt) await signLogs(call, log);
   const runs = await auditRuns(d1, tenant, { since, until, log });
   const logs = await Promise.all(
     runs.map(async (run): Promise<ManifestLog> => ({
       ...(await auditSummary(d1, tenant, run)),
-      ...(await checkpointOf(call, run.log)),
+      ...(await checkpointOf(call, run)),
     })),
   );
-  return { tenant, format, since, until, generatedAt: new Date(call.trail.receivedAt).toISOString(), logs };
+  return { tenant, format, since, until, generatedAt: new Date(trail.receivedAt).toISOString(), logs };
 }
 
-/** A checkpoint of the log as it stands, and what it verifies with; nulls where none can be had: the records are there without. */
+/** Has the logs signed as they stand. One that cannot be is exported all the same, with what was signed of it before. */
+async function signLogs({ gate, principal }: AdminCall, log: string | null): Promise<void> {
+  const names = AUDIT_LOGS.filter((name) => log === null || log === name);
+  await Promise.allSettled(names.map((name) => auditTreeOf(gate.env, principal.tenant, name).checkpoint()));
+}
+
+/** The newest checkpoint that the run's records reach, and what it verifies with; nulls where none is kept. */
 async function checkpointOf(
   { gate, principal }: AdminCall,
-  log: string,
+  { log, last }: Pick<ManifestLog, "log" | "last">,
 ): Promise<Pick<ManifestLog, "checkpoint" | "verifierKey">> {
-  const none = { checkpoint: null, verifierKey: null };
-  if (!AUDIT_LOGS.includes(log)) return none;
-  const signed = await auditTreeOf(gate.env, principal.tenant, log).checkpoint();
-  return signed.kind === "found" ? { checkpoint: signed.value.note, verifierKey: signed.value.verifierKey } : none;
+  const signed = AUDIT_LOGS.includes(log)
+    ? await auditTreeOf(gate.env, principal.tenant, log).checkpointUpTo(last)
+    : null;
+  return { checkpoint: signed?.note ?? null, verifierKey: signed?.verifierKey ?? null };
 }

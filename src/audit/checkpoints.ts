@@ -36,6 +36,12 @@ export function latestCheckpoint(sql: SqlStorage): SignedCheckpoint | null {
   return row === undefined ? null : checkpointOf(row);
 }
 
+/** The newest checkpoint of at most this size, null where there is none (any more). */
+export function checkpointUpTo(sql: SqlStorage, size: number): SignedCheckpoint | null {
+  const row = sql.exec("SELECT * FROM checkpoints WHERE size <= ? ORDER BY size DESC LIMIT 1", size).toArray()[0];
+  return row === undefined ? null : checkpointOf(row);
+}
+
 /** The checkpoint of exactly this size, null where there is none (any more). */
 export function checkpointAt(sql: SqlStorage, size: number): SignedCheckpoint | null {
   const row = sql.exec("SELECT * FROM checkpoints WHERE size = ?", size).toArray()[0];

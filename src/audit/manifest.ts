@@ -12,7 +12,7 @@ export type ManifestLog = {
   readonly count: number;
   readonly firstPreviousHash: string;
   readonly lastHash: string;
-  /** A checkpoint of the log, signed not before the export began, and the key it verifies with; null where none could be had. */
+  /** The newest checkpoint of the log that has no more records than up to `last`, and the key it verifies with; null where none is kept. */
   readonly checkpoint: string | null;
   readonly verifierKey: string | null;
 };

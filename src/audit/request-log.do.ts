@@ -109,6 +109,10 @@ export class RequestLog extends DurableObject<Env> implements RequestLogPort, Au
     return this.#tree.latestCheckpoint();
   }
 
+  async checkpointUpTo(size: number): Promise<SignedCheckpoint | null> {
+    return this.#tree.checkpointUpTo(size);
+  }
+
   async inclusion(sequence: number, size: number | null): Promise<TreeAnswer<InclusionProof>> {
     return this.#signed(await this.#tree.inclusion(sequence, size));
   }

@@ -11,6 +11,7 @@ import { backfill } from "./backfill.ts";
 import {
   checkpointAt,
   checkpointNow,
+  checkpointUpTo,
   latestCheckpoint,
   markAnchored,
   unanchored,
@@ -163,6 +164,7 @@ export function createTreeKeeper(storage: DurableObjectStorage, env: Env, place:
     run,
     checkpoint,
     latestCheckpoint: async () => latestCheckpoint(sql),
+    checkpointUpTo: async (size) => checkpointUpTo(sql, size),
     inclusion: async (sequence, asked) => {
       const size = await within(sequence, asked);
       if (size.kind !== "found") return size;

@@ -34,6 +34,8 @@ export interface AuditTreePort {
   checkpoint(): Promise<TreeAnswer<SignedCheckpoint>>;
   /** The newest checkpoint there is; signs nothing. */
   latestCheckpoint(): Promise<SignedCheckpoint | null>;
+  /** The newest checkpoint of at most this size that is kept; signs nothing. */
+  checkpointUpTo(size: number): Promise<SignedCheckpoint | null>;
   /** `size` null: that of the newest checkpoint, of one signed now where that does not reach the record. */
   inclusion(sequence: number, size: number | null): Promise<TreeAnswer<InclusionProof>>;
   /** `to` null: the size of the newest checkpoint, of one signed now where that is smaller than `from`. */

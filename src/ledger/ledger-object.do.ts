@@ -81,6 +81,10 @@ export abstract class LedgerObject extends DurableObject<Env> implements AuditTr
     return this.#tree.latestCheckpoint();
   }
 
+  async checkpointUpTo(size: number): Promise<SignedCheckpoint | null> {
+    return this.#tree.checkpointUpTo(size);
+  }
+
   async inclusion(sequence: number, size: number | null): Promise<TreeAnswer<InclusionProof>> {
     return this.#signed(await this.#tree.inclusion(sequence, size));
   }

@@ -52,6 +52,25 @@ test("an export of the gate holds, and its ledger is that of a checkpoint kept o
   expect(report.manifest?.tenant).toBe(box.tenant);
 });
 
+test("an export brings a checkpoint that its own records reach, however far the log has come since", async () => {
+  const box = await open();
+  const security = await box.as("security");
+  const { key, note } = await exported(box);
+  const until = new Date().toISOString();
+  await submit(await box.as("agent"), job());
+  const size = async () => (await security.get("/_gate/v1/audit/checkpoint")).body;
+  await expect.poll(size).toMatchObject({ size: RECORDS + 2 });
+  for (const query of [`&until=${until}`, ""]) {
+    const { text: file } = await security.get(`/_gate/v1/audit/export?format=ndjson${query}`);
+    const report = await verified(file.split("\n").slice(0, -1), key, note);
+    expect(namedBy(report)).toEqual([]);
+    const ledger = report.logs.find(({ log }) => log === "ledger");
+    const sizes = ledger?.anchors.map(([anchor, verdict]) => `${anchor.size} ${verdict}`);
+    expect(sizes).toContain(query === "" ? `${RECORDS + 2} holds` : `${RECORDS} holds`);
+    expect(sizes?.every((one) => one.endsWith(" holds"))).toBe(true);
+  }
+});
+
 test("a record of it that is changed, or taken away, is named", async () => {
   const { lines, key, note } = await exported(await open());
   const third = lines.findIndex((line) => line.includes('"log":"ledger"')) + 2;

@@ -125,6 +125,18 @@ describe("a checkpoint", () => {
     });
   });
 
+  it("is found for records that end anywhere: the newest that speaks of no more than these", async () => {
+    const log = newLog();
+    await settle(log);
+    for (const size of [3, 7, 9]) {
+      await append(log, size === 3 ? 1 : size === 7 ? 4 : 8, size);
+      await project(log);
+      await sign(log);
+    }
+    const sizeFor = async (size: number) => (await treeOf(log).checkpointUpTo(size))?.size ?? null;
+    expect(await Promise.all([2, 3, 6, 7, 8, 9, 100].map(sizeFor))).toEqual([null, 3, 3, 7, 7, 9, 9]);
+  });
+
   it("is not kept for ever, and the newest always", async () => {
     const log = newLog();
     for (let size = 1; size <= 5; size++) {
