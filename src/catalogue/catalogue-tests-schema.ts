@@ -31,6 +31,8 @@ const judged = z.strictObject({
   /** What the thing that is changed costs as it is. */
   current_usd: z.string().optional(),
   duration_minutes: z.number().optional(),
+  /** The key that the catalogue derives, or `none`. */
+  incident: z.string().optional(),
   /** The upstream call, and the same with the reference `ref` injected. Compared exactly where given. */
   call: callSchema.optional(),
   dispatch: callSchema.optional(),

@@ -81,6 +81,7 @@ function differencesOf(
       "missing",
       "ceiling_usd",
       "duration_minutes",
+      "incident",
       "call",
       "dispatch",
       "asks",
@@ -139,6 +140,8 @@ function judge(test: TestCase, catalogue: CompiledCatalogue, prices: CompiledPri
       return { refused: "unsized", reason: missing.map((one) => `${one.fact}: ${one.reason}`).join("; ") };
     return { refused: "unpriced", reason: cost.missing.join("; ") };
   }
+  const incident = operation.incident(facts, lookedUp);
+  if (incident.kind === "unsized") return { refused: "unsized", reason: `incident: ${incident.reason}` };
   const observed = observe(test, operation, lookedUp);
   if (!observed.ok) return { refused: "unavailable", reason: observed.error };
   const duration =
@@ -152,6 +155,7 @@ function judge(test: TestCase, catalogue: CompiledCatalogue, prices: CompiledPri
     missing: missing.map((one) => one.fact),
     ceiling_usd: cost.kind === "priced" ? formatUsd(cost.ceilingMicros) : "none",
     ...duration,
+    incident: incident.kind === "key" ? incident.key : "none",
     call: shownCall(operation.call),
     dispatch: shownCall(operation.dispatch(REFERENCE)),
     ...observed.value,

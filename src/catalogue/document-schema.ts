@@ -186,6 +186,11 @@ const route = z.strictObject({
       "Version of the resource, from the answer of `affected` ({response}) or from a look-up. Binds approvals.",
     ),
   facts: z.record(nameSchema, expressionSchema).optional(),
+  incident: expressionSchema
+    .optional()
+    .describe(
+      "What a write works on, such as workload:wl-1: the key of the incident that it claims. One claim at a time.",
+    ),
   cost: cost.optional(),
   dry_run: dryRun.optional(),
   reference: reference.optional(),

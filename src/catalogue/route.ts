@@ -14,6 +14,7 @@ import type { ExpressionContext, Tables } from "./expression-context.ts";
 import { compileFacts } from "./facts.ts";
 import type { FactDeclaration } from "./facts.ts";
 import { floorOf } from "./floors.ts";
+import { compileIncident } from "./incident-key.ts";
 import { compileObservation } from "./observation.ts";
 import { sortedQuery } from "./outcome.ts";
 import { expandPath, parameterNames } from "./path-template.ts";
@@ -65,6 +66,7 @@ export function compileRoute(
   if (write) requireWriteRules(route, path, env);
   else refuseWriteRules(route, path, env);
   const cost = compileCost(route.cost ?? "none", [...path, "cost"], facts.context);
+  const incident = compileIncident(route, path, facts.context);
   const { outcome, status } = outcomeOf(route, path, facts.context, env);
   const own = route.dry_run === undefined;
   const dryRun = compileDryRun(
@@ -102,6 +104,7 @@ export function compileRoute(
         lookUps: lookUps(params),
         facts: (lookedUp) => facts.extract({ ...scope, lookedUp }),
         floor: (extracted) => floorOf(spec.floors, extracted),
+        incident: (extracted, lookedUp) => incident({ ...scope, facts: extracted, lookedUp }),
         cost: (extracted, lookedUp, prices, now) => cost({ ...scope, facts: extracted, lookedUp }, prices, now),
         call,
         dispatch: (reference) => inject(call, request.body, reference),
@@ -148,6 +151,8 @@ function refuseWriteRules(route: RouteDocument, path: JsonPath, { report }: Rout
   for (const key of ["affected", "version"] as const) {
     if (route[key] !== undefined) report([...path, key], `route ${route.id} is a read: it affects nothing`, "key");
   }
+  if (route.incident !== undefined)
+    report([...path, "incident"], `route ${route.id} is a read: it claims nothing`, "key");
 }
 
 /** Query, content type and body, in this order; null when all are as the route says. */

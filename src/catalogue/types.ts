@@ -103,6 +103,8 @@ export type MatchedOperation = {
   /** Extracts facts; `lookedUp` holds the parsed body per look-up name. Never throws; what is missing is named. */
   readonly facts: (lookedUp: LookedUp) => FactsOutcome;
   readonly floor: (facts: Facts) => Tier;
+  /** The key of the incident that the request works on, where the catalogue says what that is. */
+  readonly incident: (facts: Facts, lookedUp: LookedUp) => DerivedIncident;
   /** Priced by the table in force at `now`, and by what upstream's price calls have answered. */
   readonly cost: (facts: Facts, lookedUp: LookedUp, prices: CompiledPrices, now: EpochMs) => CostOutcome;
   /** The request as it will be sent, rebuilt from the validated value. The canonical body is RFC 8785 text. */
@@ -157,6 +159,12 @@ export type FactsOutcome = {
   /** Id of the one resource that the request acts on, null for creations and lists. */
   readonly resource: string | null;
 };
+
+/** `unsized`: what the key is made of is there and cannot be understood. */
+export type DerivedIncident =
+  | { readonly kind: "none" }
+  | { readonly kind: "key"; readonly key: string }
+  | { readonly kind: "unsized"; readonly reason: string };
 
 export type CostOutcome =
   | { readonly kind: "none" }
