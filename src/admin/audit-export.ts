@@ -3,10 +3,12 @@ import { exportStream, type ExportPlace } from "../audit/export-stream.ts";
 import {
   AUDIT_EXPORT_FORMATS,
   manifestJson,
+  statedJson,
   type AuditExportFormat,
-  type Manifest,
   type ManifestLog,
+  type SignedManifest,
 } from "../audit/manifest.ts";
+import { signManifest } from "../audit/manifest-note.ts";
 import { AUDIT_LOGS, auditTreeOf } from "../audit/tree-port.ts";
 import { auditRunPage, auditRuns, auditSummary } from "../db/audit-runs.ts";
 import { err, ok, type Result } from "../platform/result.ts";
@@ -87,7 +89,7 @@ function readExport({ strict, trail }: AdminCall, keys: readonly string[]): Resu
   });
 }
 
-async function manifestOf(call: AdminCall, { format, since, until, log }: Asked): Promise<Manifest> {
+async function manifestOf(call: AdminCall, { format, since, until, log }: Asked): Promise<SignedManifest> {
   const { gate, principal, trail } = call;
   const { tenant } = principal;
   const d1 = gate.env.DB;
@@ -100,7 +102,9 @@ async function manifestOf(call: AdminCall, { format, since, until, log }: Asked)
       ...(await checkpointOf(call, run)),
     })),
   );
-  return { tenant, format, since, until, generatedAt: new Date(trail.receivedAt).toISOString(), logs };
+  const stated = { tenant, format, since, until, generatedAt: new Date(trail.receivedAt).toISOString(), logs };
+  const { rawPublicKey: publicKey, privateKey } = gate.keys.checkpoint;
+  return { ...stated, signature: await signManifest(tenant, statedJson(stated), { publicKey, privateKey }) };
 }
 
 /** Has the logs signed as they stand. One that cannot be is exported all the same, with what was signed of it before. */

@@ -154,6 +154,9 @@ const manifest = z.object({
       verifier_key: textOrNull,
     }),
   ),
+  signature: text.meta({
+    description: "A note (C2SP signed-note) over the digest of all other members, by the key of the checkpoints.",
+  }),
 });
 
 const warning = z.object({

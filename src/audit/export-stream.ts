@@ -1,5 +1,5 @@
 import { EXPORT_FORMS } from "./export-lines.ts";
-import { manifestJson, type Manifest, type ManifestLog } from "./manifest.ts";
+import { manifestJson, type ManifestLog, type SignedManifest } from "./manifest.ts";
 
 /** A place in an export: logs ascending, sequences ascending within a log. */
 export type ExportPlace = { readonly log: string; readonly sequence: number };
@@ -25,7 +25,7 @@ export const placeText = ({ log, sequence }: ExportPlace): string => `${log}:${s
  * that ends early must not look whole.
  */
 export async function exportStream(
-  manifest: Manifest,
+  manifest: SignedManifest,
   after: ExportPlace | null,
   read: ReadPage,
   limits: ExportLimits,

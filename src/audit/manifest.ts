@@ -27,26 +27,32 @@ export type Manifest = {
   readonly logs: readonly ManifestLog[];
 };
 
+/** A manifest with the note that is signed over it (`manifest-note.ts`). */
+export type SignedManifest = Manifest & { readonly signature: string };
+
+/** What a manifest says, as it is signed. */
+export const statedJson = ({ tenant, format, since, until, generatedAt, logs }: Manifest): JsonObject => ({
+  version: 1,
+  tenant,
+  format,
+  since,
+  until,
+  generated_at: generatedAt,
+  complete: true,
+  count: logs.reduce((sum, { count }) => sum + count, 0),
+  logs: logs.map(({ log, first, last, count, firstPreviousHash, lastHash, checkpoint, verifierKey }) => ({
+    log,
+    first_sequence: first,
+    last_sequence: last,
+    count,
+    first_previous_hash: firstPreviousHash,
+    last_hash: lastHash,
+    checkpoint,
+    verifier_key: verifierKey,
+  })),
+});
+
 /** The manifest as the last line of an export has it, and as it is answered on its own. */
-export const manifestJson = ({ tenant, format, since, until, generatedAt, logs }: Manifest): JsonObject => ({
-  manifest: {
-    version: 1,
-    tenant,
-    format,
-    since,
-    until,
-    generated_at: generatedAt,
-    complete: true,
-    count: logs.reduce((sum, { count }) => sum + count, 0),
-    logs: logs.map(({ log, first, last, count, firstPreviousHash, lastHash, checkpoint, verifierKey }) => ({
-      log,
-      first_sequence: first,
-      last_sequence: last,
-      count,
-      first_previous_hash: firstPreviousHash,
-      last_hash: lastHash,
-      checkpoint,
-      verifier_key: verifierKey,
-    })),
-  },
+export const manifestJson = (manifest: SignedManifest): JsonObject => ({
+  manifest: { ...statedJson(manifest), signature: manifest.signature },
 });

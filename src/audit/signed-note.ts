@@ -65,8 +65,11 @@ export function checkpointText({ origin, size, root }: Checkpoint): string {
 }
 
 /** The checkpoint as a signed note with one signature. Equal for equal input: Ed25519 is deterministic. */
-export async function signCheckpoint(checkpoint: Checkpoint, signer: NoteSigner): Promise<string> {
-  const text = checkpointText(checkpoint);
+export const signCheckpoint = (checkpoint: Checkpoint, signer: NoteSigner): Promise<string> =>
+  signNote(checkpointText(checkpoint), signer);
+
+/** A text of whole lines as a note with one signature. Equal for equal input. */
+export async function signNote(text: string, signer: NoteSigner): Promise<string> {
   const { keyId } = verifierKeyOf(signer.name, signer.publicKey);
   const signature = await crypto.subtle.sign("Ed25519", signer.privateKey, UTF8.encode(text));
   return `${text}\n${SIGNATURE_PREFIX}${signer.name} ${toBase64(Buffer.concat([keyId, new Uint8Array(signature)]))}\n`;
@@ -79,6 +82,15 @@ type Signature = { readonly name: string; readonly keyId: Uint8Array; readonly b
  * they have the form of one; one of `key` that does not hold refuses the note, whatever others it has.
  */
 export async function verifyCheckpoint(note: string, key: VerifierKey): Promise<Result<Checkpoint, string>> {
+  const text = await openNote(note, key);
+  if (!text.ok) return text;
+  const checkpoint = readCheckpointText(text.value);
+  if (checkpoint.ok && checkpoint.value.origin !== key.name) return err("the note is about another log");
+  return checkpoint;
+}
+
+/** The text of a note that `key` has signed, by the same rules. */
+export async function openNote(note: string, key: VerifierKey): Promise<Result<string, string>> {
   const parts = readNote(note);
   if (!parts.ok) return parts;
   const { text, signatures } = parts.value;
@@ -90,9 +102,7 @@ export async function verifyCheckpoint(note: string, key: VerifierKey): Promise<
     if (!(await crypto.subtle.verify("Ed25519", imported, bytes, UTF8.encode(text))))
       return err(`the signature by ${key.name} does not hold`);
   }
-  const checkpoint = readCheckpointText(text);
-  if (checkpoint.ok && checkpoint.value.origin !== key.name) return err("the note is about another log");
-  return checkpoint;
+  return ok(text);
 }
 
 /** Text and signatures of a note (C2SP signed-note, "Format"); nothing is verified yet. */

@@ -1,6 +1,7 @@
 import { FINDINGS_LISTED, type Finding } from "../audit/verify/findings.ts";
 import type { FoundNote } from "../audit/verify/checkpoints.ts";
 import type { ExportReport } from "../audit/verify/export.ts";
+import type { ManifestSignature } from "../audit/verify/manifest-signature.ts";
 import type { LogReport } from "../audit/verify/log.ts";
 import { toBase64 } from "../platform/base64.ts";
 import type { JsonObject } from "../platform/json.ts";
@@ -9,11 +10,15 @@ import { plural } from "./documents.ts";
 import { EXIT } from "./failure.ts";
 import { table, text, type Block, type Cell } from "./print.ts";
 
-/** An export that was read to its end. `unchecked`: checkpoints that it brings and for which no key was given. */
+/**
+ * An export that was read to its end. `unchecked`: checkpoints that it brings and for which no key was given. `signature`: its
+ * manifest's, null where it has no manifest.
+ */
 export type VerifiedFile = {
   readonly name: string;
   readonly report: ExportReport;
   readonly unchecked: readonly FoundNote[];
+  readonly signature: ManifestSignature | null;
 };
 
 /** What `audit verify` has to say: the last file is the export that was asked about, those before it came by `--previous`. */
@@ -36,7 +41,15 @@ const findingsOf = ({ logs, findings }: ExportReport): readonly Finding[] => [
 ];
 
 /** Up to here a signature speaks of these records, and nothing from outside of others. */
-function signedTo({ anchors }: LogReport): number {
+function signedTo(file: VerifiedFile, log: LogReport): number {
+  const { manifest } = file.report;
+  // The chain leads from the hash that was signed to every record before it.
+  const stated = file.signature?.kind === "holds" ? manifest?.logs.find((one) => one.log === log.log) : undefined;
+  const isWhole = countOf(file.report) === 0 && log.last !== null && stated?.last_sequence === log.last;
+  return isWhole ? log.last : checkpointedTo(log);
+}
+
+function checkpointedTo({ anchors }: LogReport): number {
   const checkpoints = checkpointsOf(anchors);
   const denied = Math.min(...anchors.map(([{ size }, verdict]) => (verdict === "differs" ? size : Infinity)));
   return Math.max(0, ...checkpoints.map(([{ size }, verdict]) => (verdict === "holds" && size < denied ? size : 0)));
@@ -53,6 +66,7 @@ function documentOf(file: VerifiedFile): JsonObject {
     tenant: manifest?.tenant ?? report.tenant,
     since: manifest?.since ?? null,
     until: manifest?.until ?? null,
+    manifest_signature: file.signature?.kind ?? null,
     records,
     finding_count: countOf(report),
     findings: findingsOf(report).map(({ log, what, first, last, line, why }) => ({
@@ -70,7 +84,7 @@ function documentOf(file: VerifiedFile): JsonObject {
       last_sequence: log.last,
       from_start: log.fromStart,
       root: log.root === null ? null : toBase64(log.root),
-      signed_to: signedTo(log),
+      signed_to: signedTo(file, log),
       finding_count: log.findingCount,
       checkpoints: checkpointsOf(log.anchors).map(([{ source, size }, verdict]) => ({ source, size, verdict })),
     })),
@@ -94,7 +108,7 @@ function blocksOf(file: VerifiedFile, isNamed: boolean): readonly Block[] {
         { title: "checkpoints" },
         { title: "result" },
       ],
-      report.logs.map(logRow),
+      report.logs.map((log) => logRow(file, log)),
     ),
     ...(found.length === 0
       ? []
@@ -123,10 +137,10 @@ function blocksOf(file: VerifiedFile, isNamed: boolean): readonly Block[] {
   ];
 }
 
-function logRow(log: LogReport): readonly Cell[] {
+function logRow(file: VerifiedFile, log: LogReport): readonly Cell[] {
   const checkpoints = checkpointsOf(log.anchors);
   const holding = checkpoints.filter(([, verdict]) => verdict === "holds").length;
-  const signed = signedTo(log);
+  const signed = signedTo(file, log);
   return [
     log.log,
     String(log.records),
@@ -153,11 +167,18 @@ function rangeText(first: number | null, last: number | null): string {
 }
 
 /** What could not be checked, plainly: nobody should take silence for proof. */
-function remarks({ report, unchecked }: VerifiedFile): readonly string[] {
-  const { manifest, logs } = report;
+function remarks(file: VerifiedFile): readonly string[] {
+  const { report, unchecked, signature } = file;
+  const { manifest, tenant, logs } = report;
   return [
+    ...(signature?.kind === "missing"
+      ? ["The manifest has no signature: whether records are missing at the end of a log, only checkpoints can tell."]
+      : []),
+    ...(signature?.kind === "no-key"
+      ? [`No key is given for ${tenant}: the manifest's signature was not checked.`]
+      : []),
     ...unchecked.map(({ name }) => `No key is given for ${name}: its checkpoint was not checked.`),
-    ...logs.flatMap((log) => remarksOn(log, unchecked)),
+    ...logs.flatMap((log) => remarksOn(file, log)),
     ...logs.flatMap(({ log, last, anchors }) =>
       anchors.some(([{ size }, verdict]) => verdict === "not-covered" && size > (last ?? 0)) && manifest !== null
         ? [`The export ends at ${manifest.until}: checkpoints of ${log} with more records could not be checked.`]
@@ -166,13 +187,15 @@ function remarks({ report, unchecked }: VerifiedFile): readonly string[] {
   ];
 }
 
-function remarksOn(log: LogReport, unchecked: readonly FoundNote[]): readonly string[] {
+function remarksOn(file: VerifiedFile, log: LogReport): readonly string[] {
+  const { unchecked } = file;
   if (log.last === null) return [];
+  if (signedTo(file, log) === log.last) return [];
   if (!log.fromStart)
     return [
       `${log.log} begins at sequence ${log.first}: only hashes and chain could be checked. With --previous and the exports before it, checkpoints can be.`,
     ];
-  const signed = signedTo(log);
+  const signed = checkpointedTo(log);
   const younger = checkpointsOf(log.anchors).find(([{ from }, verdict]) => verdict === "beyond" && from === "manifest");
   if (younger !== undefined && log.findingCount === 0)
     return [

@@ -1,6 +1,7 @@
 import { Option } from "commander";
 import { z } from "zod";
 import { isManifestLine, readManifest, readNext } from "../audit/verify/manifest.ts";
+import { judgeManifest } from "../audit/verify/manifest-signature.ts";
 import { anchorsOf, distinct, openNotes, ownNotes, type FoundNote } from "../audit/verify/checkpoints.ts";
 import { ExportVerifier, type ExportReport } from "../audit/verify/export.ts";
 import { readRecord } from "../audit/verify/line.ts";
@@ -136,12 +137,14 @@ async function verifyFile(
   if (!last.ok) return last;
   const manifest = last.value === null ? null : readManifest(last.value);
   const own = await openNotes(manifest === null ? [] : ownNotes(manifest), keys);
+  const signature = await judgeManifest(last.value ?? "", keys);
   const verifier = new ExportVerifier({
     manifest,
     anchors: distinct([...known.anchors, ...own.anchors]),
     faults: [...known.faults, ...own.faults],
     carried: known.carried,
     mayBePart: known.mayBePart,
+    manifestFault: signature?.kind === "broken" ? signature.why : null,
   });
   let [lines, next] = [0, PROGRESS_LINES];
   try {
@@ -158,5 +161,5 @@ async function verifyFile(
   const report = verifier.finish();
   if (report.records === 0 && report.manifest === null)
     return err(usage(`${name} is no export: it has neither a record nor a manifest`));
-  return ok({ name, report, unchecked: own.unchecked });
+  return ok({ name, report, unchecked: own.unchecked, signature });
 }

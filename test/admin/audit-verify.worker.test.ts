@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { openNotes, ownNotes } from "../../src/audit/verify/checkpoints.ts";
 import { ExportVerifier, type ExportReport } from "../../src/audit/verify/export.ts";
+import { judgeManifest } from "../../src/audit/verify/manifest-signature.ts";
 import { readManifest } from "../../src/audit/verify/manifest.ts";
 import { readVerifierKey } from "../../src/audit/signed-note.ts";
 import { text, type Answered } from "../support/answer.ts";
@@ -33,7 +34,10 @@ async function verified(lines: readonly string[], key: string, note: string): Pr
   if (!known.ok || manifest === null) throw new Error(`${key}: no key, or no manifest: ${lines.at(-1)}`);
   const outside = { source: "kept", text: note, from: "outside", name: known.value.name, log: "ledger" } as const;
   const { anchors, faults } = await openNotes([outside, ...ownNotes(manifest)], [known.value]);
-  const verifier = new ExportVerifier({ manifest, anchors, faults, carried: new Map(), mayBePart: false });
+  const signature = await judgeManifest(lines.at(-1) ?? "", [known.value]);
+  const manifestFault = signature?.kind === "holds" ? null : (signature?.kind ?? "no manifest");
+  const carried = new Map();
+  const verifier = new ExportVerifier({ manifest, manifestFault, anchors, faults, carried, mayBePart: false });
   for (const line of lines) verifier.take(line);
   return verifier.finish();
 }
@@ -77,4 +81,7 @@ test("a record of it that is changed, or taken away, is named", async () => {
   const edited = lines.with(third, (lines[third] ?? "").replace('"demo":true', '"demo":false'));
   expect(namedBy(await verified(edited, key, note))).toEqual(["edited ledger 3"]);
   expect(namedBy(await verified(lines.toSpliced(third, 1), key, note))).toEqual(["deleted ledger 3"]);
+  const last = lines.length - 1;
+  const reworded = lines.with(last, (lines[last] ?? "").replace('"complete":true', '"complete":false'));
+  expect(namedBy(await verified(reworded, key, note))).toEqual(["edited export null"]);
 });

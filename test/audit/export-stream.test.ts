@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { EXPORT_FORMS } from "../../src/audit/export-lines.ts";
 import { exportStream, type ExportPlace, type ReadPage } from "../../src/audit/export-stream.ts";
-import { AUDIT_EXPORT_FORMATS, type AuditExportFormat, type Manifest } from "../../src/audit/manifest.ts";
+import { AUDIT_EXPORT_FORMATS, type AuditExportFormat, type SignedManifest } from "../../src/audit/manifest.ts";
 import type { AuditRecord } from "../../src/audit/record.ts";
 import { auditLog, auditRecord, recordText } from "./records.ts";
 
@@ -17,7 +17,7 @@ const reader =
       .slice(0, limit)
       .map((one) => ({ sequence: one.sequence, record: recordText(one) }));
 
-const manifestOf = (format: AuditExportFormat): Manifest => ({
+const manifestOf = (format: AuditExportFormat): SignedManifest => ({
   tenant: "acme",
   format,
   since: null,
@@ -33,6 +33,7 @@ const manifestOf = (format: AuditExportFormat): Manifest => ({
     checkpoint: null,
     verifierKey: null,
   })),
+  signature: "a note",
 });
 
 const run = async (

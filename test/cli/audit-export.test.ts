@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { EXPORT_FORMS } from "../../src/audit/export-lines.ts";
 import { exportStream, type ExportPlace, type ReadPage } from "../../src/audit/export-stream.ts";
-import { manifestJson, type AuditExportFormat, type Manifest } from "../../src/audit/manifest.ts";
+import { manifestJson, type AuditExportFormat, type SignedManifest } from "../../src/audit/manifest.ts";
 import { auditLog, recordText } from "../audit/records.ts";
 import { flat, runCli, scratchFolder, type Ran } from "./run-cli.ts";
 import { problemAnswer, startStubGate, type StubGate } from "./stub-gate.ts";
@@ -25,7 +25,7 @@ const read: ReadPage = async ({ log, last }, after, limit) =>
   ALL.filter((one) => one.log === log && one.sequence > after && one.sequence <= last)
     .slice(0, limit)
     .map((one) => ({ sequence: one.sequence, record: recordText(one) }));
-const manifestOf = (format: AuditExportFormat): Manifest => ({
+const manifestOf = (format: AuditExportFormat): SignedManifest => ({
   tenant: "acme",
   format,
   since: null,
@@ -41,6 +41,7 @@ const manifestOf = (format: AuditExportFormat): Manifest => ({
     checkpoint: null,
     verifierKey: null,
   })),
+  signature: "a note",
 });
 const placeOf = (written: string | null): ExportPlace | null => {
   const [log = "", sequence = ""] = written?.split(":") ?? [];

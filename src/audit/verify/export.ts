@@ -27,6 +27,8 @@ export type Expected = {
   readonly manifest: Manifest | null;
   readonly anchors: readonly Anchor[];
   readonly faults: readonly Fault[];
+  /** Why the manifest's signature cannot be believed; null where it holds, or there is none that could be checked. */
+  readonly manifestFault: string | null;
   readonly carried: ReadonlyMap<string, Carried>;
   /** Whether the file may be a part of an export: then it ends with where it is gone on with, and has no manifest. */
   readonly mayBePart: boolean;
@@ -84,7 +86,12 @@ export class ExportVerifier {
     if (this.#manifest !== null) this.#general.add("inserted", null, null, this.#lines, "a second manifest");
     else if (manifest === null)
       this.#general.add("edited", null, null, this.#lines, "the manifest has not the form of one");
-    else this.#manifest = manifest;
+    else {
+      this.#manifest = manifest;
+      const fault = this.#expected.manifestFault;
+      if (fault !== null)
+        this.#general.add("edited", null, null, this.#lines, `the manifest is not the one that was signed: ${fault}`);
+    }
   }
 
   #takeRecord(log: LogVerifier, record: PlacedRecord): void {

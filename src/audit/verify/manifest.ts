@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { isJsonObject } from "../../platform/json.ts";
+import { isJsonObject, type JsonObject } from "../../platform/json.ts";
 import { jsonOf } from "./line.ts";
 
 const sequence = z.int().min(0).nullable();
@@ -22,7 +22,7 @@ const MANIFEST = z.object({
   logs: z.array(MANIFEST_LOG),
 });
 
-/** What an export says of itself about one log. Nobody has signed it but for the checkpoint. */
+/** What an export says of itself about one log. */
 export type ManifestLog = z.infer<typeof MANIFEST_LOG>;
 /** The last line of an export. Members beyond these are not looked at. */
 export type Manifest = z.infer<typeof MANIFEST>;
@@ -47,9 +47,15 @@ export function readNext(line: string): string | null {
 /** Whether a line is meant as a manifest. No record begins like this: its members come in order, `action` first. */
 export const isManifestLine = (line: string): boolean => line.startsWith(BEGINNING);
 
+/** What a manifest line states, whatever that is: members that `readManifest` does not look at are signed, too. */
+export function statedBy(line: string): JsonObject | null {
+  const value = isManifestLine(line) ? jsonOf(line) : undefined;
+  const stated = isJsonObject(value) ? value["manifest"] : undefined;
+  return isJsonObject(stated) ? stated : null;
+}
+
 /** Reads the manifest of an export; null for another line, or for one that has not the form of a manifest. */
 export function readManifest(line: string): Manifest | null {
-  const value = isManifestLine(line) ? jsonOf(line) : undefined;
-  const read = MANIFEST.safeParse(isJsonObject(value) ? value["manifest"] : undefined);
+  const read = MANIFEST.safeParse(statedBy(line));
   return read.success ? read.data : null;
 }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { signManifest } from "../../../src/audit/manifest-note.ts";
 import {
   altered,
   checkpointOf,
@@ -10,6 +11,7 @@ import {
   rechained,
   recordOf,
   rehashed,
+  signedManifestOf,
   verify,
   type Logs,
 } from "./exports.ts";
@@ -22,7 +24,7 @@ const LOGS: Logs = { ledger: LEDGER, "requests-0": READS };
 const AT_12 = await checkpointOf("ledger", LEDGER.slice(0, 12));
 const AT_20 = await checkpointOf("ledger", LEDGER);
 const OWN = { ledger: AT_20, "requests-0": await checkpointOf("requests-0", READS) };
-const MANIFEST = manifestOf(LOGS, { checkpoints: OWN });
+const MANIFEST = await signedManifestOf(LOGS, { checkpoints: OWN });
 
 /** The export after somebody changed the ledger's lines; `manifest` is recomputed unless it is given. */
 const tampered = (ledger: readonly string[], manifest?: string): string => {
@@ -32,6 +34,9 @@ const tampered = (ledger: readonly string[], manifest?: string): string => {
 const line = (sequence: number): string => LEDGER[sequence - 1] ?? "";
 const replace = (sequence: number, by: string): string[] => LEDGER.toSpliced(sequence - 1, 1, by);
 const without = (sequence: number, count = 1): string[] => LEDGER.toSpliced(sequence - 1, count);
+/** A manifest's signature by somebody who is not the gate. */
+const foreignNote = async (logs: Logs): Promise<string> =>
+  signManifest("acme", JSON.parse(manifestOf(logs)).manifest, await newKey());
 const PLACES = [1, 10, COUNT];
 
 test("an untouched export holds, up to its checkpoints", async () => {
@@ -169,6 +174,59 @@ describe("cut off", () => {
       code: 1,
       named: ["truncated requests-0 1-9"],
     });
+  });
+});
+
+describe("the manifest", () => {
+  const SHORT: Logs = { ...LOGS, ledger: LEDGER.slice(0, 15) };
+  const member = (manifest: string, over: object): string =>
+    JSON.stringify({ manifest: { ...JSON.parse(manifest).manifest, ...over } });
+  const signatureOf = (manifest: string): string => JSON.parse(manifest).manifest.signature;
+
+  test("speaks by its signature of every record up to the last, with no checkpoint at all", async () => {
+    const ran = await verify(exportText(LOGS, await signedManifestOf(LOGS)));
+    expect(ran).toMatchObject({ code: 0, named: [] });
+    expect(ran.json).toMatchObject({
+      manifest_signature: "holds",
+      notes: [],
+      logs: [{ signed_to: COUNT }, { signed_to: 9 }],
+    });
+  });
+
+  test("of an export that begins inside its logs speaks of all that is in it", async () => {
+    const logs = { ledger: LEDGER.slice(7) };
+    const ran = await verify(exportText(logs, await signedManifestOf(logs, { since: "2026-11-20T08:00:08.000Z" })));
+    expect(ran.json).toMatchObject({ ok: true, notes: [], logs: [{ from_start: false, signed_to: COUNT }] });
+  });
+
+  test.each<[string, () => string | Promise<string>]>([
+    ["the end cut off, and the signature kept", () => member(manifestOf(SHORT), { signature: signatureOf(MANIFEST) })],
+    [
+      "the end cut off, and signed by another key",
+      async () => member(manifestOf(SHORT), { signature: await foreignNote(SHORT) }),
+    ],
+    [
+      "the end cut off, and a checkpoint's note for a signature",
+      async () => member(manifestOf(SHORT), { signature: await checkpointOf("ledger", LEDGER.slice(0, 15)) }),
+    ],
+    ["the end cut off, and no note for a signature", () => member(manifestOf(SHORT), { signature: 7 })],
+    ["another member", async () => member(await signedManifestOf(SHORT), { complete: false })],
+    ["half a character", async () => member(await signedManifestOf(SHORT), { complete: "\ud800" })],
+  ])("reworded is named: %s", async (_, reworded) => {
+    const ran = await verify(exportText(SHORT, await reworded()));
+    expect(ran).toMatchObject({ code: 1, named: ["edited export"] });
+    expect(ran.json.manifest_signature).toBe("broken");
+    expect(ran.json.logs.map(({ signed_to: signed }) => signed)).toEqual([0, 0]);
+  });
+
+  test("without signature is said to have none", async () => {
+    const ran = await verify(exportText(SHORT, manifestOf(SHORT)));
+    expect(ran.json).toMatchObject({
+      ok: true,
+      manifest_signature: "missing",
+      logs: [{ signed_to: 0 }, { signed_to: 0 }],
+    });
+    expect(ran.json.notes[0]).toContain("The manifest has no signature");
   });
 });
 

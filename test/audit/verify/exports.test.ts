@@ -11,6 +11,7 @@ import {
   manifestOf,
   rechained,
   rehashed,
+  signedManifestOf,
   signerOf,
   verify,
   vkeyOf,
@@ -45,6 +46,7 @@ test("records newer than every checkpoint are said to be so", async () => {
   expect(ran).toMatchObject({ code: 0, named: [] });
   expect(ran.json.logs[0]).toMatchObject({ signed_to: 20, checkpoints: [{ verdict: "holds" }] });
   expect(ran.json.notes).toEqual([
+    expect.stringContaining("The manifest has no signature"),
     "ledger: the records after 20 are newer than every checkpoint; only hashes and chain were checked.",
   ]);
 });
@@ -146,7 +148,20 @@ test("a checkpoint of a log without key is not believed, and said not to be", as
   const manifest = manifestOf(logs, { checkpoints: { "requests-0": await checkpointOf("requests-0", reads) } });
   const ran = await verify(exportText(logs, manifest), { logs: ["ledger"] });
   expect(ran.json).toMatchObject({ ok: true, logs: [{ signed_to: 0, checkpoints: [] }] });
-  expect(ran.json.notes).toEqual(["No key is given for portcullis/acme/requests-0: its checkpoint was not checked."]);
+  expect(ran.json.notes.at(-1)).toBe("No key is given for portcullis/acme/requests-0: its checkpoint was not checked.");
+});
+
+test("a manifest of a tenant whose keys are not given is not believed, and said not to be", async () => {
+  const logs = { ledger: LEDGER };
+  const file = scratchFile("export.ndjson", exportText(logs, await signedManifestOf(logs)));
+  const ran = await runPiped(["audit", "verify", file, "--key", vkeyOf("ledger", "globex"), "--json"]);
+  expect(JSON.parse(ran.stdout)).toMatchObject({
+    manifest_signature: "no-key",
+    notes: [
+      "No key is given for acme: the manifest's signature was not checked.",
+      expect.stringContaining("ledger has no checkpoint"),
+    ],
+  });
 });
 
 test("no finding is hidden behind the first: a hundred of a log are listed, all are counted", async () => {

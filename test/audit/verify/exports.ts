@@ -2,10 +2,12 @@ import { generateKeyPairSync } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { appendEntry, GENESIS, hashRecord, JOURNAL_SCHEMA } from "../../../src/audit/journal.ts";
+import { signManifest } from "../../../src/audit/manifest-note.ts";
 import { leafHash, rangeRoot, tilesOf } from "../../../src/audit/merkle.ts";
 import { blankEntry, type AuditRecord } from "../../../src/audit/record.ts";
 import { signCheckpoint, verifierKeyOf, writeVerifierKey, type NoteSigner } from "../../../src/audit/signed-note.ts";
 import { canonicalJson } from "../../../src/platform/canonical-json.ts";
+import type { JsonObject } from "../../../src/platform/json.ts";
 import { textOf } from "../../../src/platform/sql-row.ts";
 import { runPiped } from "../../cli/fake-terminal.ts";
 import { scratchFolder, type Ran } from "../../cli/run-cli.ts";
@@ -119,6 +121,12 @@ export function manifestOf(logs: Logs, { since, until, checkpoints = {} }: Manif
   });
 }
 
+/** The same manifest with the gate's signature over all it says. */
+export async function signedManifestOf(logs: Logs, over: ManifestOver = {}): Promise<string> {
+  const { manifest }: { manifest: JsonObject } = JSON.parse(manifestOf(logs, over));
+  return JSON.stringify({ manifest: { ...manifest, signature: await signManifest(TENANT, manifest, DEPLOYMENT) } });
+}
+
 /** Export text in the agreed form; `manifest` null for none. */
 export const exportText = (logs: Logs, manifest: string | null): string =>
   [...Object.values(logs).flat(), ...(manifest === null ? [] : [manifest])].map((line) => `${line}\n`).join("");
@@ -135,6 +143,7 @@ export type Verified = Ran & {
   readonly json: {
     readonly ok: boolean;
     readonly finding_count: number;
+    readonly manifest_signature: string | null;
     readonly findings: readonly FoundJson[];
     readonly logs: readonly {
       log: string;
