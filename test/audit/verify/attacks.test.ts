@@ -37,6 +37,9 @@ const without = (sequence: number, count = 1): string[] => LEDGER.toSpliced(sequ
 /** A manifest's signature by somebody who is not the gate. */
 const foreignNote = async (logs: Logs): Promise<string> =>
   signManifest("acme", JSON.parse(manifestOf(logs)).manifest, await newKey());
+const member = (manifest: string, over: object): string =>
+  JSON.stringify({ manifest: { ...JSON.parse(manifest).manifest, ...over } });
+const signatureOf = (manifest: string): string => JSON.parse(manifest).manifest.signature;
 const PLACES = [1, 10, COUNT];
 
 test("an untouched export holds, up to its checkpoints", async () => {
@@ -179,9 +182,6 @@ describe("cut off", () => {
 
 describe("the manifest", () => {
   const SHORT: Logs = { ...LOGS, ledger: LEDGER.slice(0, 15) };
-  const member = (manifest: string, over: object): string =>
-    JSON.stringify({ manifest: { ...JSON.parse(manifest).manifest, ...over } });
-  const signatureOf = (manifest: string): string => JSON.parse(manifest).manifest.signature;
 
   test("speaks by its signature of every record up to the last, with no checkpoint at all", async () => {
     const ran = await verify(exportText(LOGS, await signedManifestOf(LOGS)));
