@@ -1,5 +1,6 @@
 import type { Refusal } from "../refusal.ts";
 import type { EpochMs } from "../vocabulary.ts";
+import type { ActivityBatch } from "./activity.ts";
 import type { ApprovalWithDecisions } from "./approval-with-decisions.ts";
 import type { StandingAsk } from "./ask-standing-approval.ts";
 import type { Decider, DecisionOutcome, DecisionRequest } from "./decisions.ts";
@@ -19,9 +20,9 @@ import type {
   RequestContext,
   SignedDecision,
 } from "./contract.ts";
+import type { LifecyclePort } from "./lifecycle-port.ts";
 import type { OpenOperations } from "./open-operations.ts";
 import type { LogReport } from "./signals.ts";
-import type { PolicyVersion } from "./versions.ts";
 import type { ContextField } from "../policy/types.ts";
 
 export type CredentialRow = {
@@ -62,7 +63,7 @@ export type Actor = {
 };
 
 /** Everything that can be asked of a tenant's ledger. The Durable Object implements it; nothing else holds this state. */
-export interface LedgerPort extends FinancePort {
+export interface LedgerPort extends FinancePort, LifecyclePort {
   snapshot(): Promise<LedgerSnapshot | null>;
   admit(request: AdmissionRequest): Promise<AdmissionOutcome>;
   plan(request: AdmissionRequest, issue: boolean): Promise<PlanOutcome>;
@@ -128,21 +129,15 @@ export interface LedgerPort extends FinancePort {
   /** Why a credential does not stand at this moment, null when it does. */
   credentialFault(credential: { credentialId: string; subject: string; listed: boolean }): Promise<string | null>;
   revokeCredential(actor: Actor, requestId: string, credentialId: string): Promise<boolean>;
-  addVersion(
-    actor: Actor,
-    requestId: string,
-    terms: VersionTerms,
-    reason: string,
-    gitCommit: string | null,
-  ): Promise<number>;
-  versions(): Promise<readonly PolicyVersion[]>;
-  activate(actor: Actor, requestId: string, version: number): Promise<{ kind: "done" } | Refused>;
   freeze(actor: Actor, requestId: string, freeze: Omit<Freeze, "frozenBy" | "since" | "role">): Promise<void>;
   unfreeze(actor: Actor, requestId: string, scope: string): Promise<{ kind: "done" } | Refused>;
   /** Journals an administrative act whose effect lies outside the ledger. */
   recordAct(actor: Actor, requestId: string, code: string, detail: string): Promise<void>;
-  /** Takes in what a log of requests has counted. Only that log's own object calls it; the same report again changes nothing. */
-  noteLog(report: LogReport): Promise<void>;
+  /**
+   * Takes in what a log of requests has counted, and what of it people are to be told. Only that log's own object calls it; the
+   * same report again changes nothing.
+   */
+  noteLog(report: LogReport, activity?: ActivityBatch | null): Promise<void>;
   openOperations(limit: number): Promise<OpenOperations>;
 }
 

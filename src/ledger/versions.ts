@@ -1,8 +1,10 @@
 import { assert } from "../platform/assert.ts";
 import type { Refusal } from "../refusal.ts";
 import type { EpochMs } from "../vocabulary.ts";
+import { recordActivation, type Activation } from "./activations.ts";
 import { activeVersion, termsOf, type VersionTerms } from "./authority.ts";
 import { textOf, integerOf, textOrNull, integerOrNull, type SqlRow } from "../platform/sql-row.ts";
+import { tell } from "./signals.ts";
 
 export type PolicyVersion = VersionTerms & {
   readonly version: number;
@@ -23,8 +25,8 @@ export function addVersion(
 ): number {
   const version = integerOf(sql.exec("SELECT coalesce(max(version), 0) + 1 AS next FROM versions").one(), "next");
   sql.exec(
-    `INSERT INTO versions (version, policy, people, catalogue, prices, daily_cap_micros, monthly_cap_micros, money, signals, author, reason, git_commit, created_at)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO versions (version, policy, people, catalogue, prices, daily_cap_micros, monthly_cap_micros, money, signals, retention, author, reason, git_commit, created_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     version,
     terms.policy,
     terms.people,
@@ -34,6 +36,7 @@ export function addVersion(
     terms.monthlyCapMicros,
     terms.moneyDigest,
     JSON.stringify(terms.signals ?? null),
+    JSON.stringify(terms.retention ?? null),
     by.author,
     by.reason,
     by.gitCommit,
@@ -47,34 +50,58 @@ export function listVersions(sql: SqlStorage): readonly PolicyVersion[] {
   return sql.exec("SELECT * FROM versions ORDER BY version DESC LIMIT 200").toArray().map(fromRow);
 }
 
+/** The version with this number, null where there is none. */
+export function findVersion(sql: SqlStorage, version: number): PolicyVersion | null {
+  const row = sql.exec("SELECT * FROM versions WHERE version = ?", version).toArray()[0];
+  return row === undefined ? null : fromRow(row);
+}
+
+/** Who puts a version in force, as far as it counts. */
+type Activator = { readonly subject: string; readonly roles: readonly string[] };
+
+/** What an activation says besides its version. `replaces`: it is meant for the case that this one is in force, and no other. */
+export type ActivationTerms = { readonly reason: string | null; readonly replaces: number | null };
+
 /**
- * Puts a version in force. Nobody widens alone: operators write versions, security or finance puts them in force (the
- * route's roles), never the author, and finance where it says more or other things of money. Returns why not, or null when it is in force now.
+ * Puts a version in force, one that was in force before as well as a new one. Its schedule, if there is one, is over with that. Returns
+ * why not, or null when it is in force now.
  */
 export function activateVersion(
   sql: SqlStorage,
   version: number,
-  by: { readonly subject: string; readonly roles: readonly string[] },
+  by: Activator,
   now: EpochMs,
+  { reason, replaces }: ActivationTerms,
 ): Refusal | null {
-  const row = sql.exec("SELECT * FROM versions WHERE version = ?", version).toArray()[0];
+  const candidate = findVersion(sql, version);
   const active = activeVersion(sql);
-  if (row === undefined || active === null) return { kind: "not-found" };
-  const candidate = fromRow(row);
-  if (candidate.author === by.subject) {
-    return { kind: "not-eligible", reason: "A version is activated by a second person, not by its author." };
+  if (candidate === null || active === null) return { kind: "not-found" };
+  if (candidate.version === active.version || (replaces !== null && replaces !== active.version)) {
+    const current = findVersion(sql, active.version);
+    const state = `version ${active.version} is in force`;
+    return { kind: "already-decided", state, decided_by: [current?.activatedBy ?? ""] };
   }
-  if (concernsFinance(candidate, active) && !by.roles.includes("finance")) {
-    const reason =
-      "This version raises a cap, or changes prices, teams or other terms of the budget: finance activates it.";
-    return { kind: "not-eligible", reason };
-  }
-  putInForce(sql, candidate, by.subject, now);
+  const fault = activationFault(candidate, active, by);
+  if (fault !== null) return { kind: "not-eligible", reason: fault };
+  sql.exec("DELETE FROM schedules WHERE version = ?", version);
+  putInForce(sql, candidate, { previous: active.version, by: by.subject, at: now, how: "at-once", reason });
   return null;
 }
 
+/**
+ * Why this person does not put `candidate` in force while `active` is, null where they may. Nobody widens alone: operators write
+ * versions, security or finance puts them in force (the route's roles), never the author, and finance where it says more or other
+ * things of money.
+ */
+export function activationFault(candidate: PolicyVersion, active: VersionTerms, by: Activator): string | null {
+  if (candidate.author === by.subject) return "A version is activated by a second person, not by its author.";
+  return concernsFinance(candidate, active) && !by.roles.includes("finance")
+    ? "This version raises a cap, or changes prices, teams or other terms of the budget: finance activates it."
+    : null;
+}
+
 /** Anything about money but lower caps of the tenant: whether another change widens is a comparison too easy to get wrong. */
-const concernsFinance = (candidate: VersionTerms, active: VersionTerms): boolean =>
+export const concernsFinance = (candidate: VersionTerms, active: VersionTerms): boolean =>
   candidate.dailyCapMicros > active.dailyCapMicros ||
   candidate.monthlyCapMicros > active.monthlyCapMicros ||
   candidate.prices !== active.prices ||
@@ -96,12 +123,13 @@ export function putFirstVersionInForce(
      VALUES (1, ?, 0, '', '', '', '', 0, 0, 1)`,
     tenant,
   );
-  putInForce(sql, candidate, by, now);
+  putInForce(sql, candidate, { previous: null, by, at: now, how: "founding", reason: null });
 }
 
-function putInForce(sql: SqlStorage, version: PolicyVersion, by: string, now: EpochMs): void {
+/** Puts a version in force whatever it says: whoever calls has judged whether it may. People are told, but of a tenant's first one. */
+export function putInForce(sql: SqlStorage, version: PolicyVersion, how: Omit<Activation, "version">): void {
   sql.exec(
-    "UPDATE authority SET version = ?, policy = ?, people = ?, catalogue = ?, prices = ?, daily_cap_micros = ?, monthly_cap_micros = ?, money = ?, signals = ?",
+    "UPDATE authority SET version = ?, policy = ?, people = ?, catalogue = ?, prices = ?, daily_cap_micros = ?, monthly_cap_micros = ?, money = ?, signals = ?, retention = ?",
     version.version,
     version.policy,
     version.people,
@@ -111,8 +139,27 @@ function putInForce(sql: SqlStorage, version: PolicyVersion, by: string, now: Ep
     version.monthlyCapMicros,
     version.moneyDigest,
     JSON.stringify(version.signals),
+    JSON.stringify(version.retention),
   );
-  sql.exec("UPDATE versions SET activated_by = ?, activated_at = ? WHERE version = ?", by, now, version.version);
+  const { by, at, previous, reason } = how;
+  sql.exec("UPDATE versions SET activated_by = ?, activated_at = ? WHERE version = ?", by, at, version.version);
+  recordActivation(sql, { ...how, version: version.version });
+  if (previous === null) return;
+  const scheduled = how.how === "scheduled";
+  tell(
+    sql,
+    {
+      signal: "policy-activated",
+      version: version.version,
+      previous,
+      by,
+      author: version.author,
+      reason,
+      scheduled,
+      since: at,
+    },
+    at,
+  );
 }
 
 function fromRow(row: SqlRow): PolicyVersion {

@@ -2,6 +2,7 @@ import { budgetChangeJson } from "../approval/budget-change-json.ts";
 import { unreachable } from "../platform/assert.ts";
 import type { JsonObject } from "../platform/json.ts";
 import { usd } from "../platform/money.ts";
+import type { ActivityAlert } from "./activity.ts";
 import type { AnchoredCheckpoint } from "./alert.ts";
 import type { AlertCall, ShownAlert } from "./delivery.ts";
 import type { Signal } from "./signal.ts";
@@ -59,6 +60,8 @@ function factsOf(alert: ShownAlert): JsonObject {
       return { checkpoints: alert.checkpoints.map(checkpointJson) };
     case "audit-signal":
       return signalJson(alert);
+    case "activity":
+      return activityJson(alert);
     default:
       return unreachable(alert);
   }
@@ -75,6 +78,16 @@ function signalJson(alert: Signal): JsonObject {
       return { signal: alert.signal, scope: alert.scope, by: alert.by, reason: alert.reason, since };
     case "unfrozen":
       return { signal: alert.signal, scope: alert.scope, by: alert.by, since };
+    case "policy-activated": {
+      const { signal, version, previous, author, by, reason, scheduled } = alert;
+      return { signal, version, previous, author, by, reason, scheduled, since };
+    }
+    case "policy-scheduled": {
+      const { signal, version, by, reason, at } = alert;
+      return { signal, version, by, reason, at: new Date(at).toISOString(), since };
+    }
+    case "policy-not-activated":
+      return { signal: alert.signal, version: alert.version, by: alert.by, cause: alert.cause, since };
     case "audit-backlog":
       return { signal: alert.signal, log: alert.log, rows: alert.rows, since };
     case "audit-halted":
@@ -91,6 +104,24 @@ function signalJson(alert: Signal): JsonObject {
       return unreachable(alert);
   }
 }
+
+const activityJson = ({ requests, since, until, lines, more }: ActivityAlert): JsonObject => ({
+  requests,
+  since: new Date(since).toISOString(),
+  until: new Date(until).toISOString(),
+  lines: lines.map((line) => ({
+    action: line.action,
+    principal: line.principal,
+    tier: line.tier,
+    count: line.count,
+    first_request_id: line.firstRequestId,
+    first_at: new Date(line.firstAt).toISOString(),
+    last_request_id: line.lastRequestId,
+    last_at: new Date(line.lastAt).toISOString(),
+    reason: line.reason,
+  })),
+  more: { ...more },
+});
 
 const checkpointJson = ({ log, size, root, note, verifierKey, signedAt }: AnchoredCheckpoint): JsonObject => ({
   log,

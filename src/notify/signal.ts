@@ -8,6 +8,8 @@ import type { EpochMs } from "../vocabulary.ts";
  * `denials`: one principal was refused so often within `minutes`. `ineligible-approvals`: one person tried so often to decide what
  * their word does not count on. `audit-backlog`: so many records of one log wait for D1. `audit-halted`: a log takes no more, because
  * D1 holds something else than it. `outcome-unknown`: nobody could find out for an hour what became of a dispatched request.
+ * `policy-activated`: a version came in force. `policy-scheduled`: one will at its time. `policy-not-activated`: one did not, because
+ * whoever scheduled it could not put it in force any more.
  */
 export type Signal =
   | {
@@ -32,6 +34,33 @@ export type Signal =
       readonly since: EpochMs;
     }
   | { readonly signal: "unfrozen"; readonly scope: string; readonly by: string; readonly since: EpochMs }
+  | {
+      readonly signal: "policy-activated";
+      readonly version: number;
+      /** The version in force until then. */
+      readonly previous: number;
+      readonly author: string;
+      readonly by: string;
+      /** Why it was put in force; null where nobody said. */
+      readonly reason: string | null;
+      readonly scheduled: boolean;
+      readonly since: EpochMs;
+    }
+  | {
+      readonly signal: "policy-scheduled";
+      readonly version: number;
+      readonly by: string;
+      readonly reason: string | null;
+      readonly at: EpochMs;
+      readonly since: EpochMs;
+    }
+  | {
+      readonly signal: "policy-not-activated";
+      readonly version: number;
+      readonly by: string;
+      readonly cause: string;
+      readonly since: EpochMs;
+    }
   | { readonly signal: "audit-backlog"; readonly log: string; readonly rows: number; readonly since: EpochMs }
   | { readonly signal: "audit-halted"; readonly log: string; readonly cause: string; readonly since: EpochMs }
   | {
@@ -55,6 +84,10 @@ function aboutOf(signal: Signal): string {
     case "frozen":
     case "unfrozen":
       return signal.scope;
+    case "policy-activated":
+    case "policy-scheduled":
+    case "policy-not-activated":
+      return String(signal.version);
     case "audit-backlog":
     case "audit-halted":
       return signal.log;

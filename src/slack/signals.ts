@@ -9,6 +9,9 @@ const TEXT_MAX = 500;
 /** With the words around it a title, which holds 150. */
 const SCOPE_MAX = 100;
 
+const reasonGiven = (reason: string | null): readonly string[] =>
+  reason === null ? [] : [`Reason given: ${inertLine(reason, TEXT_MAX)}`];
+
 const ONCE = "told once per episode; the policy's signals say from when on";
 
 /** A signal as people read it, with what to do next. */
