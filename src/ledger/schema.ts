@@ -1,9 +1,6 @@
 import { SINK_SCHEMA } from "../audit/copy-cursor.ts";
 import { JOURNAL_SCHEMA } from "../audit/journal.ts";
 import { TREE_SCHEMA } from "../audit/log-tree.ts";
-import { RETENTION_SCHEMA } from "../audit/retention-state.ts";
-import { LIFECYCLE_SCHEMA } from "./activations.ts";
-import { ACTIVITY_BATCH_SCHEMA, ACTIVITY_SCHEMA } from "./activity.ts";
 import { SIGNAL_SCHEMA } from "./signals.ts";
 
 /**
@@ -181,8 +178,4 @@ export const LEDGER_SCHEMA: readonly string[] = [
   TREE_SCHEMA,
   SIGNAL_SCHEMA,
   SINK_SCHEMA,
-  RETENTION_SCHEMA,
-  LIFECYCLE_SCHEMA,
-  `${ACTIVITY_SCHEMA}
-   ${ACTIVITY_BATCH_SCHEMA}`,
 ];

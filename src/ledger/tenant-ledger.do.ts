@@ -1,10 +1,7 @@
 import { appendEntry } from "../audit/journal.ts";
 import { blankEntry, type AuditEntry } from "../audit/record.ts";
-import { retain, RETENTION_EVERY_MS } from "../audit/retention.ts";
-import { auditTreeOf } from "../audit/tree-port.ts";
 import { outboxOf, type LookUpJob } from "../outbox/port.ts";
 import { textOf, integerOf, textOrNull, integerOrNull } from "../platform/sql-row.ts";
-import { takeBatch, tellActivity, type ActivityBatch } from "./activity.ts";
 import { admit } from "./admission.ts";
 import { approvalById, listApprovals, listStandingApprovals, storedRequest } from "./approval-rows.ts";
 import { withDecisions, type ApprovalWithDecisions } from "./approval-with-decisions.ts";
@@ -26,10 +23,10 @@ import { expireApproval, withdraw } from "./endings.ts";
 import type { StatusCheck } from "./finance-port.ts";
 import { liftFreeze, setFreeze } from "./freezes.ts";
 import { LOG } from "./ledger-object.do.ts";
-import { LifecycleLedger } from "./lifecycle-ledger.do.ts";
 import type { Actor, CredentialRow, LedgerPort, OperationView, Refused, Stale } from "./ledger-port.ts";
 import { confirmHandOver, takeNotices } from "./notices.ts";
 import { openOperations, tellUnknown, type OpenOperations } from "./open-operations.ts";
+import { LifecycleLedger } from "./lifecycle-ledger.do.ts";
 import {
   conclude,
   dispatchDeadline,
@@ -43,10 +40,10 @@ import { remind } from "./proposals.ts";
 import { prune, PRUNE_EVERY_MS } from "./prune.ts";
 import { findReservation } from "./reservations.ts";
 import { review } from "./review-glass.ts";
-import { cancelSchedule, listSchedules, runSchedule, scheduleActivation, type Schedule } from "./schedules.ts";
 import { takeReport, type LogReport } from "./signals.ts";
 import { decideSigned } from "./signed-decisions.ts";
 import { statusCheck } from "./status-polls.ts";
+import { cancelSchedule, listSchedules, runSchedule, scheduleActivation, type Schedule } from "./schedules.ts";
 import { addVersion, putFirstVersionInForce } from "./versions.ts";
 
 /**
@@ -179,7 +176,6 @@ export class TenantLedger extends LifecycleLedger implements LedgerPort {
       putFirstVersionInForce(sql, request.tenant, version, by.author, now);
       for (const founder of request.founders) addCredential(sql, founder, now);
       plan(sql, "prune", "all", now + PRUNE_EVERY_MS);
-      plan(sql, "audit-retention", "all", now + RETENTION_EVERY_MS);
       appendEntry(
         sql,
         place,
@@ -247,13 +243,10 @@ export class TenantLedger extends LifecycleLedger implements LedgerPort {
     this.administer(actor, requestId, code, detail, () => undefined);
   }
 
-  async noteLog(report: LogReport, activity: ActivityBatch | null = null): Promise<void> {
+  async noteLog(report: LogReport): Promise<void> {
     // A log without a tenant: nobody to tell.
     if (activeVersion(this.ctx.storage.sql) === null) return;
-    this.transact(({ sql, now }) => {
-      takeReport(sql, report, now);
-      if (activity !== null) takeBatch(sql, report.log, activity, now);
-    });
+    this.transact(({ sql, now }) => takeReport(sql, report, now));
   }
 
   async openOperations(limit: number): Promise<OpenOperations> {
@@ -263,23 +256,21 @@ export class TenantLedger extends LifecycleLedger implements LedgerPort {
   protected override async run(row: DueRow): Promise<void> {
     const { graceMs } = this.timings;
     if (row.job === "notices") return this.#handOver(row);
-    if (row.job === "audit-retention") return this.#retain(row);
     const ask = this.transact((scope): Ask | null => {
       const { sql, place, now } = scope;
       done(sql, row);
       if (row.job === "dispatch-deadline") dispatchDeadline(sql, place, row.ref, this.timings, now);
       if (row.job === "outcome-unknown") tellUnknown(sql, row.ref, now);
       if (row.job === "ceiling") settleAtCeiling(sql, place, row.ref, now);
-      if (row.job === "activation") runSchedule(scope, row.ref);
       if (row.job === "budget-change-expiry") expireBudgetChange(scope, row.ref);
       if (row.job === "approval-expiry") expireApproval(scope, row.ref);
       if (row.job === "approval-reminder") remind(scope, row.ref);
-      if (row.job === "activity") tellActivity(sql, now);
       if (row.job === "prune") {
         prune(sql, now);
         plan(sql, "prune", "all", now + PRUNE_EVERY_MS);
       }
       if (row.job === "status-poll" || row.job === "status-check") {
+      if (row.job === "activation") runSchedule(scope, row.ref);
         const check = statusCheck(sql, row.job, row.ref, now);
         return check === null ? null : { kind: "status", tenant: place.tenant, check };
       }
@@ -304,27 +295,6 @@ export class TenantLedger extends LifecycleLedger implements LedgerPort {
     if (notices.length === 0) return;
     await outboxOf(this.env.OUTBOX, tenant).accept(tenant, notices);
     this.transact(({ sql, now }) => confirmHandOver(sql, notices, now));
-  }
-
-  /** One bounded run; then the next one, soon where there is more to do. A crash leaves the job due. */
-  async #retain(row: DueRow): Promise<void> {
-    const { sql } = this.ctx.storage;
-    const { tenant } = this.place();
-    const nextInMs = await retain({
-      d1: this.env.DB,
-      tenant,
-      sql,
-      leavesOf: (log) => (log === LOG ? this : auditTreeOf(this.env, tenant, log)),
-      policy: () => {
-        const active = activeVersion(sql);
-        return active === null ? null : { digest: active.policy, retention: active.retention };
-      },
-      transact: (work) => this.transact(({ place, now }) => work(place, now)),
-    });
-    this.transact(({ now }) => {
-      done(sql, row);
-      plan(sql, "audit-retention", "all", now + nextInMs);
-    });
   }
 
   #isCurrent(authority: Authority): boolean {

@@ -2,7 +2,6 @@ import { budgetChangeJson } from "../approval/budget-change-json.ts";
 import { unreachable } from "../platform/assert.ts";
 import type { JsonObject } from "../platform/json.ts";
 import { usd } from "../platform/money.ts";
-import type { ActivityAlert } from "./activity.ts";
 import type { AnchoredCheckpoint } from "./alert.ts";
 import type { AlertCall, ShownAlert } from "./delivery.ts";
 import type { Signal } from "./signal.ts";
@@ -60,8 +59,6 @@ function factsOf(alert: ShownAlert): JsonObject {
       return { checkpoints: alert.checkpoints.map(checkpointJson) };
     case "audit-signal":
       return signalJson(alert);
-    case "activity":
-      return activityJson(alert);
     default:
       return unreachable(alert);
   }
@@ -78,6 +75,9 @@ function signalJson(alert: Signal): JsonObject {
       return { signal: alert.signal, scope: alert.scope, by: alert.by, reason: alert.reason, since };
     case "unfrozen":
       return { signal: alert.signal, scope: alert.scope, by: alert.by, since };
+    case "audit-backlog":
+      return { signal: alert.signal, log: alert.log, rows: alert.rows, since };
+    case "audit-halted":
     case "policy-activated": {
       const { signal, version, previous, author, by, reason, scheduled } = alert;
       return { signal, version, previous, author, by, reason, scheduled, since };
@@ -88,9 +88,6 @@ function signalJson(alert: Signal): JsonObject {
     }
     case "policy-not-activated":
       return { signal: alert.signal, version: alert.version, by: alert.by, cause: alert.cause, since };
-    case "audit-backlog":
-      return { signal: alert.signal, log: alert.log, rows: alert.rows, since };
-    case "audit-halted":
       return { signal: alert.signal, log: alert.log, cause: alert.cause, since };
     case "outcome-unknown":
       return {
@@ -104,24 +101,6 @@ function signalJson(alert: Signal): JsonObject {
       return unreachable(alert);
   }
 }
-
-const activityJson = ({ requests, since, until, lines, more }: ActivityAlert): JsonObject => ({
-  requests,
-  since: new Date(since).toISOString(),
-  until: new Date(until).toISOString(),
-  lines: lines.map((line) => ({
-    action: line.action,
-    principal: line.principal,
-    tier: line.tier,
-    count: line.count,
-    first_request_id: line.firstRequestId,
-    first_at: new Date(line.firstAt).toISOString(),
-    last_request_id: line.lastRequestId,
-    last_at: new Date(line.lastAt).toISOString(),
-    reason: line.reason,
-  })),
-  more: { ...more },
-});
 
 const checkpointJson = ({ log, size, root, note, verifierKey, signedAt }: AnchoredCheckpoint): JsonObject => ({
   log,

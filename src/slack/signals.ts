@@ -47,6 +47,23 @@ export function toldOfSignal(signal: Signal): Told {
       return said(`No longer frozen: ${inertLine(signal.scope, SCOPE_MAX)}`, [
         `Lifted by ${name(signal.by)}, ${since}. What other freezes cover stays refused.`,
       ]);
+    case "policy-activated":
+      return said(`Policy version ${signal.version} is in force`, [
+        `Put in force by ${name(signal.by)}${signal.scheduled ? ", as scheduled" : ""}, ${since}; written by ${name(signal.author)}. Before it: version ${signal.previous}.`,
+        ...reasonGiven(signal.reason),
+        `What it changes: portcullis policy show ${signal.version} --against ${signal.previous}. To go back: portcullis policy rollback.`,
+      ]);
+    case "policy-scheduled":
+      return said(`Policy version ${signal.version} is scheduled for ${dateTimeOf(signal.at)}`, [
+        `By ${name(signal.by)}, ${since}. It is judged again at that time.`,
+        ...reasonGiven(signal.reason),
+        `What it changes: portcullis policy show ${signal.version} --against. To stop it: portcullis policy schedule cancel ${signal.version}.`,
+      ]);
+    case "policy-not-activated":
+      return said(`Policy version ${signal.version} was not put in force at its time`, [
+        `Scheduled by ${name(signal.by)}; judged again ${since}: ${inertLine(signal.cause, TEXT_MAX)}`,
+        "What was in force still is. Nothing tries again: somebody who may activates it, or schedules it anew.",
+      ]);
     case "audit-backlog":
       return said(
         `Audit log ${inertLine(signal.log, SCOPE_MAX)}: ${signal.rows} records wait for D1`,
