@@ -19,8 +19,8 @@ import type {
   RequestContext,
   SignedDecision,
 } from "./contract.ts";
-import type { OpenOperations } from "./open-operations.ts";
 import type { LifecyclePort } from "./lifecycle-port.ts";
+import type { OpenOperations } from "./open-operations.ts";
 import type { LogReport } from "./signals.ts";
 import type { ContextField } from "../policy/types.ts";
 

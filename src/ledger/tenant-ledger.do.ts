@@ -23,10 +23,10 @@ import { expireApproval, withdraw } from "./endings.ts";
 import type { StatusCheck } from "./finance-port.ts";
 import { liftFreeze, setFreeze } from "./freezes.ts";
 import { LOG } from "./ledger-object.do.ts";
+import { LifecycleLedger } from "./lifecycle-ledger.do.ts";
 import type { Actor, CredentialRow, LedgerPort, OperationView, Refused, Stale } from "./ledger-port.ts";
 import { confirmHandOver, takeNotices } from "./notices.ts";
 import { openOperations, tellUnknown, type OpenOperations } from "./open-operations.ts";
-import { LifecycleLedger } from "./lifecycle-ledger.do.ts";
 import {
   conclude,
   dispatchDeadline,
@@ -40,10 +40,10 @@ import { remind } from "./proposals.ts";
 import { prune, PRUNE_EVERY_MS } from "./prune.ts";
 import { findReservation } from "./reservations.ts";
 import { review } from "./review-glass.ts";
+import { cancelSchedule, listSchedules, runSchedule, scheduleActivation, type Schedule } from "./schedules.ts";
 import { takeReport, type LogReport } from "./signals.ts";
 import { decideSigned } from "./signed-decisions.ts";
 import { statusCheck } from "./status-polls.ts";
-import { cancelSchedule, listSchedules, runSchedule, scheduleActivation, type Schedule } from "./schedules.ts";
 import { addVersion, putFirstVersionInForce } from "./versions.ts";
 
 /**
@@ -262,6 +262,7 @@ export class TenantLedger extends LifecycleLedger implements LedgerPort {
       if (row.job === "dispatch-deadline") dispatchDeadline(sql, place, row.ref, this.timings, now);
       if (row.job === "outcome-unknown") tellUnknown(sql, row.ref, now);
       if (row.job === "ceiling") settleAtCeiling(sql, place, row.ref, now);
+      if (row.job === "activation") runSchedule(scope, row.ref);
       if (row.job === "budget-change-expiry") expireBudgetChange(scope, row.ref);
       if (row.job === "approval-expiry") expireApproval(scope, row.ref);
       if (row.job === "approval-reminder") remind(scope, row.ref);
@@ -270,7 +271,6 @@ export class TenantLedger extends LifecycleLedger implements LedgerPort {
         plan(sql, "prune", "all", now + PRUNE_EVERY_MS);
       }
       if (row.job === "status-poll" || row.job === "status-check") {
-      if (row.job === "activation") runSchedule(scope, row.ref);
         const check = statusCheck(sql, row.job, row.ref, now);
         return check === null ? null : { kind: "status", tenant: place.tenant, check };
       }

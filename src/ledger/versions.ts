@@ -49,7 +49,6 @@ export function listVersions(sql: SqlStorage): readonly PolicyVersion[] {
   return sql.exec("SELECT * FROM versions ORDER BY version DESC LIMIT 200").toArray().map(fromRow);
 }
 
-/**
 /** The version with this number, null where there is none. */
 export function findVersion(sql: SqlStorage, version: number): PolicyVersion | null {
   const row = sql.exec("SELECT * FROM versions WHERE version = ?", version).toArray()[0];
@@ -62,6 +61,7 @@ type Activator = { readonly subject: string; readonly roles: readonly string[] }
 /** What an activation says besides its version. `replaces`: it is meant for the case that this one is in force, and no other. */
 export type ActivationTerms = { readonly reason: string | null; readonly replaces: number | null };
 
+/**
  * Puts a version in force, one that was in force before as well as a new one. Its schedule, if there is one, is over with that. Returns
  * why not, or null when it is in force now.
  */
@@ -70,8 +70,8 @@ export function activateVersion(
   version: number,
   by: Activator,
   now: EpochMs,
-): Refusal | null {
   { reason, replaces }: ActivationTerms,
+): Refusal | null {
   const candidate = findVersion(sql, version);
   const active = activeVersion(sql);
   if (candidate === null || active === null) return { kind: "not-found" };
@@ -87,7 +87,6 @@ export function activateVersion(
   return null;
 }
 
-/** Anything about money but lower caps of the tenant: whether another change widens is a comparison too easy to get wrong. */
 /**
  * Why this person does not put `candidate` in force while `active` is, null where they may. Nobody widens alone: operators write
  * versions, security or finance puts them in force (the route's roles), never the author, and finance where it says more or other
@@ -100,6 +99,7 @@ export function activationFault(candidate: PolicyVersion, active: VersionTerms, 
     : null;
 }
 
+/** Anything about money but lower caps of the tenant: whether another change widens is a comparison too easy to get wrong. */
 export const concernsFinance = (candidate: VersionTerms, active: VersionTerms): boolean =>
   candidate.dailyCapMicros > active.dailyCapMicros ||
   candidate.monthlyCapMicros > active.monthlyCapMicros ||
@@ -138,6 +138,25 @@ export function putInForce(sql: SqlStorage, version: PolicyVersion, how: Omit<Ac
     version.monthlyCapMicros,
     version.moneyDigest,
     JSON.stringify(version.signals),
+  );
+  const { by, at, previous, reason } = how;
+  sql.exec("UPDATE versions SET activated_by = ?, activated_at = ? WHERE version = ?", by, at, version.version);
+  recordActivation(sql, { ...how, version: version.version });
+  if (previous === null) return;
+  const scheduled = how.how === "scheduled";
+  tell(
+    sql,
+    {
+      signal: "policy-activated",
+      version: version.version,
+      previous,
+      by,
+      author: version.author,
+      reason,
+      scheduled,
+      since: at,
+    },
+    at,
   );
 }
 

@@ -75,9 +75,6 @@ function signalJson(alert: Signal): JsonObject {
       return { signal: alert.signal, scope: alert.scope, by: alert.by, reason: alert.reason, since };
     case "unfrozen":
       return { signal: alert.signal, scope: alert.scope, by: alert.by, since };
-    case "audit-backlog":
-      return { signal: alert.signal, log: alert.log, rows: alert.rows, since };
-    case "audit-halted":
     case "policy-activated": {
       const { signal, version, previous, author, by, reason, scheduled } = alert;
       return { signal, version, previous, author, by, reason, scheduled, since };
@@ -88,6 +85,9 @@ function signalJson(alert: Signal): JsonObject {
     }
     case "policy-not-activated":
       return { signal: alert.signal, version: alert.version, by: alert.by, cause: alert.cause, since };
+    case "audit-backlog":
+      return { signal: alert.signal, log: alert.log, rows: alert.rows, since };
+    case "audit-halted":
       return { signal: alert.signal, log: alert.log, cause: alert.cause, since };
     case "outcome-unknown":
       return {
