@@ -32,7 +32,7 @@ export function checkDocuments(texts: DocumentTexts): Result<CheckedDocuments, R
   if (!people.ok) return invalid("people", people.error);
   const policy = compilePolicy(texts.policy, people.value, catalogue.value);
   if (!policy.ok) return invalid("policy", policy.error);
-  const { budget, moneyDigest, signals, digest } = policy.value.policy;
+  const { budget, moneyDigest, signals, retention, digest } = policy.value.policy;
   return ok({
     terms: {
       policy: digest,
@@ -43,6 +43,7 @@ export function checkDocuments(texts: DocumentTexts): Result<CheckedDocuments, R
       monthlyCapMicros: budget.monthlyCapMicros,
       moneyDigest,
       signals,
+      retention,
     },
     rows: [
       { digest, kind: "policy", body: texts.policy },

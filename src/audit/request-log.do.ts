@@ -6,6 +6,7 @@ import { dropOldest } from "../platform/drop-oldest.ts";
 import { migrate } from "../platform/sqlite-migrations.ts";
 import type { EpochMs } from "../vocabulary.ts";
 import { SINK_SCHEMA } from "./copy-cursor.ts";
+import { deletableLeaves } from "./deletable-leaves.ts";
 import { appendOpenEntries, backlog, JOURNAL_SCHEMA, sealEntries, type Place } from "./journal.ts";
 import type { SignedCheckpoint } from "./checkpoints.ts";
 import { TREE_SCHEMA } from "./log-tree.ts";
@@ -13,9 +14,9 @@ import { BACKLOG_LIMIT_ROWS, PROJECTION_DELAY_MS, projectJournal } from "./proje
 import type { Ending } from "./record.ts";
 import type { AppendOutcome, RequestLogPort, SubmittedEnding } from "./request-log-port.ts";
 import { countDenials, createLogReporter, DENIALS_SCHEMA, newestChained, type LogReporter } from "./log-reports.ts";
-import { createSecondCopy, type SecondCopy } from "./second-copy.ts";
+import { auditBucket, createSecondCopy, type SecondCopy } from "./second-copy.ts";
 import { createTreeKeeper, type TreeKeeper } from "./tree-keeper.ts";
-import type { AuditTreePort, ConsistencyProof, InclusionProof, TreeAnswer } from "./tree-port.ts";
+import type { AuditTreePort, ConsistencyProof, InclusionProof, LogLeavesPort, TreeAnswer } from "./tree-port.ts";
 import { textOf } from "../platform/sql-row.ts";
 
 const SCHEMA: readonly string[] = [
@@ -47,7 +48,7 @@ const ALARM_RETRY_MS = 2_000;
  * later. A crash in between leaves an open entry that is durable and is chained, ending `not-seen`, once it has waited
  * long enough.
  */
-export class RequestLog extends DurableObject<Env> implements RequestLogPort, AuditTreePort {
+export class RequestLog extends DurableObject<Env> implements RequestLogPort, AuditTreePort, LogLeavesPort {
   readonly #tree: TreeKeeper;
   readonly #reporter: LogReporter;
   readonly #copy: SecondCopy;
@@ -119,6 +120,10 @@ export class RequestLog extends DurableObject<Env> implements RequestLogPort, Au
 
   async consistency(from: number, to: number | null): Promise<TreeAnswer<ConsistencyProof>> {
     return this.#signed(await this.#tree.consistency(from, to));
+  }
+
+  async deletableLeaves(after: number, limit: number): Promise<readonly string[]> {
+    return deletableLeaves(this.ctx.storage.sql, auditBucket(this.env) !== null, after, limit);
   }
 
   /** A checkpoint that was signed for this answer has to leave the object. */

@@ -42,13 +42,19 @@ export interface AuditTreePort {
   consistency(from: number, to: number | null): Promise<TreeAnswer<ConsistencyProof>>;
 }
 
+/** What retention asks of a log. Its object implements it. */
+export interface LogLeavesPort {
+  /** Leaves (base64) of the records behind `after` whose text may go, in order, at most `limit` (`deletable-leaves.ts`). */
+  deletableLeaves(after: number, limit: number): Promise<readonly string[]>;
+}
+
 /** The tree of one of the tenant's logs, one of `AUDIT_LOGS`. */
 export function auditTreeOf(
   { LEDGER, REQUEST_LOG }: { readonly LEDGER: DurableObjectNamespace; readonly REQUEST_LOG: DurableObjectNamespace },
   tenant: string,
   log: string,
-): AuditTreePort {
+): AuditTreePort & LogLeavesPort {
   const stub = log === LEDGER_LOG ? LEDGER.getByName(tenant) : REQUEST_LOG.getByName(`${tenant}/${log}`);
-  // The one place where these untyped RPC stubs get their type: both objects `implements AuditTreePort`.
-  return stub as unknown as AuditTreePort;
+  // The one place where these untyped RPC stubs get their type: both objects implement these two.
+  return stub as unknown as AuditTreePort & LogLeavesPort;
 }

@@ -12,7 +12,8 @@ export const IS_RARE_KIND: SQL = sql.raw(`kind IN (${RARE_KINDS.map((kind) => `'
 
 /**
  * The audit table that security teams query. `record` is the exact canonical text that was hashed; the columns beside it
- * are computed from it, so a column can never disagree with the record. Written by the projection only.
+ * are computed from it, so a column can never disagree with the record. Written by the projection, and by retention, which leaves of
+ * an old record its place, its hash and the leaf of the log's tree: `record` is `{}` then, and the computed columns are null.
  */
 export const audit = sqliteTable(
   "audit",
@@ -22,6 +23,10 @@ export const audit = sqliteTable(
     sequence: integer("sequence").notNull(),
     hash: text("hash").notNull(),
     record: text("record").notNull(),
+    /** Base64; null while the text is there. */
+    leafHash: text("leaf_hash"),
+    /** When retention took the text away; null while it is there. */
+    deletedAt: text("deleted_at"),
     previousHash: text("previous_hash").generatedAlwaysAs(fromRecord("previous_hash"), { mode: "virtual" }),
     time: text("time").generatedAlwaysAs(fromRecord("time"), { mode: "virtual" }),
     kind: text("kind").generatedAlwaysAs(fromRecord("kind"), { mode: "virtual" }),
@@ -111,8 +116,13 @@ export const evidence = sqliteTable(
     body: text("body").notNull(),
     createdBy: text("created_by").notNull(),
     createdAt: text("created_at").notNull(),
+    /** When a request named it last; when it was stored, if none has. */
+    namedAt: text("named_at"),
   },
-  (table) => [primaryKey({ columns: [table.tenant, table.digest] })],
+  (table) => [
+    primaryKey({ columns: [table.tenant, table.digest] }),
+    index("evidence_by_named").on(table.tenant, table.namedAt),
+  ],
 );
 
 /** One row per tenant: its sealed upstream credential. `mac` is an HMAC under RECORD_PEPPER: edit rights here mint nothing. */

@@ -1,5 +1,5 @@
 import type { ErrorDialect, MatchedOperation } from "../catalogue/types.ts";
-import { readEvidence } from "../db/evidence.ts";
+import { nameEvidence } from "../db/evidence.ts";
 import { quotaHeaders } from "../quota/headers.ts";
 import { quotaRule } from "../quota/quota-rule.ts";
 import type { Refusal } from "../refusal.ts";
@@ -76,7 +76,7 @@ export async function handleRequest(request: Request, gate: Gate, waitUntil: Wai
     if (attempt === 1) {
       const limited = await takeQuota(gate, trail, context.value, operation.minimumTier, waitUntil);
       if (limited !== null) return refuse(limited);
-      const unfounded = await checkEvidence(gate, strict, principal.value.tenant);
+      const unfounded = await checkEvidence(gate, strict, principal.value.tenant, trail.receivedAt);
       if (unfounded !== null) return refuse(unfounded);
     }
     const write: Write = {
@@ -95,15 +95,15 @@ export async function handleRequest(request: Request, gate: Gate, waitUntil: Wai
   return refuse({ kind: "unavailable", dependency: "policy", cause: "the policy changed twice during one request" });
 }
 
-/** Evidence that a request names must be there: a digest of nothing is no evidence. */
-async function checkEvidence(gate: Gate, strict: StrictRequest, tenant: string): Promise<Refusal | null> {
+/** Evidence that a request names must be there, and stays there with the record that names it: a digest of nothing is no evidence. */
+async function checkEvidence(gate: Gate, strict: StrictRequest, tenant: string, now: number): Promise<Refusal | null> {
   const reference = strict.gate.evidenceRef;
   if (reference === null) return null;
-  const found = await readEvidence(gate.env.DB, tenant, reference);
+  const found = await nameEvidence(gate.env.DB, tenant, reference, now);
   if (!found.ok) return { kind: "unavailable", dependency: "d1", cause: found.error };
-  return found.value === null
-    ? { kind: "malformed-request", reason: "header Gate-Evidence-Ref: no evidence is stored under this digest" }
-    : null;
+  return found.value
+    ? null
+    : { kind: "malformed-request", reason: "header Gate-Evidence-Ref: no evidence is stored under this digest" };
 }
 
 /** Draws on the tenant's rate limit. Writes refuse when the limiter cannot say; reads have their local cap. */

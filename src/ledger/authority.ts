@@ -1,4 +1,5 @@
 import { assert } from "../platform/assert.ts";
+import type { AuditRetention } from "../policy/audit-retention.ts";
 import type { SignalBounds } from "../policy/signals.ts";
 import type { Refusal } from "../refusal.ts";
 import type { Digest, EpochMs, Micros } from "../vocabulary.ts";
@@ -17,6 +18,8 @@ export type VersionTerms = {
   readonly moneyDigest: Digest | null;
   /** At which figures people are told of the audit logs. Null: stored before they were kept, and then the defaults. */
   readonly signals: SignalBounds | null;
+  /** How long audit records keep their text. Null: stored before it was kept, and then for ever. */
+  readonly retention: AuditRetention | null;
 };
 
 export type ActiveVersion = VersionTerms & {
@@ -49,6 +52,7 @@ export function termsOf(row: SqlRow): VersionTerms {
     moneyDigest: row["money"] === null ? null : asDigest(row["money"]),
     // Serialised by versions.ts.
     signals: JSON.parse(textOrNull(row, "signals") ?? "null"),
+    retention: JSON.parse(textOrNull(row, "retention") ?? "null"),
   };
 }
 

@@ -8,6 +8,7 @@ import { textOf, integerOf } from "../platform/sql-row.ts";
  * `outcome-unknown`: people are told of one that still is. `budget-change-expiry`: a change of a cap that nobody confirmed ends.
  * `approval-expiry`: an open proposal or unused grant ends. `approval-reminder`: its
  * approvers are reminded. `notices`: what people are to be told goes to the outbox. `activation`: a scheduled version comes in force. `prune`: old idempotency keys and receipts go.
+ * `audit-retention`: audit records older than the policy keeps lose their text.
  */
 export const JOBS = [
   "dispatch-deadline",
@@ -22,6 +23,7 @@ export const JOBS = [
   "notices",
   "activation",
   "prune",
+  "audit-retention",
 ] as const;
 export type Job = (typeof JOBS)[number];
 const KNOWN = `('${JOBS.join("','")}')`;

@@ -1,9 +1,10 @@
 import { DurableObject } from "cloudflare:workers";
 import { appendEntry, backlog, type Place } from "../audit/journal.ts";
+import { deletableLeaves } from "../audit/deletable-leaves.ts";
 import { QUIET_BACKLOG_ROWS } from "../audit/log-reports.ts";
 import { PROJECTION_DELAY_MS, projectJournal } from "../audit/projection.ts";
 import { blankEntry } from "../audit/record.ts";
-import { createSecondCopy, type SecondCopy } from "../audit/second-copy.ts";
+import { auditBucket, createSecondCopy, type SecondCopy } from "../audit/second-copy.ts";
 import type { SignedCheckpoint } from "../audit/checkpoints.ts";
 import { createTreeKeeper, type TreeKeeper } from "../audit/tree-keeper.ts";
 import {
@@ -11,6 +12,7 @@ import {
   type AuditTreePort,
   type ConsistencyProof,
   type InclusionProof,
+  type LogLeavesPort,
   type TreeAnswer,
 } from "../audit/tree-port.ts";
 import { ledgerTimings } from "../config.ts";
@@ -41,7 +43,7 @@ export const LOG = LEDGER_LOG;
  * What a tenant's ledger stands on: its SQLite and their steps, synchronous transactions, the one alarm, the projection of
  * its journal to D1, and the tree of its log. The object's own clock is the authority for windows and expiry.
  */
-export abstract class LedgerObject extends DurableObject<Env> implements AuditTreePort {
+export abstract class LedgerObject extends DurableObject<Env> implements AuditTreePort, LogLeavesPort {
   protected readonly timings: Timings;
   readonly #calendar = budgetCalendar();
   readonly #tree: TreeKeeper;
@@ -91,6 +93,10 @@ export abstract class LedgerObject extends DurableObject<Env> implements AuditTr
 
   async consistency(from: number, to: number | null): Promise<TreeAnswer<ConsistencyProof>> {
     return this.#signed(await this.#tree.consistency(from, to));
+  }
+
+  async deletableLeaves(after: number, limit: number): Promise<readonly string[]> {
+    return deletableLeaves(this.ctx.storage.sql, auditBucket(this.env) !== null, after, limit);
   }
 
   /** A checkpoint that was signed for this answer has to leave the object. */

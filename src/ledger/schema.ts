@@ -1,6 +1,7 @@
 import { SINK_SCHEMA } from "../audit/copy-cursor.ts";
 import { JOURNAL_SCHEMA } from "../audit/journal.ts";
 import { TREE_SCHEMA } from "../audit/log-tree.ts";
+import { RETENTION_SCHEMA } from "../audit/retention-state.ts";
 import { LIFECYCLE_SCHEMA } from "./activations.ts";
 import { SIGNAL_SCHEMA } from "./signals.ts";
 
@@ -180,4 +181,5 @@ export const LEDGER_SCHEMA: readonly string[] = [
   SIGNAL_SCHEMA,
   SINK_SCHEMA,
   LIFECYCLE_SCHEMA,
+  RETENTION_SCHEMA,
 ];

@@ -1,5 +1,7 @@
 import { appendEntry } from "../audit/journal.ts";
 import { blankEntry, type AuditEntry } from "../audit/record.ts";
+import { retain, RETENTION_EVERY_MS } from "../audit/retention.ts";
+import { auditTreeOf } from "../audit/tree-port.ts";
 import { outboxOf, type LookUpJob } from "../outbox/port.ts";
 import { textOf, integerOf, textOrNull, integerOrNull } from "../platform/sql-row.ts";
 import { admit } from "./admission.ts";
@@ -176,6 +178,7 @@ export class TenantLedger extends LifecycleLedger implements LedgerPort {
       putFirstVersionInForce(sql, request.tenant, version, by.author, now);
       for (const founder of request.founders) addCredential(sql, founder, now);
       plan(sql, "prune", "all", now + PRUNE_EVERY_MS);
+      plan(sql, "audit-retention", "all", now + RETENTION_EVERY_MS);
       appendEntry(
         sql,
         place,
@@ -256,6 +259,7 @@ export class TenantLedger extends LifecycleLedger implements LedgerPort {
   protected override async run(row: DueRow): Promise<void> {
     const { graceMs } = this.timings;
     if (row.job === "notices") return this.#handOver(row);
+    if (row.job === "audit-retention") return this.#retain(row);
     const ask = this.transact((scope): Ask | null => {
       const { sql, place, now } = scope;
       done(sql, row);
@@ -295,6 +299,27 @@ export class TenantLedger extends LifecycleLedger implements LedgerPort {
     if (notices.length === 0) return;
     await outboxOf(this.env.OUTBOX, tenant).accept(tenant, notices);
     this.transact(({ sql, now }) => confirmHandOver(sql, notices, now));
+  }
+
+  /** One bounded run; then the next one, soon where there is more to do. A crash leaves the job due. */
+  async #retain(row: DueRow): Promise<void> {
+    const { sql } = this.ctx.storage;
+    const { tenant } = this.place();
+    const nextInMs = await retain({
+      d1: this.env.DB,
+      tenant,
+      sql,
+      leavesOf: (log) => (log === LOG ? this : auditTreeOf(this.env, tenant, log)),
+      policy: () => {
+        const active = activeVersion(sql);
+        return active === null ? null : { digest: active.policy, retention: active.retention };
+      },
+      transact: (work) => this.transact(({ place, now }) => work(place, now)),
+    });
+    this.transact(({ now }) => {
+      done(sql, row);
+      plan(sql, "audit-retention", "all", now + nextInMs);
+    });
   }
 
   #isCurrent(authority: Authority): boolean {

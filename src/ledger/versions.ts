@@ -25,8 +25,8 @@ export function addVersion(
 ): number {
   const version = integerOf(sql.exec("SELECT coalesce(max(version), 0) + 1 AS next FROM versions").one(), "next");
   sql.exec(
-    `INSERT INTO versions (version, policy, people, catalogue, prices, daily_cap_micros, monthly_cap_micros, money, signals, author, reason, git_commit, created_at)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO versions (version, policy, people, catalogue, prices, daily_cap_micros, monthly_cap_micros, money, signals, retention, author, reason, git_commit, created_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     version,
     terms.policy,
     terms.people,
@@ -36,6 +36,7 @@ export function addVersion(
     terms.monthlyCapMicros,
     terms.moneyDigest,
     JSON.stringify(terms.signals ?? null),
+    JSON.stringify(terms.retention ?? null),
     by.author,
     by.reason,
     by.gitCommit,
@@ -128,7 +129,7 @@ export function putFirstVersionInForce(
 /** Puts a version in force whatever it says: whoever calls has judged whether it may. People are told, but of a tenant's first one. */
 export function putInForce(sql: SqlStorage, version: PolicyVersion, how: Omit<Activation, "version">): void {
   sql.exec(
-    "UPDATE authority SET version = ?, policy = ?, people = ?, catalogue = ?, prices = ?, daily_cap_micros = ?, monthly_cap_micros = ?, money = ?, signals = ?",
+    "UPDATE authority SET version = ?, policy = ?, people = ?, catalogue = ?, prices = ?, daily_cap_micros = ?, monthly_cap_micros = ?, money = ?, signals = ?, retention = ?",
     version.version,
     version.policy,
     version.people,
@@ -138,6 +139,7 @@ export function putInForce(sql: SqlStorage, version: PolicyVersion, how: Omit<Ac
     version.monthlyCapMicros,
     version.moneyDigest,
     JSON.stringify(version.signals),
+    JSON.stringify(version.retention),
   );
   const { by, at, previous, reason } = how;
   sql.exec("UPDATE versions SET activated_by = ?, activated_at = ? WHERE version = ?", by, at, version.version);

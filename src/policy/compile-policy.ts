@@ -13,6 +13,7 @@ import {
   readProposalBounds,
   readRequires,
 } from "./approval-rules.ts";
+import { readAuditRetention } from "./audit-retention.ts";
 import { compileEvaluator } from "./evaluate.ts";
 import { readBudget, readRateLimits, readTimezone } from "./limits.ts";
 import { lintBudget } from "./lint-budget.ts";
@@ -81,6 +82,7 @@ export function compilePolicy(
       people.byRole("finance").map(({ subject }) => subject),
     ),
     signals: readSignals(document.value),
+    retention: readAuditRetention(document.value),
     rateLimits,
     dryRun,
     // Inline dry runs leave no receipt to spend, so the request itself has to be what a repeat is known by.

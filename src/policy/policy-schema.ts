@@ -16,6 +16,10 @@ const MAX_THRESHOLDS = 8;
 const MAX_SIGNAL = 1_000_000;
 /** Most records of a log that may wait before anybody hears of it: half of where writes stop. */
 const MAX_BACKLOG_TOLD = 25_000;
+/** Shortest retention of audit records: a month, so that what happened in one budget month is there when it is closed. */
+const MIN_RETAIN_DAYS = 30;
+/** Longest, a hundred years; catches a slipped digit. Whoever wants longer states none. */
+const MAX_RETAIN_DAYS = 36_500;
 
 const text = z.string().min(1).max(MAX_TEXT);
 const limit = z.union([z.number(), z.boolean(), text, z.array(text).min(1)]);
@@ -112,6 +116,14 @@ export const POLICY_DOCUMENT = z.strictObject({
       ineligible_approvals_per_hour: signal(MAX_SIGNAL),
       /** Records of one log that wait for D1. */
       audit_backlog_rows: signal(MAX_BACKLOG_TOLD),
+    })
+    .optional(),
+  /** How long audit records keep their text; for ever where it is not stated. */
+  audit: z
+    .strictObject({
+      retain_days: z.int().min(MIN_RETAIN_DAYS).max(MAX_RETAIN_DAYS).optional(),
+      /** While true nothing is deleted. */
+      legal_hold: z.boolean().optional(),
     })
     .optional(),
   rate_limits: z

@@ -1,5 +1,6 @@
 import type { Digest, Facts, Micros, Tier } from "../vocabulary.ts";
 import type { Refusal } from "../refusal.ts";
+import type { AuditRetention } from "./audit-retention.ts";
 import type { SignalBounds } from "./signals.ts";
 
 /** A tenant's policy, compiled to closures under its digest and against one catalogue. Pure. */
@@ -33,6 +34,8 @@ export type CompiledPolicy = {
   readonly moneyDigest: Digest;
   /** At which figures people are told of what the audit logs show. */
   readonly signals: SignalBounds;
+  /** How long audit records keep their text. */
+  readonly retention: AuditRetention;
   readonly rateLimits: { readonly readsPerMinute: number; readonly writesPerMinute: number };
   readonly dryRun: "receipt" | "inline";
   readonly idempotency: "optional" | "required" | "derived";

@@ -8,17 +8,21 @@ export const D1_VALUE_BYTES = 2_000_000;
  */
 export type Fault = "none" | "refused" | "answer-lost" | "ignored" | "partly" | "no-answer";
 
-type Faults = { readonly insert?: Fault; readonly read?: Fault };
+type Faults = { readonly insert?: Fault; readonly update?: Fault; readonly read?: Fault };
+
+const KINDS = ["insert", "update"] as const;
 
 const BOUND = ["run", "all", "raw", "first"] as const;
 
 /**
- * The real D1 with these faults in front of it: one for the statement that inserts, one for the one that reads back. It also
+ * The real D1 with these faults in front of it: one for the statement that inserts, one for the one that reads back, one for the one that
+ * updates. It also
  * refuses values beyond D1's bound. The database that it wraps is the real one, so what was stored is what is there.
  */
 export function faultyD1(d1: D1Database, faults: Faults = {}): D1Database {
   const wrap = (query: string, statement: D1PreparedStatement, values: readonly unknown[]): D1PreparedStatement => {
-    const fault = (query.trimStart().toUpperCase().startsWith("INSERT") ? faults.insert : faults.read) ?? "none";
+    const kind = KINDS.find((one) => query.trimStart().toLowerCase().startsWith(one)) ?? "read";
+    const fault = faults[kind] ?? "none";
     return new Proxy(statement, {
       get: (target, name) => {
         if (name === "bind") return (...bound: unknown[]) => wrap(query, target.bind(...bound), bound);

@@ -43,6 +43,7 @@ const TERMS = {
   monthlyCapMicros: 1_000 * USD,
   moneyDigest: digest("money"),
   signals: null,
+  retention: null,
 };
 export const versionTerms = TERMS;
 

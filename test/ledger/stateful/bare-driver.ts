@@ -119,6 +119,7 @@ function bootstrap({ sql, now }: AdmissionScope): void {
       monthlyCapMicros: POLICY.monthly,
       moneyDigest: digest("money"),
       signals: null,
+      retention: null,
     },
     { author: "person:olga", reason: "bootstrap", gitCommit: null },
     now,
