@@ -2,9 +2,9 @@ import { integerOf, integerOrNull, textOf } from "../platform/sql-row.ts";
 import type { EpochMs } from "../vocabulary.ts";
 
 /**
- * How far each further copy of a log is; part of the schema steps of the log's object. `planned`: the last record of the object
- * that is being written. It is stored before anything is sent, so that a run that is repeated writes the same records under
- * the same key. A sink has no row before its first object.
+ * How far each further copy of a log is; part of the schema steps of the log's object. `planned`: the last record of the
+ * run that is under way. It is stored before anything is sent, so that a run that is repeated writes the same records under
+ * the same name. A sink has no row before its first run.
  */
 export const SINK_SCHEMA = `
   CREATE TABLE sinks (
@@ -12,17 +12,17 @@ export const SINK_SCHEMA = `
   ) WITHOUT ROWID;
 `;
 
-/** The one sink there is besides D1: objects in R2. */
-const SINK = "r2";
+/** The copies that there may be besides D1: objects in R2, and the tenant's own webhook. */
+export type CopyName = "r2" | "webhook";
 
-/** `confirmed`: all records up to this one are in the copy. `writtenAt`: when its newest object was. */
+/** `confirmed`: all records up to this one are in the copy. `writtenAt`: when the newest of them were, or when the copy began. */
 export type Cursor = { readonly confirmed: number; readonly planned: number | null; readonly writtenAt: EpochMs };
 
 /** A record's exact canonical text, which is what every copy of it has. */
 export type CopyRow = { readonly sequence: number; readonly record: string };
 
-export function copyCursor(sql: SqlStorage): Cursor {
-  const row = sql.exec("SELECT confirmed, planned, written_at FROM sinks WHERE name = ?", SINK).toArray()[0];
+export function copyCursor(sql: SqlStorage, name: CopyName = "r2"): Cursor {
+  const row = sql.exec("SELECT confirmed, planned, written_at FROM sinks WHERE name = ?", name).toArray()[0];
   if (row === undefined) return { confirmed: 0, planned: null, writtenAt: 0 };
   return {
     confirmed: integerOf(row, "confirmed"),
@@ -31,22 +31,22 @@ export function copyCursor(sql: SqlStorage): Cursor {
   };
 }
 
-/** Says that the next object ends with `last`. */
-export function planObject(sql: SqlStorage, last: number): void {
-  sql.exec(
-    `INSERT INTO sinks (name, confirmed, planned, written_at) VALUES (?, 0, ?, 0)
-     ON CONFLICT (name) DO UPDATE SET planned = excluded.planned`,
-    SINK,
-    last,
-  );
+/** Where the copy is, which begins with the log's first record if it has not begun yet. */
+export function beginCopy(sql: SqlStorage, name: CopyName, now: EpochMs): Cursor {
+  sql.exec("INSERT OR IGNORE INTO sinks (name, confirmed, written_at) VALUES (?, 0, ?)", name, now);
+  return copyCursor(sql, name);
 }
 
-/** The planned object is there. Said again, or of an object that is not the planned one any more, it changes nothing. */
-export function confirmObject(sql: SqlStorage, last: number, now: EpochMs): void {
+/** Says that the next run ends with `last`. */
+export const planRun = (sql: SqlStorage, name: CopyName, last: number): void =>
+  void sql.exec("UPDATE sinks SET planned = ? WHERE name = ?", last, name);
+
+/** What was planned is there. Said again, or of what is not planned any more, it changes nothing. */
+export function confirmWritten(sql: SqlStorage, name: CopyName, last: number, now: EpochMs): void {
   sql.exec(
     "UPDATE sinks SET confirmed = planned, planned = NULL, written_at = ? WHERE name = ? AND planned = ?",
     now,
-    SINK,
+    name,
     last,
   );
 }

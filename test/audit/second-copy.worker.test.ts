@@ -1,7 +1,9 @@
 import { evictDurableObject, runDurableObjectAlarm } from "cloudflare:test";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { appendEntry } from "../../src/audit/journal.ts";
-import { COPY_EVERY_MS, createSecondCopy, KEEP_ROWS } from "../../src/audit/second-copy.ts";
+import { KEEP_ROWS } from "../../src/audit/copy.ts";
+import { COPY_EVERY_MS } from "../../src/audit/r2-copy.ts";
+import { createSecondCopy } from "../../src/audit/second-copy.ts";
 import type { Env } from "../../src/env.ts";
 import { decideAs, newTenant, person, rowsOf, runAlarm, verdict, write } from "../ledger/fixture.ts";
 import { testEnv } from "../support/test-env.ts";
