@@ -106,6 +106,12 @@ export const PROBLEMS: Readonly<Record<RefusalKind, Wording>> = {
     remedy:
       "`violations` says which limits were passed: the policy's, or the caller's own (`Gate-Max-Cost`, `Gate-Max-Hours`). `nearest` is the closest request that would be considered.",
   },
+  "outside-window": {
+    status: 403,
+    title: "Outside the maintenance window",
+    remedy:
+      "The policy lets this run inside `windows` only. Send the request again when one of them opens, at `opens_at`.",
+  },
   unsized: {
     status: 403,
     title: "The request cannot be sized",
@@ -302,7 +308,9 @@ function detailOf(refusal: Refusal): string {
     case "frozen":
       return `Writes were frozen by ${refusal.frozen_by} at ${refusal.since}.`;
     case "not-allowed":
-      return `${refusal.rule}.`;
+      return refusal.runbook === undefined ? `${refusal.rule}.` : `${refusal.rule}, by the runbook ${refusal.runbook}.`;
+    case "outside-window":
+      return `It may run inside ${refusal.windows.join(" or ")} only${refusal.opens_at === null ? "" : `, which opens at ${refusal.opens_at}`} (${refusal.rule}).`;
     case "constraint-exceeded":
       return violationsText(refusal);
     case "unsized":

@@ -21,12 +21,19 @@ export type Refusal =
   | { readonly kind: "prohibited"; readonly rule: string }
   | { readonly kind: "rate-limited"; readonly limit: string; readonly retry_after_s: number }
   | { readonly kind: "frozen"; readonly frozen_by: string; readonly reason: string; readonly since: string }
-  | { readonly kind: "not-allowed"; readonly rule: string }
+  /** `runbook`: how people do by hand what a guard lets no agent do. */
+  | { readonly kind: "not-allowed"; readonly rule: string; readonly runbook?: string }
   | {
       readonly kind: "constraint-exceeded";
       readonly rule: string;
       readonly violations: readonly Violation[];
       readonly nearest: Nearest | null;
+    }
+  | {
+      readonly kind: "outside-window";
+      readonly rule: string;
+      readonly windows: readonly string[];
+      readonly opens_at: string | null;
     }
   | { readonly kind: "unsized"; readonly missing: readonly string[] }
   | { readonly kind: "unpriced"; readonly missing: readonly string[] }

@@ -64,6 +64,7 @@ export function compileCatalogue(text: string): Result<CompiledCatalogue, readon
     controlPlane: document.control_plane,
     digest: digestOf("portcullis/catalogue/v1", text),
     actions: new Map([...actions].map(([name, { spec }]) => [name, completeSpec(spec, document)])),
+    blastRadii: document.blast_radii ?? [],
     credentialCarriers: document.credential_carriers,
     upstreamAuth: document.upstream_auth,
     requestHeaders: document.headers.pass,

@@ -15,6 +15,8 @@ export type CompiledCatalogue = {
   readonly controlPlane: string;
   readonly digest: Digest;
   readonly actions: ReadonlyMap<string, ActionSpec>;
+  /** How far mistakes can reach, smallest first; the actions' `blastRadius` are words of these. */
+  readonly blastRadii: readonly string[];
   /** Where the client's gate credential may travel, in order: header name (lower case) and the prefix to strip. */
   readonly credentialCarriers: readonly { readonly header: string; readonly prefix: string }[];
   readonly upstreamAuth: UpstreamAuth;

@@ -4,6 +4,7 @@ import { canonicalJson } from "../platform/canonical-json.ts";
 import { digestOf } from "../platform/digest.ts";
 import type { JsonObject } from "../platform/json.ts";
 import type { Principal } from "../identity/principal.ts";
+import { tellAfterMs } from "../policy/notify.ts";
 import type { CompiledPolicy } from "../policy/types.ts";
 import type { Refusal } from "../refusal.ts";
 import type { Digest, Tier } from "../vocabulary.ts";
@@ -120,7 +121,9 @@ export function admissionRequest(
       ...decided.tokens,
     },
     requirement,
+    open: judgement?.open ?? null,
     refusal,
+    tellAfterMs: judgement === null ? null : tellAfterMs(context.policy.notify, operation.action, judgement.tier),
     entry: entryOf(trail, gate.redactor, "intent", trail.receivedAt),
     // Only what is put before people needs rendering.
     shown:

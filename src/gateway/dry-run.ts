@@ -57,7 +57,7 @@ export async function planWrite(
   if (checked.kind === "stale") return "stale";
   if (checked.kind === "refused") {
     showBudget(trail, checked.budget);
-    return { kind: "refused", refusal: withNearest(checked.refusal, operation, judgement, context) };
+    return { kind: "refused", refusal: withNearest(checked.refusal, operation, judgement, context, trail.receivedAt) };
   }
   const answer = operation.dryRun === null ? null : await runDryRun(write, context);
   if (typeof answer === "string")
@@ -70,7 +70,7 @@ export async function planWrite(
   const planned = earnsReceipt ? await askLedger<PlanOutcome>(() => ledger.plan(request, true)) : checked;
   if (planned.kind === "stale") return "stale";
   if (planned.kind === "refused")
-    return { kind: "refused", refusal: withNearest(planned.refusal, operation, judgement, context) };
+    return { kind: "refused", refusal: withNearest(planned.refusal, operation, judgement, context, trail.receivedAt) };
   showBudget(trail, planned.before);
   const requirement = requirementOf(judgement, context, operation.action);
   const body = {

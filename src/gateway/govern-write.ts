@@ -70,7 +70,7 @@ export async function governWrite(write: Write, context: TenantContext): Promise
   if (outcome.kind === "stale") return "stale";
   if (outcome.kind === "refused") {
     showBudget(trail, outcome.budget);
-    return { kind: "refused", refusal: withNearest(outcome.refusal, operation, judgement, context) };
+    return { kind: "refused", refusal: withNearest(outcome.refusal, operation, judgement, context, trail.receivedAt) };
   }
   showBudget(trail, outcome.budget);
   if (outcome.kind === "replay") return replay(write, outcome.outcome);

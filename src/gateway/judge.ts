@@ -1,6 +1,6 @@
 import type { CostOutcome, FactsOutcome, LookedUp, MatchedOperation } from "../catalogue/types.ts";
 import { err, ok, type Result } from "../platform/result.ts";
-import type { ContextField } from "../policy/types.ts";
+import type { ContextField, OpenWindow } from "../policy/types.ts";
 import type { Refusal } from "../refusal.ts";
 import { covers, reaches, requiredScope } from "../identity/scopes.ts";
 import { isWrite, type EpochMs, type Facts, type Tier } from "../vocabulary.ts";
@@ -17,6 +17,8 @@ export type Judgement = {
   readonly rule: string;
   readonly facts: FactsOutcome;
   readonly cost: Exclude<CostOutcome, { kind: "unpriced" }>;
+  /** The maintenance window that lets it run; null where none has to. */
+  readonly open: OpenWindow | null;
   /** Context that the tier requires and the request does not bring. */
   readonly missingContext: readonly ContextField[];
   /** What sizing looked up. */
@@ -73,14 +75,23 @@ export async function judge(
   const facts = operation.facts(found);
   trail.facts = facts.facts;
   const floor = operation.floor(facts.facts);
-  const verdict = policy.evaluate({ action: operation.action, facts: facts.facts, missing: facts.missing, floor });
+  const verdict = policy.evaluate({
+    action: operation.action,
+    facts: facts.facts,
+    missing: facts.missing,
+    floor,
+    now: trail.receivedAt,
+  });
   if (verdict.kind !== "matched") {
+    const { shadow = [], ...refusal } = verdict;
     trail.tier = verdict.kind === "prohibited" ? 5 : floor;
     trail.rule = "rule" in verdict ? verdict.rule : null;
-    return err(verdict);
+    trail.shadow = shadow;
+    return err(refusal);
   }
   trail.tier = verdict.tier;
   trail.rule = verdict.rule;
+  trail.shadow = verdict.shadow;
   const { principal, gate } = trail;
   if (principal === null || !reaches(principal.scopes, verdict.tier)) {
     return err({ kind: "out-of-scope", required_scope: requiredScope(operation.action, verdict.tier) });
@@ -98,17 +109,22 @@ export async function judge(
   if (gate !== null && broken.length > 0) {
     trail.rule = callersRule(broken);
     const fits = (other: CostOutcome): boolean => brokenLimits(gate, other).length === 0;
-    const nearest = nearestThat(fits, operation, { facts: facts.facts, costOf }, policy);
+    const nearest = nearestThat(fits, operation, { facts: facts.facts, costOf }, policy, trail.receivedAt);
     return err({ kind: "constraint-exceeded", rule: trail.rule, violations: broken, nearest });
   }
   const given = { reason: gate?.reason, evidence: gate?.evidence ?? gate?.evidenceRef, back_out: gate?.backOut };
-  const missingContext = policy.requires(verdict.tier).filter((field) => (given[field] ?? null) === null);
+  const isMissing = (field: ContextField): boolean => (given[field] ?? null) === null;
+  const unenforced = policy.requiresInShadow(verdict.tier).filter(isMissing);
+  if (unenforced.length > 0) {
+    trail.shadow = [...trail.shadow, { rule: `require.tier_${verdict.tier}`, verdict: "reason-required" }];
+  }
   return ok({
     tier: verdict.tier,
     rule: verdict.rule,
     facts,
     cost,
-    missingContext,
+    open: verdict.open,
+    missingContext: policy.requires(verdict.tier).filter(isMissing),
     lookedUp: found,
     pricesAskedAt: cost.kind === "priced" ? pricesAskedAt : null,
     costOf,

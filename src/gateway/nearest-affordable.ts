@@ -1,7 +1,7 @@
 import type { CostOutcome, MatchedOperation } from "../catalogue/types.ts";
 import type { CompiledPolicy } from "../policy/types.ts";
 import type { Nearest, Refusal, WindowShortage } from "../refusal.ts";
-import type { Facts, Micros } from "../vocabulary.ts";
+import type { EpochMs, Facts, Micros } from "../vocabulary.ts";
 import type { Judgement } from "./judge.ts";
 import type { TenantContext } from "./tenant-context.ts";
 
@@ -24,6 +24,7 @@ export function withNearest(
   operation: MatchedOperation,
   judgement: Judgement | null,
   context: TenantContext,
+  now: EpochMs,
 ): Refusal {
   if (refusal.kind !== "budget-exceeded" || judgement === null) return refusal;
   const room = Math.min(...refusal.windows.map(roomIn));
@@ -32,7 +33,13 @@ export function withNearest(
   const asked = Math.max(...refusal.windows.map((window) => window.requested_micros));
   const paid = judgement.cost.kind === "priced" ? Math.max(0, judgement.cost.ceilingMicros - asked) : 0;
   const sized = { facts: judgement.facts.facts, costOf: judgement.costOf };
-  const nearest = nearestThat(({ ceilingMicros }) => ceilingMicros <= room + paid, operation, sized, context.policy);
+  const nearest = nearestThat(
+    ({ ceilingMicros }) => ceilingMicros <= room + paid,
+    operation,
+    sized,
+    context.policy,
+    now,
+  );
   return { ...refusal, nearest };
 }
 
@@ -44,6 +51,7 @@ export function nearestThat(
   operation: MatchedOperation,
   { facts, costOf }: Sized,
   policy: CompiledPolicy,
+  now: EpochMs,
 ): Nearest | null {
   const pricedAs = (changed: Facts): Priced | null => {
     const cost = costOf(changed);
@@ -55,7 +63,7 @@ export function nearestThat(
     if (most === null) return [];
     const changed = { ...facts, [name]: most };
     const floor = operation.floor(changed);
-    const verdict = policy.evaluate({ action: operation.action, facts: changed, missing: [], floor });
+    const verdict = policy.evaluate({ action: operation.action, facts: changed, missing: [], floor, now });
     if (verdict.kind !== "matched") return [];
     return [{ name, most, price: pricedAs(changed)?.ceilingMicros ?? 0, tier: verdict.tier }];
   });

@@ -3,6 +3,7 @@ import { BACKLOG_LIMIT_ROWS } from "../audit/projection.ts";
 import type { Refusal } from "../refusal.ts";
 import { formatUsd } from "../platform/money.ts";
 import type { EpochMs, Micros } from "../vocabulary.ts";
+import { countActivity } from "./activity.ts";
 import { consumeApproval, decisionsOf, latestApproval } from "./approval-rows.ts";
 import { eligibleApprovers, summaryOf, type Approval, type ApprovalRequirement } from "./approvals.ts";
 import { credentialFault, freezeRefusal, listFreezes, standing } from "./authority.ts";
@@ -149,8 +150,13 @@ export function commonChecks(scope: AdmissionScope, request: AdmissionRequest): 
   if (replay.kind === "refused") return { kind: "refused", refusal: replay.refusal, budget: budget() };
   const frozen = freezeRefusal(listFreezes(sql), request.requester.subject, request.action, ceilingOf(request));
   if (frozen !== null) return { kind: "refused", refusal: frozen, budget: budget() };
-  return request.refusal === null ? null : { kind: "refused", refusal: request.refusal, budget: budget() };
+  const refusal = request.refusal ?? closedRefusal(request, now);
+  return refusal === null ? null : { kind: "refused", refusal, budget: budget() };
 }
+
+/** A window that closed between the Worker's judgement and this moment lets nothing through: the ledger's clock decides. */
+const closedRefusal = ({ open }: AdmissionRequest, now: EpochMs): Refusal | null =>
+  open !== null && now >= open.closesAt ? open.after : null;
 
 /** The writes of an admission, in one transaction with its checks. */
 function commitAdmission(
@@ -226,6 +232,16 @@ function commitAdmission(
   }
   plan(sql, "dispatch-deadline", request.requestId, now + scope.dispatchDeadlineMs);
   appendEntry(sql, place, `${request.requestId}/intent`, entry, now);
+  tellOf(sql, request, context, now);
+}
+
+/** Counts what was admitted for the message about it, where the policy has people told. */
+function tellOf(sql: SqlStorage, request: AdmissionRequest, { reason }: RequestContext, now: EpochMs): void {
+  const { action, tier, requestId, tellAfterMs } = request;
+  if (tellAfterMs === null) return;
+  const { subject: principal } = request.requester;
+  const at = { firstRequestId: requestId, firstAt: now, lastRequestId: requestId, lastAt: now };
+  countActivity(sql, { action, principal, tier, count: 1, ...at, reason, tellAfterMs }, now);
 }
 
 /** Which use of a standing approval a record is about. */

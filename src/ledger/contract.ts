@@ -10,7 +10,7 @@ import type { Digest, EpochMs, Facts, Micros, Tier } from "../vocabulary.ts";
  * What crosses between Worker and TenantLedger. Plain data only. The version travels with every call: a Worker and an
  * object of different builds either agree on it or the call is refused.
  */
-export const LEDGER_RPC_VERSION = 3;
+export const LEDGER_RPC_VERSION = 4;
 
 /** Which documents and credentials a decision was made under. The ledger's own values are the authority. */
 export type Authority = {
@@ -191,6 +191,10 @@ export type AdmissionRequest = {
     readonly tokenFault: Refusal | null;
   };
   readonly requirement: Requirement;
+  /** The maintenance window that the judgement rests on, and what is answered once it has closed; null: it rests on none. */
+  readonly open: { readonly closesAt: EpochMs; readonly after: Refusal } | null;
+  /** Within which time people are told of it, if it is admitted; null where they are not. */
+  readonly tellAfterMs: EpochMs | null;
   /** What the Worker has already refused. Replay and freeze come first in the order of refusals, so the ledger is asked. */
   readonly refusal: Refusal | null;
   /** The audit record as known so far, and what approvers are shown (redacted, rendered by the gate). */

@@ -22,7 +22,7 @@ const ALWAYS_REQUIRED: Readonly<Record<"tier_2" | "tier_3" | "tier_4", readonly 
   tier_4: ["reason", "evidence", "back_out"],
 };
 /** The order in which context is named, whatever the order in the document. */
-const CONTEXT_FIELDS: readonly ContextField[] = ["reason", "evidence", "back_out"];
+const CONTEXT_FIELDS: readonly ContextField[] = ["reason", "evidence", "back_out", "incident"];
 
 type Document = ParsedDocument<PolicyDocument>;
 
@@ -146,14 +146,21 @@ function resolveHandles(resolving: Resolving, handles: readonly string[], path: 
   return { known, unresolved };
 }
 
-/** Which context each tier requires: the defaults, and what the policy adds to them. */
-export function readRequires(document: Document): CompiledPolicy["requires"] {
-  const of = (tier: "tier_2" | "tier_3" | "tier_4"): readonly ContextField[] => {
-    const added = document.value.require?.[tier] ?? [];
-    return CONTEXT_FIELDS.filter((field) => ALWAYS_REQUIRED[tier].includes(field) || added.includes(field));
+/** Context per tier: what is always required, and what the policy adds; in `mode: shadow` that is recorded and not required. */
+export function readRequires(document: Document): Pick<CompiledPolicy, "requires" | "requiresInShadow"> {
+  const isShadow = document.value.mode === "shadow";
+  const perTier = (asks: (always: boolean, added: boolean) => boolean) => {
+    const of = (tier: "tier_2" | "tier_3" | "tier_4"): readonly ContextField[] => {
+      const added = document.value.require?.[tier] ?? [];
+      return CONTEXT_FIELDS.filter((field) => asks(ALWAYS_REQUIRED[tier].includes(field), added.includes(field)));
+    };
+    const byTier = [[], [], of("tier_2"), of("tier_3"), of("tier_4"), of("tier_4")] as const;
+    return (tier: Tier): readonly ContextField[] => byTier[tier];
   };
-  const byTier = [[], [], of("tier_2"), of("tier_3"), of("tier_4"), of("tier_4")] as const;
-  return (tier) => byTier[tier];
+  return {
+    requires: perTier((always, added) => always || (added && !isShadow)),
+    requiresInShadow: perTier((always, added) => !always && added && isShadow),
+  };
 }
 
 /** Where proposals are announced. Stating one channel in both spellings is an error, even with the same name. */

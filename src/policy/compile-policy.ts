@@ -4,6 +4,7 @@ import type { DocumentProblem } from "../platform/document.ts";
 import { err, ok } from "../platform/result.ts";
 import type { Result } from "../platform/result.ts";
 import { parseYamlDocument } from "../platform/yaml-document.ts";
+import { compileAggregates, readAggregates } from "./aggregates.ts";
 import {
   readApprovalTimeoutMs,
   readApprovers,
@@ -14,11 +15,18 @@ import {
   readRequires,
 } from "./approval-rules.ts";
 import { readAuditRetention } from "./audit-retention.ts";
+import { readEnvironments } from "./environments.ts";
 import { compileEvaluator } from "./evaluate.ts";
+import { readGuards } from "./guards.ts";
+import { readIncidents } from "./incidents.ts";
 import { readBudget, readRateLimits, readTimezone } from "./limits.ts";
+import { lintAggregates } from "./lint-aggregates.ts";
 import { lintBudget } from "./lint-budget.ts";
+import { lintGuards } from "./lint-guards.ts";
 import { lintPolicy } from "./lint.ts";
+import { readMaintenanceWindows } from "./maintenance-windows.ts";
 import { moneyDigest } from "./money-digest.ts";
+import { readNotify } from "./notify.ts";
 import type { CompiledPeople } from "./people.ts";
 import { explainUnknownKey, POLICY_DOCUMENT } from "./policy-schema.ts";
 import { compileRuleDigest } from "./rule-digest.ts";
@@ -40,7 +48,7 @@ const MAX_PROBLEMS = 50;
 export function compilePolicy(
   text: string,
   people: CompiledPeople,
-  catalogue: Pick<CompiledCatalogue, "actions" | "digest">,
+  catalogue: Pick<CompiledCatalogue, "actions" | "blastRadii" | "digest">,
 ): Result<PolicyCompilation, readonly DocumentProblem[]> {
   const parsed = parseYamlDocument(text, POLICY_DOCUMENT);
   if (!parsed.ok) return err(parsed.error.map(explainUnknownKey));
@@ -53,28 +61,38 @@ export function compilePolicy(
   const budget = readBudget(document, text, report);
   const teams = readTeams(document, report);
   const caps = readScopeCaps(document, text, catalogue.actions, report);
+  const aggregates = readAggregates(document, catalogue.actions, report);
   const timezone = readTimezone(document, report);
+  const environments = readEnvironments(document, catalogue.actions, report);
+  const windows = readMaintenanceWindows(document, timezone, report);
+  const guards = readGuards(document, catalogue.blastRadii, { environments, windows }, report);
   const rateLimits = readRateLimits(document, report);
   const channels = readChannels(document, report);
+  const incidents = readIncidents(document, catalogue.actions, report);
+  const notify = readNotify(document, catalogue.actions, report);
   const reading = readApprovers(document, people, report);
   const glass = readBreakGlass(document, text, people, report);
   if (problems.length > 0) return err(inOrder(problems).slice(0, MAX_PROBLEMS));
 
   const { approvers } = reading;
-  const requires = readRequires(document);
+  const mode = document.value.mode ?? "enforce";
+  const { requires, requiresInShadow } = readRequires(document);
+  const enforced = rules.filter(({ isShadow }) => !isShadow);
   const approvalTimeoutMs = readApprovalTimeoutMs(document);
   const named: ReadonlySet<string> = new Set([...rules.map((rule) => rule.action), ...prohibited.keys()]);
   // Rules come in order of tier: the highest is kept.
-  const approvalTiers = new Map(rules.filter(({ tier }) => tier >= 3).map(({ action, tier }) => [action, tier]));
+  const approvalTiers = new Map(enforced.filter(({ tier }) => tier >= 3).map(({ action, tier }) => [action, tier]));
   const dryRun = document.value.dry_run ?? "receipt";
   const policy: CompiledPolicy = {
     digest: digestOf("portcullis/policy/v1", text),
     peopleDigest: people.digest,
     catalogueDigest: catalogue.digest,
     version: document.value.version,
+    mode,
     timezone,
     budget,
     ...compileSpending(teams, caps),
+    ...compileAggregates(aggregates, catalogue.actions),
     moneyDigest: moneyDigest(
       budget,
       caps,
@@ -83,7 +101,9 @@ export function compilePolicy(
     ),
     signals: readSignals(document.value),
     retention: readAuditRetention(document.value),
+    notify,
     rateLimits,
+    incidents,
     dryRun,
     // Inline dry runs leave no receipt to spend, so the request itself has to be what a repeat is known by.
     idempotency: document.value.idempotency ?? (dryRun === "inline" ? "derived" : "optional"),
@@ -93,16 +113,19 @@ export function compilePolicy(
     confirms: readConfirms(document),
     ...glass,
     channels,
-    names: (action) => named.has(action),
+    names: (action) => mode === "shadow" || named.has(action),
     prohibits: (action) => prohibited.get(action) ?? null,
-    evaluate: compileEvaluator(rules, prohibited),
+    evaluate: compileEvaluator({ rules, prohibited, guards, actions: catalogue.actions, mode }),
     requires,
+    requiresInShadow,
     approvalTier: (action) => approvalTiers.get(action) ?? null,
     approvers,
-    ruleDigest: compileRuleDigest({ rules, prohibited, approvers, requires, approvalTimeoutMs }),
+    ruleDigest: compileRuleDigest({ rules: enforced, prohibited, approvers, requires, incidents, approvalTimeoutMs }),
   };
   const warnings = [
-    ...lintPolicy(document, rules, reading),
+    ...lintPolicy(document, enforced, reading),
+    ...lintGuards(document, guards, catalogue.actions),
+    ...lintAggregates(document, aggregates, { rules: enforced, actions: catalogue.actions, approvers: reading }),
     ...lintBudget(document, rules, catalogue.actions, budget, caps),
   ];
   return ok({ policy, warnings: inOrder(warnings) });

@@ -71,7 +71,8 @@ export function readTimezone(document: Document, report: Report): string {
   return zone;
 }
 
-function isTimezone(zone: string): boolean {
+/** Whether it is an IANA zone that this platform knows. */
+export function isTimezone(zone: string): boolean {
   if (!IANA_ZONE.test(zone)) return false;
   try {
     new Intl.DateTimeFormat("en", { timeZone: zone }).format(0);

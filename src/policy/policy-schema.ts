@@ -1,21 +1,32 @@
 import { z } from "zod";
 import type { DocumentProblem } from "../platform/document.ts";
 import { SUBJECT } from "../vocabulary.ts";
+import { AGGREGATES } from "./aggregate-schema.ts";
 import { APPROVER_ROLE, HANDLE } from "./people-schema.ts";
 
 /** Longest timeout of a proposal, one day: a decision about yesterday's cluster is not a decision about today's. */
 const MAX_TIMEOUT_MINUTES = 24 * 60;
 /** Highest rate limit, 1,000,000 per minute: well above what one tenant's object can admit; catches a slipped digit. */
 const MAX_REQUESTS_PER_MINUTE = 1_000_000;
+/** Longest claim of an incident without activity, one day: whoever is silent for longer is not at it any more. */
+const MAX_CLAIM_MINUTES = 24 * 60;
 const MAX_TEXT = 200;
 /** Names of teams: part of a cap's scope (`team:research`), as books and answers show it. */
 const TEAM = /^[a-z][a-z0-9-]{0,62}$/;
 /** Most thresholds of a window: more notices than this about one day are noise. */
 const MAX_THRESHOLDS = 8;
+/** Longest maintenance window, one week: what is always open is no window. */
+const MAX_WINDOW_MINUTES = 7 * 24 * 60;
+/** Names of environments and maintenance windows. */
+const LABEL = /^[a-z][a-z0-9-]{0,62}$/;
 /** Highest bound of a signal, 1,000,000: nothing reaches it; catches a slipped digit. */
 const MAX_SIGNAL = 1_000_000;
 /** Most records of a log that may wait before anybody hears of it: half of where writes stop. */
 const MAX_BACKLOG_TOLD = 25_000;
+/** Most actions that are told by name; whoever wants more names their tier. */
+const MAX_TOLD_ACTIONS = 100;
+/** Longest time between two messages about activity, one day: what is told later than that informs nobody. */
+const MAX_ACTIVITY_MINUTES = 24 * 60;
 /** Shortest retention of audit records: a month, so that what happened in one budget month is there when it is closed. */
 const MIN_RETAIN_DAYS = 30;
 /** Longest, a hundred years; catches a slipped digit. Whoever wants longer states none. */
@@ -60,6 +71,23 @@ const cap = z
     error: "states no cap: daily_limit_usd, monthly_limit_usd or both stand indented below the name",
   })
   .meta({ minProperties: 1 });
+const label = z.string().regex(LABEL, { error: "a name here is lower-case letters, digits and -" });
+const mode = z.enum(["enforce", "shadow"]).optional();
+/** What a guard does to the requests that it covers: exactly one of three. */
+const guardEffect = {
+  /** In these environments only; a request of which that is not known is in all of them. */
+  environments: z.array(label).min(1).optional(),
+  /** Why it is denied. */
+  deny: text.optional(),
+  /** Names of maintenance windows outside of which it is denied. */
+  inside: z.array(label).min(1).optional(),
+  /** Denied here; people do it by this runbook (an address or a name). */
+  runbook: text.optional(),
+  mode,
+};
+const ONE_EFFECT = { error: "a guard says exactly one of deny, inside and runbook" };
+const hasOneEffect = (guard: { deny?: unknown; inside?: unknown; runbook?: unknown }): boolean =>
+  [guard.deny, guard.inside, guard.runbook].filter((effect) => effect !== undefined).length === 1;
 const percent = z.int().min(1).max(100).optional();
 const signal = (most: number) => z.int().min(0).max(most).optional();
 /** At most a day, as for proposals. */
@@ -68,7 +96,7 @@ const coolDown = z
   .min(0)
   .max(24 * 3_600)
   .optional();
-const context = z.array(z.enum(["reason", "evidence", "back_out"])).optional();
+const context = z.array(z.enum(["reason", "evidence", "back_out", "incident"])).optional();
 
 /**
  * A tenant's policy document, as far as this version enforces it. Closed and without coercion: what it does not know
@@ -106,6 +134,8 @@ export const POLICY_DOCUMENT = z.strictObject({
         .optional(),
     })
     .optional(),
+  /** How much many requests may add up to: in an hour, in a day, or of what runs. */
+  aggregates: AGGREGATES.optional(),
   timezone: text.optional(),
   /** At which figures people are told of what the audit logs show; 0: never. */
   signals: z
@@ -116,6 +146,18 @@ export const POLICY_DOCUMENT = z.strictObject({
       ineligible_approvals_per_hour: signal(MAX_SIGNAL),
       /** Records of one log that wait for D1. */
       audit_backlog_rows: signal(MAX_BACKLOG_TOLD),
+    })
+    .optional(),
+  /** Requests that people are told of after they were let through, in one message per period. */
+  notify: z
+    .strictObject({
+      /** Slack channel; the webhook hears of them without one. */
+      channel: text.optional(),
+      /** Tiers whose requests are told; [1] where it is not stated, [] for none. */
+      tiers: z.array(z.literal([0, 1, 2, 3, 4])).optional(),
+      /** Actions whose requests are told besides, whatever their tier. */
+      actions: z.array(text).max(MAX_TOLD_ACTIONS).optional(),
+      every_minutes: z.int().min(1).max(MAX_ACTIVITY_MINUTES).optional(),
     })
     .optional(),
   /** How long audit records keep their text; for ever where it is not stated. */
@@ -129,7 +171,31 @@ export const POLICY_DOCUMENT = z.strictObject({
   rate_limits: z
     .strictObject({ tier_0: perMinute, tier_1: perMinute, tier_2: perMinute, tier_3: perMinute, tier_4: perMinute })
     .optional(),
+  /** `shadow`: what the entries and guards say is judged and recorded, and the catalogue's floors alone decide. */
+  mode,
+  /** Which requests are in which environment, by their facts. What is in none may be in any. */
+  environments: z.record(label, z.union([constraints, z.array(constraints).min(1)])).optional(),
+  /** When changes are made: a cron pattern of five parts, in the policy's zone or its own. */
+  maintenance_windows: z
+    .record(
+      label,
+      z.strictObject({ cron: text, zone: text.optional(), minutes: z.int().min(1).max(MAX_WINDOW_MINUTES) }),
+    )
+    .optional(),
+  /** Guards over writes whose mistakes reach as far as this radius of the catalogue's, or further. */
+  blast_radius: z.array(z.strictObject({ at_least: text, ...guardEffect }).refine(hasOneEffect, ONE_EFFECT)).optional(),
+  /** Guards over writes that no other action undoes. */
+  reversible: z
+    .array(z.strictObject({ is: z.literal(false), ...guardEffect }).refine(hasOneEffect, ONE_EFFECT))
+    .optional(),
   require: z.strictObject({ tier_2: context, tier_3: context, tier_4: context }).optional(),
+  /** One remediation per incident: which writes have to name theirs, and how long a claim lasts without activity. */
+  incidents: z
+    .strictObject({
+      required_for: z.array(text).min(1).optional(),
+      claim_minutes: z.int().min(1).max(MAX_CLAIM_MINUTES).optional(),
+    })
+    .optional(),
   dry_run: z.enum(["receipt", "inline"]).optional(),
   idempotency: z.enum(["optional", "required", "derived"]).optional(),
   approval: z
@@ -159,22 +225,8 @@ export const POLICY_DOCUMENT = z.strictObject({
 
 export type PolicyDocument = z.infer<typeof POLICY_DOCUMENT>;
 
-/** Parts of the policy language that this version does not enforce, so that it must not accept them either. */
-const NOT_ENFORCED: ReadonlySet<string> = new Set([
-  "/aggregates",
-  "/environments",
-  "/maintenance_windows",
-  "/blast_radius",
-  "/reversible",
-  "/notify",
-  "/mode",
-]);
-
-/** Tells an author who wrote a known key that it is this version which cannot keep the promise. */
-export function explainUnknownKey(problem: DocumentProblem): DocumentProblem {
-  if (problem.path === "/people") {
-    return { ...problem, message: `${problem.message}: people stand in a document of their own` };
-  }
-  if (!NOT_ENFORCED.has(problem.path)) return problem;
-  return { ...problem, message: `${problem.message}: not enforced by this version, so it must not stand here` };
-}
+/** Tells an author who wrote a key of another document where it stands. */
+export const explainUnknownKey = (problem: DocumentProblem): DocumentProblem =>
+  problem.path === "/people"
+    ? { ...problem, message: `${problem.message}: people stand in a document of their own` }
+    : problem;

@@ -2,10 +2,11 @@ import { canonicalJson } from "../platform/canonical-json.ts";
 import { digestOf } from "../platform/digest.ts";
 import type { JsonValue } from "../platform/json.ts";
 import type { Digest, Tier } from "../vocabulary.ts";
+import { requiredContext } from "./incidents.ts";
 import type { Rule } from "./rules.ts";
 import type { CompiledPolicy } from "./types.ts";
 
-type DecidingParts = Pick<CompiledPolicy, "approvers" | "requires" | "approvalTimeoutMs"> & {
+type DecidingParts = Pick<CompiledPolicy, "approvers" | "requires" | "incidents" | "approvalTimeoutMs"> & {
   readonly rules: readonly Rule[];
   readonly prohibited: ReadonlyMap<string, string>;
 };
@@ -43,7 +44,7 @@ function decides(parts: DecidingParts, own: readonly Rule[], action: string, tie
     needed,
     groups: groups.map((group) => ({ needed: group.needed, subjects: group.subjects.toSorted() })),
     timeout_ms: parts.approvalTimeoutMs,
-    requires: [...parts.requires(tier)],
+    requires: [...requiredContext(parts, tier, action)],
     catalogue: own[0]?.spec.digest ?? null,
   };
 }

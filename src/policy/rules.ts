@@ -16,6 +16,8 @@ export type Rule = {
   /** Stable and for people: `allowed_tools.tier_2[0] workloads.submit`. */
   readonly label: string;
   readonly constraints: Constraints;
+  /** Judged and recorded, never deciding. */
+  readonly isShadow: boolean;
   /** The constraints as closures, in written order. */
   readonly checks: readonly ((facts: Facts) => ConstraintCheck)[];
   readonly spec: ActionSpec;
@@ -35,6 +37,9 @@ export type ReadRules = {
 /** The tiers that may carry entries, lowest first: the order in which a request is judged. */
 const ENTRY_TIERS = [0, 1, 2, 3, 4] as const;
 
+/** `mode` beside an entry's constraints is its own; no fact can have that name. */
+const MODES: ReadonlySet<unknown> = new Set(["enforce", "shadow"]);
+
 type Actions = ReadonlyMap<string, ActionSpec>;
 type Document = ParsedDocument<PolicyDocument>;
 
@@ -45,11 +50,15 @@ export function readRules(document: Document, actions: Actions): ReadRules {
   for (const tier of ENTRY_TIERS) {
     for (const [index, entry] of (document.value.allowed_tools[`tier_${tier}`] ?? []).entries()) {
       const path = ["allowed_tools", `tier_${tier}`, index];
-      for (const [action, constraints] of typeof entry === "string" ? [[entry, {}] as const] : Object.entries(entry)) {
+      const named: Readonly<Record<string, Constraints>> = typeof entry === "string" ? { [entry]: {} } : entry;
+      for (const [action, constraints] of Object.entries(named)) {
         const spec = actions.get(action);
         if (spec === undefined) {
           problems.push(unknownAction(document, path, action, actions));
           continue;
+        }
+        if (constraints["mode"] !== undefined && !MODES.has(constraints["mode"])) {
+          problems.push(document.problem([...path, action, "mode"], "mode is enforce or shadow"));
         }
         const rule = ruleOf(action, tier, index, constraints, spec, path);
         const mistakes = mistakesOf(document, rule);
@@ -77,7 +86,7 @@ function ruleOf(
   action: string,
   tier: Tier,
   index: number,
-  constraints: Constraints,
+  { mode, ...constraints }: Constraints,
   spec: ActionSpec,
   path: JsonPath,
 ): Rule {
@@ -87,6 +96,7 @@ function ruleOf(
     tier,
     label,
     constraints,
+    isShadow: mode === "shadow",
     checks: Object.entries(constraints).map(
       ([name, limit]) =>
         (facts) =>
@@ -94,7 +104,7 @@ function ruleOf(
     ),
     spec,
     path,
-    matched: Object.freeze({ kind: "matched", tier, rule: label }),
+    matched: Object.freeze({ kind: "matched", tier, rule: label, open: null, shadow: [] }),
   };
 }
 
@@ -123,7 +133,8 @@ function mistakesOf(document: Document, rule: Rule): readonly DocumentProblem[] 
   return reached ? [] : [document.problem(rule.path, belowFloor(rule))];
 }
 
-const UNKNOWN_FACT = "the catalogue extracts no fact";
+/** How `constraintMistake` begins where the action has no such fact. */
+export const UNKNOWN_FACT = "the catalogue extracts no fact";
 
 /** What keeps a constraint from meaning anything to the catalogue, null where it has a meaning. */
 export function constraintMistake(name: string, limit: Fact, spec: ActionSpec): string | null {

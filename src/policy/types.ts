@@ -1,6 +1,8 @@
-import type { Digest, Facts, Micros, Tier } from "../vocabulary.ts";
+import type { ShadowVerdict } from "../audit/record.ts";
+import type { Digest, EpochMs, Facts, Micros, Tier } from "../vocabulary.ts";
 import type { Refusal } from "../refusal.ts";
 import type { AuditRetention } from "./audit-retention.ts";
+import type { Notify } from "./notify.ts";
 import type { SignalBounds } from "./signals.ts";
 
 /** A tenant's policy, compiled to closures under its digest and against one catalogue. Pure. */
@@ -12,6 +14,8 @@ export type CompiledPolicy = {
   /** The catalogue that actions, facts and floors were checked against; another one means compiling again. */
   readonly catalogueDigest: Digest;
   readonly version: string;
+  /** `shadow`: entries, guards and added context are judged and recorded; the catalogue's floors alone decide. */
+  readonly mode: "enforce" | "shadow";
   /** IANA zone in which budget days and months are counted. */
   readonly timezone: string;
   /** Caps in micro-USD. A cap that the document does not state is 0: nothing that costs money is allowed. */
@@ -32,10 +36,16 @@ export type CompiledPolicy = {
   readonly scopeCaps: readonly ScopeCap[];
   /** SHA-256 over everything that the policy says of money but the tenant's two caps. Another one is finance's to activate. */
   readonly moneyDigest: Digest;
+  /** How much many requests may add up to, in order of writing. */
+  readonly aggregates: readonly Aggregate[];
+  /** Those of them that count a request of this action, and what they count then is no read. */
+  readonly aggregatesOf: (action: string) => readonly Aggregate[];
   /** At which figures people are told of what the audit logs show. */
   readonly signals: SignalBounds;
   /** How long audit records keep their text. */
   readonly retention: AuditRetention;
+  /** Which requests people are told of after they were let through. */
+  readonly notify: Notify;
   readonly rateLimits: { readonly readsPerMinute: number; readonly writesPerMinute: number };
   readonly dryRun: "receipt" | "inline";
   readonly idempotency: "optional" | "required" | "derived";
@@ -67,7 +77,14 @@ export type CompiledPolicy = {
    * none holds → `constraint-exceeded` with the nearest passing values, or `unsized` where only missing facts stand in the way.
    */
   readonly evaluate: (request: PolicyRequest) => PolicyOutcome;
-  /** Which of reason, evidence and back_out the tier requires. */
+  /** Context of the tier that the policy asks for and does not enforce (`mode: shadow`). */
+  readonly requiresInShadow: (tier: Tier) => readonly ContextField[];
+  /**
+   * Whether a write of this action has to name the incident that it works on, where the catalogue derives none; and how long a
+   * claim lasts without activity.
+   */
+  readonly incidents: { readonly requires: (action: string) => boolean; readonly claimMs: number };
+  /** Which of reason, evidence, back_out and incident the tier requires. */
   readonly requires: (tier: Tier) => readonly ContextField[];
   /** The highest tier at which people approve some request of this action; null where no entry of tier 3 or 4 names it. */
   readonly approvalTier: (action: string) => Tier | null;
@@ -87,18 +104,67 @@ export type ScopeCap = {
   readonly monthlyCapMicros: Micros | null;
 };
 
-export type ContextField = "reason" | "evidence" | "back_out";
+/** What many requests together are measured by. */
+export type Measure = {
+  /** A numeric fact; `submissions`: each request counts 1; `resources`: each different thing that is changed or made counts 1. */
+  readonly of: string;
+  /** Whose requests count together; `fact`: those with the same value of this text fact. */
+  readonly per: "tenant" | "principal" | { readonly fact: string };
+  /** What the last hour or day began, or what has not ended. */
+  readonly within: "hour" | "day" | "running";
+  /** Sorted; null: every write that has what is measured. */
+  readonly actions: readonly string[] | null;
+};
+
+/** One limit of a measure. `over`: what becomes of a request beyond it; `approve`: people decide about it, as at tier 3. */
+export type Aggregate = {
+  readonly name: string;
+  /** Under what it is counted: the same for every limit of the same measure. */
+  readonly key: string;
+  readonly measure: Measure;
+  readonly max: number;
+  readonly over: "refuse" | "approve";
+  /** Judged and recorded, not enforced. */
+  readonly isShadow: boolean;
+};
+
+export type ContextField = "reason" | "evidence" | "back_out" | "incident";
+
+/** What a guard says against a request. */
+export type GuardRefusal = Extract<Refusal, { kind: "not-allowed" | "outside-window" }>;
+
+/** The maintenance window that lets a request through, for as long as it is open. */
+export type OpenWindow = {
+  readonly rule: string;
+  readonly name: string;
+  /** Exclusive. Admission looks at it again, with its own clock. */
+  readonly closesAt: EpochMs;
+  /** What is answered from then on. */
+  readonly after: GuardRefusal;
+};
 
 export type PolicyRequest = {
   readonly action: string;
   readonly facts: Facts;
   readonly missing: readonly { readonly fact: string; readonly reason: string }[];
   readonly floor: Tier;
+  /** When it is judged: maintenance windows open and close. */
+  readonly now: EpochMs;
 };
 
 export type PolicyOutcome =
-  | { readonly kind: "matched"; readonly tier: Tier; readonly rule: string }
-  | Extract<Refusal, { kind: "not-allowed" | "constraint-exceeded" | "prohibited" | "unsized" }>;
+  | {
+      readonly kind: "matched";
+      readonly tier: Tier;
+      readonly rule: string;
+      /** Where it may run inside a maintenance window only: the one among them that closes first. */
+      readonly open: OpenWindow | null;
+      readonly shadow: readonly ShadowVerdict[];
+    }
+  | (Extract<Refusal, { kind: "not-allowed" | "constraint-exceeded" | "outside-window" | "prohibited" | "unsized" }> & {
+      /** Entries in shadow that would have allowed it; absent where there are none. */
+      readonly shadow?: readonly ShadowVerdict[];
+    });
 
 /**
  * Approvers of one tier: `needed` distinct people, so many of them from each group. `people` is everybody in any group. A

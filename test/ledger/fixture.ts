@@ -178,6 +178,8 @@ export function write(over: Over = {}): AdmissionRequest {
     cost: priced(USD),
     budget: BUDGET,
     context: CONTEXT,
+    open: null,
+    tellAfterMs: null,
     refusal: null,
     shown: { action, facts: { gpus: 4 } },
     ...over,

@@ -10,7 +10,7 @@ import type { CompiledPolicy, PolicyOutcome } from "../../src/policy/types.ts";
 import type { Facts } from "../../src/vocabulary.ts";
 import { EXAMPLE_CATALOGUE, exampleFloor } from "./example-actions.ts";
 
-type Catalogue = Pick<CompiledCatalogue, "actions" | "digest">;
+type Catalogue = Pick<CompiledCatalogue, "actions" | "blastRadii" | "digest">;
 
 /** The text of a published tenant document. */
 export const tenantFile = (name: string): string =>
@@ -58,4 +58,5 @@ export const decide = (
     facts,
     missing: missing.map((fact) => ({ fact, reason: "not in the request" })),
     floor: exampleFloor(action, facts),
+    now: 0,
   });

@@ -106,7 +106,7 @@ describe("the nearest request that would pass", () => {
 
   it("keeps a floor that the route put above the action's own", () => {
     const policy = policyOf(`tier_2: ${submit("max_gpus: 4")}`, `tier_3: ${submit("max_gpus: 8")}`);
-    const outcome = policy.evaluate({ action: "workloads.submit", facts: { gpus: 9 }, missing: [], floor: 4 });
+    const outcome = policy.evaluate({ action: "workloads.submit", facts: { gpus: 9 }, missing: [], floor: 4, now: 0 });
     expect(outcome).toMatchObject({ kind: "constraint-exceeded", nearest: null });
   });
 });
@@ -165,20 +165,22 @@ describe("the floor holds at decision time too", () => {
     [3, 4],
     [4, 4],
   ])("floor %i is decided at tier %i", (floor, tier) => {
-    expect(policy.evaluate({ action: "workloads.submit", facts: { gpus: 1 }, missing: [], floor })).toMatchObject({
+    expect(
+      policy.evaluate({ action: "workloads.submit", facts: { gpus: 1 }, missing: [], floor, now: 0 }),
+    ).toMatchObject({
       kind: "matched",
       tier,
     });
   });
 
   it("floor 5 is prohibited whatever stands in the policy", () => {
-    const outcome = policy.evaluate({ action: "workloads.submit", facts: { gpus: 1 }, missing: [], floor: 5 });
+    const outcome = policy.evaluate({ action: "workloads.submit", facts: { gpus: 1 }, missing: [], floor: 5, now: 0 });
     expect(outcome).toEqual({ kind: "prohibited", rule: "catalogue floor 5 workloads.submit" });
   });
 
   it("an action whose entries all stand below is not allowed", () => {
     const low = policyOf(`tier_2: ${submit("max_gpus: 4")}`);
-    const outcome = low.evaluate({ action: "workloads.submit", facts: { gpus: 1 }, missing: [], floor: 3 });
+    const outcome = low.evaluate({ action: "workloads.submit", facts: { gpus: 1 }, missing: [], floor: 3, now: 0 });
     expect(outcome).toEqual({
       kind: "not-allowed",
       rule: "allowed_tools has no entry for workloads.submit at tier 3 or above",

@@ -82,10 +82,23 @@ const SPECS: readonly ActionSpec[] = [
   actionSpec("infrastructure.destroy", [[5, null]], {}),
 ];
 
+/** How far a mistake reaches and whether anything undoes it, where that is said at all. */
+const REACH: Readonly<Record<string, Pick<ActionSpec, "blastRadius" | "reversible">>> = {
+  "workloads.submit": { blastRadius: "workload", reversible: true },
+  "workloads.scale": { blastRadius: "workload", reversible: true },
+  "workloads.cancel": { blastRadius: "workload", reversible: false },
+  "allocations.create": { blastRadius: "allocation", reversible: true },
+  "allocations.transfer": { blastRadius: "allocation", reversible: true },
+  "allocations.release": { blastRadius: "allocation", reversible: false },
+  "pools.delete": { blastRadius: "pool", reversible: false },
+  "infrastructure.destroy": { blastRadius: "cluster", reversible: false },
+};
+
 /** The example control plane's actions with the floors that the wire contract states. */
 export const EXAMPLE_CATALOGUE = {
-  actions: new Map(SPECS.map((spec) => [spec.action, spec])),
+  actions: new Map(SPECS.map((spec) => [spec.action, { ...spec, ...REACH[spec.action] }])),
   digest: digestOf("test", "example"),
+  blastRadii: ["workload", "allocation", "pool", "cluster"],
 } as const;
 
 /** The floor that a catalogue reports for these facts; prohibited for an action that it does not have. */

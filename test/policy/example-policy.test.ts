@@ -39,7 +39,7 @@ describe("the published example policy", () => {
     ["workloads.cancel", {}, 4, "allowed_tools.tier_4[0] workloads.cancel"],
     ["allocations.release", {}, 4, "allowed_tools.tier_4[1] allocations.release"],
   ])("%s %o is tier %i", (action, facts, tier, rule) => {
-    expect(decide(policy, action, facts)).toEqual({ kind: "matched", tier, rule });
+    expect(decide(policy, action, facts)).toMatchObject({ kind: "matched", tier, rule });
   });
 
   it.each([65, 128, 10_000])("%i GPUs break max_gpus 64, and 64 at tier 3 would pass", (gpus) => {
@@ -66,7 +66,7 @@ describe("the published example policy", () => {
     "%j is not named, so not allowed",
     (action) => {
       expect(policy.names(action)).toBe(false);
-      expect(policy.evaluate({ action, facts: {}, missing: [], floor: 0 })).toEqual({
+      expect(policy.evaluate({ action, facts: {}, missing: [], floor: 0, now: 0 })).toEqual({
         kind: "not-allowed",
         rule: `allowed_tools does not name ${action}`,
       });

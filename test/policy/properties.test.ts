@@ -26,7 +26,7 @@ describe("deny by default", () => {
         (text, action, facts, floor) => {
           const { policy } = compiling(text);
           fc.pre(!policy.names(action));
-          expect(policy.evaluate({ action, facts, missing: [], floor }).kind).toBe(
+          expect(policy.evaluate({ action, facts, missing: [], floor, now: 0 }).kind).toBe(
             floor === 5 ? "prohibited" : "not-allowed",
           );
         },
@@ -38,7 +38,7 @@ describe("deny by default", () => {
     const { policy } = compiling('version: "1.0"\nallowed_tools: {}\n');
     for (const action of ACTIONS) {
       expect(policy.names(action)).toBe(false);
-      expect(policy.evaluate({ action, facts: { gpus: 1 }, missing: [], floor: 0 }).kind).toBe("not-allowed");
+      expect(policy.evaluate({ action, facts: { gpus: 1 }, missing: [], floor: 0, now: 0 }).kind).toBe("not-allowed");
     }
   });
 });
@@ -49,7 +49,7 @@ describe("no policy reaches below the catalogue", () => {
       fc.property(policyText, request, fc.constantFrom(...TIERS), (text, { action, facts }, routeFloor) => {
         const ownFloor = exampleFloor(action, facts);
         const floor = routeFloor > ownFloor ? routeFloor : ownFloor;
-        const outcome = compiling(text).policy.evaluate({ action, facts, missing: [], floor });
+        const outcome = compiling(text).policy.evaluate({ action, facts, missing: [], floor, now: 0 });
         if (outcome.kind !== "matched") return;
         expect(outcome.tier).toBeGreaterThanOrEqual(floor);
         expect(outcome.tier).toBeLessThan(5);
@@ -61,7 +61,7 @@ describe("no policy reaches below the catalogue", () => {
   it("the loaded entries alone keep to the floor, before the check at decision time", () => {
     fc.assert(
       fc.property(policyText, request, (text, { action, facts }) => {
-        const outcome = compiling(text).policy.evaluate({ action, facts, missing: [], floor: 0 });
+        const outcome = compiling(text).policy.evaluate({ action, facts, missing: [], floor: 0, now: 0 });
         if (outcome.kind === "matched") expect(outcome.tier).toBeGreaterThanOrEqual(exampleFloor(action, facts));
       }),
       { numRuns: 1_000 },
@@ -82,7 +82,7 @@ describe("a decision", () => {
         missing,
         fc.constantFrom(...TIERS),
         (action, facts, absent, floor) => {
-          const asked = { action, facts, missing: absent, floor };
+          const asked = { action, facts, missing: absent, floor, now: 0 };
           const outcome = policy.evaluate(asked);
           expect(policy.evaluate(asked)).toEqual(outcome);
           if (outcome.kind !== "matched" || action !== "workloads.submit") return;

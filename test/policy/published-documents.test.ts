@@ -32,7 +32,13 @@ function published(tenant: string, catalogueName: string) {
   const people = peopleOf(tenantFile(`${tenant}.people.yaml`));
   const { policy, warnings } = compiling(tenantFile(`${tenant}.yaml`), people, catalogue);
   const decide = (action: string, facts: Facts): PolicyOutcome =>
-    policy.evaluate({ action, facts, missing: [], floor: floorOf(catalogue.actions.get(action)?.floors ?? [], facts) });
+    policy.evaluate({
+      action,
+      facts,
+      missing: [],
+      floor: floorOf(catalogue.actions.get(action)?.floors ?? [], facts),
+      now: 0,
+    });
   return { catalogue, people, policy, warnings, decide };
 }
 

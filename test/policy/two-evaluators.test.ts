@@ -11,7 +11,7 @@ const POLICIES = 500;
 const REQUESTS_PER_POLICY = 50;
 
 const ask = (policy: CompiledPolicy, action: string, facts: Facts) =>
-  policy.evaluate({ action, facts, missing: [], floor: exampleFloor(action, facts) });
+  policy.evaluate({ action, facts, missing: [], floor: exampleFloor(action, facts), now: 0 });
 
 describe("the compiled policy and a naive reading of the same text", () => {
   it(`agree on ${POLICIES * REQUESTS_PER_POLICY} random decisions, and every kind of outcome occurs`, () => {

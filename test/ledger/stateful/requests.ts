@@ -137,6 +137,8 @@ export function requestFor(policy: Policy, { who, what, key, receipt, other }: S
           standing: null,
         }
       : { kind: needs === "receipt" ? "receipt" : "none" },
+    open: null,
+    tellAfterMs: null,
     refusal: null,
     entry: {
       ...blankEntry("intent", requestId, START),
