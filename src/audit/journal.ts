@@ -58,14 +58,14 @@ export function appendEntry(sql: SqlStorage, place: Place, entryId: string, entr
 }
 
 /**
- * Appends entries to be chained later, in order: the text of a JSON array of `{ entryId, entry, open }` (`openEntries`).
+ * Appends entries to be chained later, in order: the text of a JSON array of `SubmittedEntry`. Logs of requests only.
  * An open one's ending is still to come; the others wait behind such a one. One statement, whatever their number; the
  * sequence is SQLite's own (the newest row always stays, so it never goes back), which an entry seen before does not use up.
  */
 export function appendOpenEntries(sql: SqlStorage, entries: string, now: EpochMs): void {
   sql.exec(
-    `INSERT INTO journal (entry_id, ended, appended_at, record)
-     SELECT value ->> 'entryId', NOT (value ->> 'open'), ?, value -> 'entry' FROM json_each(?) WHERE true
+    `INSERT INTO journal (entry_id, ended, appended_at, record, tell_after_ms)
+     SELECT value ->> 'entryId', NOT (value ->> 'open'), ?, value -> 'entry', value ->> 'tellAfterMs' FROM json_each(?) WHERE true
      ON CONFLICT (entry_id) DO NOTHING`,
     now,
     entries,

@@ -5,6 +5,7 @@ import { describeError } from "../platform/describe-error.ts";
 import { log } from "../platform/log.ts";
 import { integerOf, textOf } from "../platform/sql-row.ts";
 import type { EpochMs } from "../vocabulary.ts";
+import { dropBatch, hasActivity, nextBatch } from "./activity-reports.ts";
 import { backlog, type Place } from "./journal.ts";
 import { NO_TENANT } from "./recorder.ts";
 
@@ -66,8 +67,8 @@ export type LogReporter = {
 };
 
 /**
- * The reporter of one log. A report that is lost, or whose answer is, is sent again: it says how many there are, not how many
- * more. `place`: null while the log is empty.
+ * The reporter of one log. A report that is lost, or whose answer is, is sent again: it says how many refusals there are, not how
+ * many more, and activity under the same id. `place`: null while the log is empty.
  */
 export function createLogReporter(storage: DurableObjectStorage, env: Env, place: () => Place | null): LogReporter {
   const { sql } = storage;
@@ -76,7 +77,11 @@ export function createLogReporter(storage: DurableObjectStorage, env: Env, place
 
   const isNews = (): boolean => {
     const { rows, halted } = backlog(sql);
-    return (halted === null ? rows >= QUIET_BACKLOG_ROWS : halted !== toldHalt) || unreported(sql, 1).length > 0;
+    return (
+      (halted === null ? rows >= QUIET_BACKLOG_ROWS : halted !== toldHalt) ||
+      unreported(sql, 1).length > 0 ||
+      hasActivity(sql)
+    );
   };
 
   return {
@@ -92,10 +97,14 @@ export function createLogReporter(storage: DurableObjectStorage, env: Env, place
       notBefore = now + REPORT_EVERY_MS;
       const denials = unreported(sql, COUNTS_PER_REPORT);
       const { rows, halted } = backlog(sql);
+      const activity = storage.transactionSync(() => nextBatch(sql));
       try {
-        await ledgerOf(env.LEDGER, at.tenant).noteLog({ log: at.log, denials, waitingRows: rows, halted });
+        await ledgerOf(env.LEDGER, at.tenant).noteLog({ log: at.log, denials, waitingRows: rows, halted }, activity);
         toldHalt = halted;
-        storage.transactionSync(() => markReported(sql, denials, now));
+        storage.transactionSync(() => {
+          markReported(sql, denials, now);
+          if (activity !== null) dropBatch(sql);
+        });
       } catch (error) {
         log("warn", "log-report", { ...at, cause: describeError(error) });
       }

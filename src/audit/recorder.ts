@@ -2,6 +2,7 @@ import { describeError } from "../platform/describe-error.ts";
 import { log } from "../platform/log.ts";
 import type { AuditEntry, Ending } from "./record.ts";
 import { requestLogOf, type SubmittedEnding, type SubmittedEntry } from "./request-log-port.ts";
+import type { EpochMs } from "../vocabulary.ts";
 import { storableJson } from "./journal.ts";
 import { createFloodGuard } from "./flood-guard.ts";
 
@@ -45,13 +46,17 @@ type Lane = {
 
 /** Records reads and refusals in the tenant's request log, batched per isolate. */
 export type Recorder = {
-  /** Makes an entry durable; resolves false when it could not be. `open`: `end` follows. */
+  /**
+   * Makes an entry durable; resolves false when it could not be. `open`: `end` follows. `tellAfterMs`: within which time people
+   * are told of it; null (or left out) where they are not.
+   */
   readonly append: (
     tenant: string,
     entryId: string,
     entry: AuditEntry,
     open: boolean,
     waitUntil: WaitUntil,
+    tellAfterMs?: EpochMs | null,
   ) => Promise<boolean>;
   /** Adds the ending of an open entry, off the response's path. */
   readonly end: (tenant: string, entryId: string, ending: Ending, waitUntil: WaitUntil) => void;
@@ -111,9 +116,14 @@ export function createRecorder(namespace: DurableObjectNamespace): Recorder {
     if (lane.inFlight === sending) lane.inFlight = null;
   };
 
-  const append: Recorder["append"] = async (tenant, entryId, entry, open, waitUntil) => {
+  const append: Recorder["append"] = async (tenant, entryId, entry, open, waitUntil, tellAfterMs = null) => {
     const lane = laneOf(tenant);
-    const submitted = storableJson({ entryId, entry, open } satisfies SubmittedEntry);
+    const submitted = storableJson({
+      entryId,
+      entry,
+      open,
+      ...(tellAfterMs === null ? {} : { tellAfterMs }),
+    } satisfies SubmittedEntry);
     const joined = lane.next;
     if (joined !== null && joined.entries.length < BATCH_LIMIT && joined.chars + submitted.length <= BATCH_CHARS) {
       joined.entries.push(submitted);

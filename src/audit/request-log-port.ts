@@ -1,8 +1,17 @@
 import type { AuditEntry, Ending } from "./record.ts";
+import type { EpochMs } from "../vocabulary.ts";
 import type { Place } from "./journal.ts";
 
-/** An entry with the id that makes submitting it again harmless. `open`: its ending follows. */
-export type SubmittedEntry = { readonly entryId: string; readonly entry: AuditEntry; readonly open: boolean };
+/**
+ * An entry with the id that makes submitting it again harmless. `open`: its ending follows. `tellAfterMs`: within which time people
+ * are told that it was let through; absent where they are not.
+ */
+export type SubmittedEntry = {
+  readonly entryId: string;
+  readonly entry: AuditEntry;
+  readonly open: boolean;
+  readonly tellAfterMs?: EpochMs;
+};
 
 /** The ending of an entry submitted as open. */
 export type SubmittedEnding = { readonly entryId: string; readonly ending: Ending };

@@ -5,6 +5,7 @@ import { log } from "../platform/log.ts";
 import { dropOldest } from "../platform/drop-oldest.ts";
 import { migrate } from "../platform/sqlite-migrations.ts";
 import type { EpochMs } from "../vocabulary.ts";
+import { countServed, LOG_ACTIVITY_SCHEMA } from "./activity-reports.ts";
 import { SINK_SCHEMA } from "./copy-cursor.ts";
 import { deletableLeaves } from "./deletable-leaves.ts";
 import { appendOpenEntries, backlog, JOURNAL_SCHEMA, sealEntries, type Place } from "./journal.ts";
@@ -32,6 +33,7 @@ const ENDING_WAIT_MS = 5_000;
 
 /** Entries chained per alarm: ≈ 15 µs each, so a few milliseconds. */
 const SEAL_ROWS = 500;
+  LOG_ACTIVITY_SCHEMA,
 
 /** Endings kept in memory: far more than can come while an alarm waits; without the bound a stuck alarm would fill it. */
 const ENDINGS_MAX = 50_000;
@@ -173,6 +175,7 @@ export class RequestLog extends DurableObject<Env> implements RequestLogPort, Au
   }
 
   /** Null before the first append. */
+      countServed(storage.sql, before);
   #place(): Place | null {
     const row = this.ctx.storage.sql.exec("SELECT tenant, log FROM place").toArray()[0];
     return row === undefined ? null : { tenant: textOf(row, "tenant"), log: textOf(row, "log") };

@@ -1,5 +1,6 @@
 import type { ErrorDialect, MatchedOperation } from "../catalogue/types.ts";
 import { nameEvidence } from "../db/evidence.ts";
+import { tellAfterMs } from "../policy/notify.ts";
 import { quotaHeaders } from "../quota/headers.ts";
 import { quotaRule } from "../quota/quota-rule.ts";
 import type { Refusal } from "../refusal.ts";
@@ -159,9 +160,10 @@ async function serveRead(write: Write, operation: MatchedOperation, context: Ten
   }
   const entryId = `${trail.requestId}/request`;
   const entry = { ...entryOf(trail, gate.redactor, "request", Date.now()), decision: "allow" as const };
+  const told = trail.tier === null ? null : tellAfterMs(context.policy.notify, operation.action, trail.tier);
   const [sent, durable] = await Promise.all([
     send(context.upstream, operation.call, passed, trail.requestId, Date.now()),
-    gate.recorder.append(context.tenant, entryId, entry, true, waitUntil),
+    gate.recorder.append(context.tenant, entryId, entry, true, waitUntil, told),
   ]);
   const end = (outcome: string, status: number | null, detail: string | null): void =>
     gate.recorder.end(

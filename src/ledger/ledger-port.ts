@@ -1,5 +1,6 @@
 import type { Refusal } from "../refusal.ts";
 import type { EpochMs } from "../vocabulary.ts";
+import type { ActivityBatch } from "./activity.ts";
 import type { ApprovalWithDecisions } from "./approval-with-decisions.ts";
 import type { StandingAsk } from "./ask-standing-approval.ts";
 import type { Decider, DecisionOutcome, DecisionRequest } from "./decisions.ts";
@@ -132,8 +133,11 @@ export interface LedgerPort extends FinancePort, LifecyclePort {
   unfreeze(actor: Actor, requestId: string, scope: string): Promise<{ kind: "done" } | Refused>;
   /** Journals an administrative act whose effect lies outside the ledger. */
   recordAct(actor: Actor, requestId: string, code: string, detail: string): Promise<void>;
-  /** Takes in what a log of requests has counted. Only that log's own object calls it; the same report again changes nothing. */
-  noteLog(report: LogReport): Promise<void>;
+  /**
+   * Takes in what a log of requests has counted, and what of it people are to be told. Only that log's own object calls it; the
+   * same report again changes nothing.
+   */
+  noteLog(report: LogReport, activity?: ActivityBatch | null): Promise<void>;
   openOperations(limit: number): Promise<OpenOperations>;
 }
 

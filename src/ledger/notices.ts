@@ -1,3 +1,4 @@
+import type { ActivityAlert } from "../notify/activity.ts";
 import type { AlertNotice, Notice, NoticeKind } from "../notify/notice.ts";
 import { NOTICE_KINDS } from "../notify/notice.ts";
 import { signalId, type SignalAlert } from "../notify/signal.ts";
@@ -59,7 +60,15 @@ export function noteAlert(sql: SqlStorage, alert: MoneyAlert | SignalAlert, now:
   const id = alertId(alert);
   const isNew =
     sql.exec("INSERT OR IGNORE INTO alerts (id, at) VALUES (?, ?) RETURNING 1", id, now).toArray().length === 1;
-  if (!isNew) return false;
+  if (isNew) handOver(sql, id, alert, now);
+  return isNew;
+}
+
+/** Notes that people are to be told what was let through. `requestId`: one of these requests; no other message has it. */
+export const noteActivity = (sql: SqlStorage, requestId: string, alert: ActivityAlert, now: EpochMs): void =>
+  handOver(sql, `${alert.kind}/${requestId}`, alert, now);
+
+function handOver(sql: SqlStorage, id: string, alert: MoneyAlert | SignalAlert | ActivityAlert, now: EpochMs): void {
   sql.exec(
     "INSERT INTO notices (id, kind, approval_id, at, alert) VALUES (?, 'alert', '', ?, ?)",
     id,
@@ -67,7 +76,6 @@ export function noteAlert(sql: SqlStorage, alert: MoneyAlert | SignalAlert, now:
     JSON.stringify(alert),
   );
   plan(sql, "notices", "all", now);
-  return true;
 }
 
 /** Equal for equal events. */

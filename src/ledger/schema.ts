@@ -3,6 +3,7 @@ import { JOURNAL_SCHEMA } from "../audit/journal.ts";
 import { TREE_SCHEMA } from "../audit/log-tree.ts";
 import { RETENTION_SCHEMA } from "../audit/retention-state.ts";
 import { LIFECYCLE_SCHEMA } from "./activations.ts";
+import { ACTIVITY_BATCH_SCHEMA, ACTIVITY_SCHEMA } from "./activity.ts";
 import { SIGNAL_SCHEMA } from "./signals.ts";
 
 /**
@@ -182,4 +183,6 @@ export const LEDGER_SCHEMA: readonly string[] = [
   SINK_SCHEMA,
   LIFECYCLE_SCHEMA,
   RETENTION_SCHEMA,
+  `${ACTIVITY_SCHEMA}
+   ${ACTIVITY_BATCH_SCHEMA}`,
 ];

@@ -4,6 +4,7 @@ import { retain, RETENTION_EVERY_MS } from "../audit/retention.ts";
 import { auditTreeOf } from "../audit/tree-port.ts";
 import { outboxOf, type LookUpJob } from "../outbox/port.ts";
 import { textOf, integerOf, textOrNull, integerOrNull } from "../platform/sql-row.ts";
+import { takeBatch, tellActivity, type ActivityBatch } from "./activity.ts";
 import { admit } from "./admission.ts";
 import { approvalById, listApprovals, listStandingApprovals, storedRequest } from "./approval-rows.ts";
 import { withDecisions, type ApprovalWithDecisions } from "./approval-with-decisions.ts";
@@ -246,10 +247,13 @@ export class TenantLedger extends LifecycleLedger implements LedgerPort {
     this.administer(actor, requestId, code, detail, () => undefined);
   }
 
-  async noteLog(report: LogReport): Promise<void> {
+  async noteLog(report: LogReport, activity: ActivityBatch | null = null): Promise<void> {
     // A log without a tenant: nobody to tell.
     if (activeVersion(this.ctx.storage.sql) === null) return;
-    this.transact(({ sql, now }) => takeReport(sql, report, now));
+    this.transact(({ sql, now }) => {
+      takeReport(sql, report, now);
+      if (activity !== null) takeBatch(sql, report.log, activity, now);
+    });
   }
 
   async openOperations(limit: number): Promise<OpenOperations> {
@@ -270,6 +274,7 @@ export class TenantLedger extends LifecycleLedger implements LedgerPort {
       if (row.job === "budget-change-expiry") expireBudgetChange(scope, row.ref);
       if (row.job === "approval-expiry") expireApproval(scope, row.ref);
       if (row.job === "approval-reminder") remind(scope, row.ref);
+      if (row.job === "activity") tellActivity(sql, now);
       if (row.job === "prune") {
         prune(sql, now);
         plan(sql, "prune", "all", now + PRUNE_EVERY_MS);

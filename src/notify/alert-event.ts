@@ -2,6 +2,7 @@ import { budgetChangeJson } from "../approval/budget-change-json.ts";
 import { unreachable } from "../platform/assert.ts";
 import type { JsonObject } from "../platform/json.ts";
 import { usd } from "../platform/money.ts";
+import type { ActivityAlert } from "./activity.ts";
 import type { AnchoredCheckpoint } from "./alert.ts";
 import type { AlertCall, ShownAlert } from "./delivery.ts";
 import type { Signal } from "./signal.ts";
@@ -59,6 +60,8 @@ function factsOf(alert: ShownAlert): JsonObject {
       return { checkpoints: alert.checkpoints.map(checkpointJson) };
     case "audit-signal":
       return signalJson(alert);
+    case "activity":
+      return activityJson(alert);
     default:
       return unreachable(alert);
   }
@@ -108,5 +111,23 @@ const checkpointJson = ({ log, size, root, note, verifierKey, signedAt }: Anchor
   root,
   note,
   verifier_key: verifierKey,
+const activityJson = ({ requests, since, until, lines, more }: ActivityAlert): JsonObject => ({
+  requests,
+  since: new Date(since).toISOString(),
+  until: new Date(until).toISOString(),
+  lines: lines.map((line) => ({
+    action: line.action,
+    principal: line.principal,
+    tier: line.tier,
+    count: line.count,
+    first_request_id: line.firstRequestId,
+    first_at: new Date(line.firstAt).toISOString(),
+    last_request_id: line.lastRequestId,
+    last_at: new Date(line.lastAt).toISOString(),
+    reason: line.reason,
+  })),
+  more: { ...more },
+});
+
   signed_at: new Date(signedAt).toISOString(),
 });

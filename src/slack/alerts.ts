@@ -8,6 +8,7 @@ import type { WindowShortage } from "../refusal.ts";
 import type { Micros } from "../vocabulary.ts";
 import { context, header, section, type SlackMessage } from "./blocks.ts";
 import { inertLine } from "./inert-text.ts";
+import { toldOfActivity } from "./activity.ts";
 import { toldOfSignal } from "./signals.ts";
 import { said, type Told } from "./told.ts";
 import { dateTimeOf, name } from "./wording.ts";
@@ -34,8 +35,15 @@ const WINDOWS_SHOWN = 6;
 const WINDOW_MAX = 20;
 const DECISIONS_SHOWN = 4;
 
-/** The channel in which a tenant's people hear of money and audit logs; null where its policy names none. */
-export function alertChannel(kind: ShownAlert["kind"], { tier3, tier4, escalation }: CompiledPolicy["channels"]) {
+/**
+ * The channel in which a tenant's people hear of money, audit logs and activity; null where its policy names none. Activity never
+ * goes where people are called for: it waits for nobody.
+ */
+export function alertChannel(
+  kind: ShownAlert["kind"],
+  { channels: { tier3, tier4, escalation }, notify }: Pick<CompiledPolicy, "channels" | "notify">,
+): string | null {
+  if (kind === "activity") return notify.channel ?? tier3 ?? tier4;
   return kind === "budget-overrun" || kind === "audit-signal"
     ? (escalation ?? tier3 ?? tier4)
     : (tier3 ?? tier4 ?? escalation);
@@ -71,6 +79,8 @@ function toldOf(alert: ShownAlert): Told | null {
       return alert.checkpoints.length === 0 ? null : anchored(alert.checkpoints);
     case "audit-signal":
       return toldOfSignal(alert);
+    case "activity":
+      return toldOfActivity(alert);
     default:
       return unreachable(alert);
   }

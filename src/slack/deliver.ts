@@ -39,7 +39,7 @@ export const slackChannel: Channel = { name: "slack", deliver, tell };
 async function tell(call: AlertCall): Promise<Delivery> {
   const workspace = await openWorkspace(call);
   if (!workspace.ok) return workspace.error;
-  const channel = alertChannel(call.alert.kind, call.tenant.policy.channels);
+  const channel = alertChannel(call.alert.kind, call.tenant.policy);
   const message = alertMessage(call.alert, call.tenant.tenant);
   if (channel === null || message === null) return DONE;
   const posted = await workspace.value.slack.postMessage(channel, message);

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { ShownAlert } from "../../src/notify/delivery.ts";
 import { alertEvent } from "../../src/notify/alert-event.ts";
+import { activityAlert, activityLine } from "../slack/activity-alerts.ts";
 import { AT, CHANGE, changed, EVENTS, OVERRUN, REFUSED, SHORT_DAY, THRESHOLD } from "../slack/money-alerts.ts";
 
 const eventOf = (alert: ShownAlert) => alertEvent({ tenant: { tenant: "acme" }, at: AT, alert });
@@ -63,6 +64,33 @@ describe("a webhook is told about money", () => {
     ],
   ])("as %s, in the envelope of the other events", (type, alert, data) => {
     expect(eventOf(alert)).toEqual({ version: 1, type, timestamp: "2026-11-20T14:02:00.000Z", tenant: "acme", data });
+  });
+
+  test("and about activity, line by line", () => {
+    const { lines: _, ...rest } = activityAlert([activityLine()], { lines: 3, requests: 4 });
+    expect(eventOf({ ...rest, lines: [activityLine(), activityLine({ reason: null })] })).toMatchObject({
+      type: "activity",
+      data: {
+        requests: 16,
+        since: "2026-11-20T14:02:00.000Z",
+        until: "2026-11-20T14:06:00.000Z",
+        lines: [
+          {
+            action: "insights.analyze",
+            principal: "agent:trainer",
+            tier: 1,
+            count: 12,
+            first_request_id: "req_01m4k2vd5xkq3t9r7c8n0b6h2a",
+            first_at: "2026-11-20T14:02:00.000Z",
+            last_request_id: "req_01m4k2ve1yhn8w2p4s6d9f3g5j",
+            last_at: "2026-11-20T14:06:00.000Z",
+            reason: "why is job 7 slow?",
+          },
+          { reason: null },
+        ],
+        more: { lines: 3, requests: 4 },
+      },
+    });
   });
 
   test("of every event of a change under one type, with how the change stands now", () => {

@@ -166,6 +166,8 @@ describe("what finance reads", () => {
 
 describe("money and signals are told", () => {
   const channels = { tier3: "#three", tier4: "#four", escalation: "#up" };
+  const notify = { channel: "#activity", tiers: [], actions: [], everyMs: 1 };
+  const policyWith = (named: Parameters<typeof alertChannel>[1]["channels"]) => ({ channels: named, notify });
   test.each<[ShownAlert["kind"], Partial<typeof channels>, string | null]>([
     ["budget-threshold", channels, "#three"],
     ["budget-refused", { tier4: "#four", escalation: "#up" }, "#four"],
@@ -177,6 +179,6 @@ describe("money and signals are told", () => {
     ["audit-signal", { tier3: "#three", tier4: "#four" }, "#three"],
     ["budget-threshold", {}, null],
   ])("%s with %j in %s", (kind, named, expected) => {
-    expect(alertChannel(kind, { tier3: null, tier4: null, escalation: null, ...named })).toBe(expected);
+    expect(alertChannel(kind, policyWith({ tier3: null, tier4: null, escalation: null, ...named }))).toBe(expected);
   });
 });

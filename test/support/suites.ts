@@ -31,6 +31,7 @@ export const SUITES = [
   "slack-clicks",
   "slack-reading",
   "webhook",
+  "activity",
   "alerts",
   "break-glass",
   "money",
