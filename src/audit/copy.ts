@@ -176,7 +176,9 @@ export function createLogCopy(
       if (rows <= 0) return null;
       const { confirmed, writtenAt } = copyCursor(sql, name);
       const since = Math.max(writtenAt, appendedAt(sql, confirmed + 1) ?? 0);
-      return { copy: name, rows, minutes: since === 0 ? 0 : Math.max(0, Math.floor((now - since) / 60_000)) };
+      // What has not begun yet is not late: a copy may be switched on when its log is years old.
+      const behindMs = writtenAt === 0 ? 0 : Math.max(0, now - since);
+      return { copy: name, rows, minutes: Math.floor(behindMs / 60_000) };
     },
   };
 }

@@ -1,6 +1,6 @@
 import type { Env } from "../env.ts";
 import { ledgerOf } from "../ledger/ledger-port.ts";
-import { DENIALS_PERIOD_MS, type DenialCount } from "../ledger/signals.ts";
+import { DENIALS_PERIOD_MS, type DenialCount, type LogState } from "../ledger/signals.ts";
 import { describeError } from "../platform/describe-error.ts";
 import { log } from "../platform/log.ts";
 import { integerOf, textOf } from "../platform/sql-row.ts";
@@ -8,6 +8,8 @@ import type { EpochMs } from "../vocabulary.ts";
 import { dropBatch, hasActivity, nextBatch } from "./activity-reports.ts";
 import { backlog, type Place } from "./journal.ts";
 import { NO_TENANT } from "./recorder.ts";
+import type { SecondCopy } from "./second-copy.ts";
+import type { TreeKeeper } from "./tree-keeper.ts";
 
 /**
  * Refusals that a log of requests has chained, per principal and minute, and how many of them its tenant's ledger knows; part of
@@ -26,6 +28,12 @@ export const DENIALS_SCHEMA = `
  * is refused or waits.
  */
 export const REPORT_EVERY_MS = 10_000;
+
+/** How often a log says again that it is not signed, or that a copy is behind, while that lasts. */
+const STATE_EVERY_MS = 10 * 60_000;
+
+/** A copy that writes something every few minutes is none that people have to hear of, whatever their bound. */
+export const BEHIND_MINUTES = 5;
 
 /** Principals and minutes per report, the most refused first; the next report takes the rest. */
 const COUNTS_PER_REPORT = 200;
@@ -58,6 +66,24 @@ export function countDenials(sql: SqlStorage, after: number): void {
   );
 }
 
+/** How a log's tree and its copies stand. */
+export type LogStanding = Pick<LogState, "unsigned" | "behind">;
+
+const UNTROUBLED: LogStanding = { unsigned: null, behind: [] };
+
+/** What people may have to hear of how a log stands. */
+export const standingOf = (
+  tree: Pick<TreeKeeper, "trouble">,
+  copy: Pick<SecondCopy, "behind">,
+  now: EpochMs,
+): LogStanding => ({
+  unsigned: tree.trouble(now),
+  behind: copy.behind(now).filter(({ minutes }) => minutes >= BEHIND_MINUTES),
+});
+
+/** Whether there is anything in it that is not as it should be. */
+export const isTroubled = ({ unsigned, behind }: LogStanding): boolean => unsigned !== null || behind.length > 0;
+
 /** What a log of requests tells its tenant's ledger, from its alarm and so in nobody's way. */
 export type LogReporter = {
   /** When there is something to report, null for never; asked after each run and each projection. */
@@ -70,12 +96,19 @@ export type LogReporter = {
  * The reporter of one log. A report that is lost, or whose answer is, is sent again: it says how many refusals there are, not how
  * many more, and activity under the same id. `place`: null while the log is empty.
  */
-export function createLogReporter(storage: DurableObjectStorage, env: Env, place: () => Place | null): LogReporter {
+export function createLogReporter(
+  storage: DurableObjectStorage,
+  env: Env,
+  place: () => Place | null,
+  standing: (now: EpochMs) => LogStanding = () => UNTROUBLED,
+): LogReporter {
   const { sql } = storage;
   let notBefore: EpochMs = 0;
   let toldHalt: string | null = null;
+  let stateNotBefore: EpochMs = 0;
 
-  const isNews = (): boolean => {
+  const isNews = (now: EpochMs): boolean => {
+    if (stateNotBefore <= now && isTroubled(standing(now))) return true;
     const { rows, halted } = backlog(sql);
     return (
       (halted === null ? rows >= QUIET_BACKLOG_ROWS : halted !== toldHalt) ||
@@ -87,20 +120,22 @@ export function createLogReporter(storage: DurableObjectStorage, env: Env, place
   return {
     nextAt: (now) => {
       const at = place();
-      if (at === null || at.tenant === NO_TENANT || !isNews()) return null;
+      if (at === null || at.tenant === NO_TENANT || !isNews(now)) return null;
       // The clock may have stepped back since.
       return Math.min(Math.max(now, notBefore), now + REPORT_EVERY_MS);
     },
     run: async (now) => {
       const at = place();
-      if (at === null || at.tenant === NO_TENANT || notBefore > now || !isNews()) return;
+      if (at === null || at.tenant === NO_TENANT || notBefore > now || !isNews(now)) return;
       notBefore = now + REPORT_EVERY_MS;
       const denials = unreported(sql, COUNTS_PER_REPORT);
       const { rows, halted } = backlog(sql);
+      const state = standing(now);
       const activity = storage.transactionSync(() => nextBatch(sql));
       try {
-        await ledgerOf(env.LEDGER, at.tenant).noteLog({ log: at.log, denials, waitingRows: rows, halted }, activity);
+        await ledgerOf(env.LEDGER, at.tenant).noteLog({ log: at.log, denials, waitingRows: rows, halted, ...state }, activity);
         toldHalt = halted;
+        if (isTroubled(state)) stateNotBefore = now + STATE_EVERY_MS;
         storage.transactionSync(() => {
           markReported(sql, denials, now);
           if (activity !== null) dropBatch(sql);

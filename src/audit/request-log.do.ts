@@ -14,7 +14,7 @@ import { TREE_SCHEMA } from "./log-tree.ts";
 import { BACKLOG_LIMIT_ROWS, PROJECTION_DELAY_MS, projectJournal } from "./projection.ts";
 import type { Ending } from "./record.ts";
 import type { AppendOutcome, RequestLogPort, SubmittedEnding } from "./request-log-port.ts";
-import { countDenials, createLogReporter, DENIALS_SCHEMA, newestChained, type LogReporter } from "./log-reports.ts";
+import { countDenials, createLogReporter, DENIALS_SCHEMA, newestChained, standingOf, type LogReporter } from "./log-reports.ts";
 import { auditBucket, createSecondCopy, type SecondCopy } from "./second-copy.ts";
 import { createTreeKeeper, type TreeKeeper } from "./tree-keeper.ts";
 import type { AuditTreePort, ConsistencyProof, InclusionProof, LogLeavesPort, TreeAnswer } from "./tree-port.ts";
@@ -65,12 +65,17 @@ export class RequestLog extends DurableObject<Env> implements RequestLogPort, Au
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#tree = createTreeKeeper(ctx.storage, env, () => this.#place());
-    this.#reporter = createLogReporter(ctx.storage, env, () => this.#place());
     this.#copy = createSecondCopy(
       ctx.storage,
       () => this.env,
       () => this.#place(),
       () => this.#armForTree(),
+    );
+    this.#reporter = createLogReporter(
+      ctx.storage,
+      env,
+      () => this.#place(),
+      (now) => standingOf(this.#tree, this.#copy, now),
     );
     void ctx.blockConcurrencyWhile(async () => {
       migrate(ctx.storage, SCHEMA);

@@ -29,6 +29,9 @@ export const CHECKPOINT_EVERY_MS = 60_000;
 /** Wait after signing or handing over has failed. */
 const RETRY_MS = 30_000;
 
+/** For how long records that D1 does not give back are nobody's concern: a short outage mends itself. */
+const BACKFILL_PATIENCE_MS = 10 * 60_000;
+
 /** Checkpoints per hand-over: an hour's of a busy log and more. */
 const HAND_OVER_MAX = 100;
 
@@ -36,6 +39,8 @@ const HAND_OVER_MAX = 100;
 export type TreeKeeper = AuditTreePort & {
   /** When the tree has something to do next, null for never; asked after each run and each projection. */
   readonly nextAt: (now: EpochMs) => EpochMs | null;
+  /** Why nothing of this log is signed, where people have to look; null where nothing is wrong, or it may mend itself. */
+  readonly trouble: (now: EpochMs) => string | null;
   /** Fetches records from before there were trees, signs, hands over: what of it is due. Never throws. */
   readonly run: (now: EpochMs) => Promise<void>;
 };
@@ -50,6 +55,8 @@ export function createTreeKeeper(storage: DurableObjectStorage, env: Env, place:
   // Since when records wait for a checkpoint. From the beginning for those that an earlier instance has left.
   let waitingSince: EpochMs | null = 0;
   const notBefore = { backfill: 0, sign: 0, handOver: 0 };
+  /** What fails, and since when; lost with the object, and found out again half a minute later. */
+  const failing = new Map<keyof typeof notBefore, { readonly since: EpochMs; readonly cause: string }>();
 
   const key = async (): Promise<Result<SigningKey, string>> => {
     if (signingKey !== null) return ok(signingKey);
@@ -111,7 +118,8 @@ export function createTreeKeeper(storage: DurableObjectStorage, env: Env, place:
     } catch (error) {
       failure = describeError(error);
     }
-    if (failure === null) return;
+    if (failure === null) return void failing.delete(what);
+    failing.set(what, { since: failing.get(what)?.since ?? Date.now(), cause: failure });
     notBefore[what] = Math.max(notBefore[what], Date.now() + RETRY_MS);
     log("error", "audit-tree", { ...place(), what, cause: failure });
   };
@@ -135,6 +143,12 @@ export function createTreeKeeper(storage: DurableObjectStorage, env: Env, place:
       });
     }
     if (notBefore.handOver <= now) await attempt("handOver", async () => handOver().then(() => null));
+  };
+
+  const trouble: TreeKeeper["trouble"] = (now) => {
+    const [sign, backfilled] = [failing.get("sign"), failing.get("backfill")];
+    if (sign !== undefined) return sign.cause;
+    return backfilled !== undefined && backfilled.since + BACKFILL_PATIENCE_MS <= now ? backfilled.cause : null;
   };
 
   /** The checkpoint for a question that names no size: the newest, if it reaches. */
@@ -162,6 +176,7 @@ export function createTreeKeeper(storage: DurableObjectStorage, env: Env, place:
   return {
     nextAt,
     run,
+    trouble,
     checkpoint,
     latestCheckpoint: async () => latestCheckpoint(sql),
     checkpointUpTo: async (size) => checkpointUpTo(sql, size),

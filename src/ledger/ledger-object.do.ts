@@ -1,7 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { appendEntry, backlog, type Place } from "../audit/journal.ts";
 import { deletableLeaves } from "../audit/deletable-leaves.ts";
-import { QUIET_BACKLOG_ROWS } from "../audit/log-reports.ts";
+import { isTroubled, QUIET_BACKLOG_ROWS, standingOf } from "../audit/log-reports.ts";
 import { PROJECTION_DELAY_MS, projectJournal } from "../audit/projection.ts";
 import { blankEntry } from "../audit/record.ts";
 import { auditBucket, createSecondCopy, type SecondCopy } from "../audit/second-copy.ts";
@@ -134,12 +134,14 @@ export abstract class LedgerObject extends DurableObject<Env> implements AuditTr
     this.#arm(notBefore);
   }
 
-  /** Has people told where the log has halted or its backlog grows; not by `transact`, which would wake a halted log again. */
+  /** Has people told where the log has halted, is not signed, or its backlog or a copy's grows; not by `transact`, which would wake a halted log again. */
   #tellOfLog(): void {
     const { storage } = this.ctx;
     const { rows, halted } = backlog(storage.sql);
-    if (halted === null && rows < QUIET_BACKLOG_ROWS) return;
-    storage.transactionSync(() => tellLogState(storage.sql, { log: LOG, waitingRows: rows, halted }, Date.now()));
+    const standing = standingOf(this.#tree, this.#copy, Date.now());
+    if (halted === null && rows < QUIET_BACKLOG_ROWS && !isTroubled(standing)) return;
+    const state = { log: LOG, waitingRows: rows, halted, ...standing };
+    storage.transactionSync(() => tellLogState(storage.sql, state, Date.now()));
   }
 
   /** One job that fails holds up neither the others nor the projection: it is put off until later. */

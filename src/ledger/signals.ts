@@ -1,3 +1,4 @@
+import type { LateCopy } from "../audit/copy.ts";
 import type { Signal } from "../notify/signal.ts";
 import { DEFAULT_SIGNALS, type SignalBounds } from "../policy/signals.ts";
 import { integerOf, textOrNull } from "../platform/sql-row.ts";
@@ -25,25 +26,35 @@ export const DENIALS_PERIOD_MS = 10 * MINUTE_MS;
 const INELIGIBLE_PERIOD_MS = 60 * MINUTE_MS;
 /** A backlog that was below its bound for so long and is there again is another one. */
 const BACKLOG_PERIOD_MS = 60 * MINUTE_MS;
+/** The same for what a log reports again and again while it lasts: a tree that is not signed, a copy that is late. */
+const TROUBLE_PERIOD_MS = 60 * MINUTE_MS;
 
 const minuteOf = (at: EpochMs): EpochMs => at - (at % MINUTE_MS);
 
 /** Refusals of one principal in one minute (its start), as many as one log has recorded by now. */
 export type DenialCount = { readonly principal: string; readonly minute: EpochMs; readonly count: number };
 
-/** What a log of requests says of itself: refusals that it has counted, records that wait for D1, and why it has halted. */
-export type LogReport = {
+/**
+ * How a log stands: records that wait for D1, why it has halted, why its tree is not signed, and the further copies for which
+ * records wait.
+ */
+export type LogState = {
   readonly log: string;
-  readonly denials: readonly DenialCount[];
   readonly waitingRows: number;
   readonly halted: string | null;
+  readonly unsigned: string | null;
+  readonly behind: readonly LateCopy[];
 };
+
+/** What a log of requests says of itself, with the refusals that it has counted. */
+export type LogReport = LogState & { readonly denials: readonly DenialCount[] };
 
 /**
  * Takes in what a log of requests reports. Counts are the log's sums so far, so the same report again counts nothing twice. Run
  * inside `transactionSync`.
  */
-export function takeReport(sql: SqlStorage, { log, denials, waitingRows, halted }: LogReport, now: EpochMs): void {
+export function takeReport(sql: SqlStorage, report: LogReport, now: EpochMs): void {
+  const { log, denials } = report;
   const bounds = signalBounds(sql);
   for (const { principal, minute, count } of denials) {
     sql.exec(
@@ -57,16 +68,16 @@ export function takeReport(sql: SqlStorage, { log, denials, waitingRows, halted 
   }
   for (const principal of new Set(denials.map((one) => one.principal)))
     judge(sql, "denials", principal, { bound: bounds.denialsPer10Minutes, periodMs: DENIALS_PERIOD_MS }, now);
-  tellLogState(sql, { log, waitingRows, halted }, now);
+  tellLogState(sql, report, now);
 }
 
-/** Tells of a log that has halted, or whose backlog is past its bound. Run inside `transactionSync`. */
+/** Tells of a log that has halted or is not signed, or whose backlog or copy is past its bound. Run inside `transactionSync`. */
 export function tellLogState(
   sql: SqlStorage,
-  { log, waitingRows, halted }: Pick<LogReport, "log" | "waitingRows" | "halted">,
+  { log, waitingRows, halted, unsigned, behind }: LogState,
   now: EpochMs,
 ): void {
-  const { auditBacklogRows } = signalBounds(sql);
+  const { auditBacklogRows, auditCopyLateMinutes } = signalBounds(sql);
   if (
     auditBacklogRows > 0 &&
     waitingRows >= auditBacklogRows &&
@@ -76,6 +87,13 @@ export function tellLogState(
   // Ends only when somebody mends it: as long as alerts are remembered, the same cause is the same episode.
   if (halted !== null && begins(sql, `halted/${log}/${halted}`, now, ALERT_RETENTION_MS, now))
     tell(sql, { signal: "audit-halted", log, cause: halted, since: now }, now);
+  if (unsigned !== null && begins(sql, `unsigned/${log}`, now, TROUBLE_PERIOD_MS, now))
+    tell(sql, { signal: "audit-unsigned", log, cause: unsigned, since: now }, now);
+  for (const { copy, rows, minutes } of behind) {
+    const isLate = auditCopyLateMinutes > 0 && minutes >= auditCopyLateMinutes;
+    if (isLate && begins(sql, `copy/${log}/${copy}`, now, TROUBLE_PERIOD_MS, now))
+      tell(sql, { signal: "audit-copy-late", log, copy, rows, minutes, since: now }, now);
+  }
 }
 
 /** Counts one try to decide by somebody whose word does not count. Joins the decision's transaction. */
@@ -105,8 +123,9 @@ function signalBounds(sql: SqlStorage): SignalBounds {
   const row = sql.exec("SELECT signals FROM authority").toArray()[0];
   const text = row === undefined ? null : textOrNull(row, "signals");
   // Serialised by versions.ts.
-  const bounds: SignalBounds | null = text === null ? null : JSON.parse(text);
-  return bounds ?? DEFAULT_SIGNALS;
+  const bounds: Partial<SignalBounds> = text === null ? {} : JSON.parse(text);
+  // A version that was stored by an earlier build lacks what has come since.
+  return { ...DEFAULT_SIGNALS, ...bounds };
 }
 
 function judge(

@@ -92,6 +92,12 @@ function signalJson(alert: Signal): JsonObject {
       return { signal: alert.signal, log: alert.log, rows: alert.rows, since };
     case "audit-halted":
       return { signal: alert.signal, log: alert.log, cause: alert.cause, since };
+    case "audit-unsigned":
+      return { signal: alert.signal, log: alert.log, cause: alert.cause, since };
+    case "audit-copy-late": {
+      const { signal, log, copy, rows, minutes } = alert;
+      return { signal, log, copy, rows, minutes, since };
+    }
     case "outcome-unknown":
       return {
         signal: alert.signal,

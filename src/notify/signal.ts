@@ -7,7 +7,8 @@ import type { EpochMs } from "../vocabulary.ts";
  *
  * `denials`: one principal was refused so often within `minutes`. `ineligible-approvals`: one person tried so often to decide what
  * their word does not count on. `audit-backlog`: so many records of one log wait for D1. `audit-halted`: a log takes no more, because
- * D1 holds something else than it. `outcome-unknown`: nobody could find out for an hour what became of a dispatched request.
+ * D1 holds something else than it. `audit-unsigned`: nothing more of a log is signed. `audit-copy-late`: none of the records that wait
+ * for a further copy of a log was written to it for so long. `outcome-unknown`: nobody could find out for an hour what became of a dispatched request.
  * `policy-activated`: a version came in force. `policy-scheduled`: one will at its time. `policy-not-activated`: one did not, because
  * whoever scheduled it could not put it in force any more.
  */
@@ -63,6 +64,15 @@ export type Signal =
     }
   | { readonly signal: "audit-backlog"; readonly log: string; readonly rows: number; readonly since: EpochMs }
   | { readonly signal: "audit-halted"; readonly log: string; readonly cause: string; readonly since: EpochMs }
+  | { readonly signal: "audit-unsigned"; readonly log: string; readonly cause: string; readonly since: EpochMs }
+  | {
+      readonly signal: "audit-copy-late";
+      readonly log: string;
+      readonly copy: "r2" | "webhook";
+      readonly rows: number;
+      readonly minutes: number;
+      readonly since: EpochMs;
+    }
   | {
       readonly signal: "outcome-unknown";
       readonly requestId: string;
@@ -90,7 +100,10 @@ function aboutOf(signal: Signal): string {
       return String(signal.version);
     case "audit-backlog":
     case "audit-halted":
+    case "audit-unsigned":
       return signal.log;
+    case "audit-copy-late":
+      return `${signal.log}/${signal.copy}`;
     case "outcome-unknown":
       return signal.requestId;
     default:

@@ -23,6 +23,8 @@ const LABEL = /^[a-z][a-z0-9-]{0,62}$/;
 const MAX_SIGNAL = 1_000_000;
 /** Most records of a log that may wait before anybody hears of it: half of where writes stop. */
 const MAX_BACKLOG_TOLD = 25_000;
+/** Longest time that a copy may be late before anybody hears of it: a week. */
+const MAX_COPY_LATE_MINUTES = 7 * 24 * 60;
 /** Most actions that are told by name; whoever wants more names their tier. */
 const MAX_TOLD_ACTIONS = 100;
 /** Longest time between two messages about activity, one day: what is told later than that informs nobody. */
@@ -146,6 +148,8 @@ export const POLICY_DOCUMENT = z.strictObject({
       ineligible_approvals_per_hour: signal(MAX_SIGNAL),
       /** Records of one log that wait for D1. */
       audit_backlog_rows: signal(MAX_BACKLOG_TOLD),
+      /** Minutes that a further copy of a log is behind. */
+      audit_copy_late_minutes: signal(MAX_COPY_LATE_MINUTES),
     })
     .optional(),
   /** Requests that people are told of after they were let through, in one message per period. */

@@ -14,6 +14,8 @@ const reasonGiven = (reason: string | null): readonly string[] =>
 
 const ONCE = "told once per episode; the policy's signals say from when on";
 
+const COPIES = { r2: "copy in R2", webhook: "copy by webhook" } as const;
+
 /** A signal as people read it, with what to do next. */
 export function toldOfSignal(signal: Signal): Told {
   const since = dateTimeOf(signal.since);
@@ -78,6 +80,20 @@ export function toldOfSignal(signal: Signal): Told {
         `${inertLine(signal.cause, TEXT_MAX)}. What this log records is refused (503 audit) until somebody has looked.`,
         "D1 holds something that the gate did not write there: keep both, and verify an export before anything is changed.",
       ]);
+    case "audit-unsigned":
+      return said(`Audit log ${inertLine(signal.log, SCOPE_MAX)} is not signed any more`, [
+        `${inertLine(signal.cause, TEXT_MAX)}. Records are kept as before; no checkpoint speaks of the new ones.`,
+        "Where the tree does not continue what was signed, the log's storage was changed: keep it, and verify an export against the checkpoints that were kept outside.",
+      ]);
+    case "audit-copy-late":
+      return said(
+        `Audit log ${inertLine(signal.log, SCOPE_MAX)}: its ${COPIES[signal.copy]} is ${signal.minutes} minutes behind`,
+        [
+          `${signal.rows} records wait for it; none was written in that time. None is lost: D1 and the log itself have them.`,
+          "Why stands in the Worker's log under second-copy. It goes on by itself where it stopped.",
+        ],
+        ONCE,
+      );
     case "outcome-unknown":
       return said(`Outcome unknown for an hour: ${name(signal.action ?? "request")}`, [
         `Request ${name(signal.requestId)} of ${name(signal.principal)}, admitted ${since}. Its money stays held, and what it changes admits nothing else.`,

@@ -4,8 +4,11 @@ import { createLogReporter, REPORT_EVERY_MS } from "../../src/audit/log-reports.
 import type { AuditEntry } from "../../src/audit/record.ts";
 import type { SubmittedEntry } from "../../src/audit/request-log-port.ts";
 import type { Env } from "../../src/env.ts";
+import { CHECKPOINT_EVERY_MS } from "../../src/audit/tree-keeper.ts";
 import { newTenant, rowsOf } from "../ledger/fixture.ts";
 import { testEnv } from "../support/test-env.ts";
+import { rebind } from "./copy-fixture.ts";
+import { faultyBucket } from "./faulty-r2.ts";
 import { entry, logOf, START } from "./fixture.ts";
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ["Date"], now: START }));
@@ -124,6 +127,41 @@ describe("a log of requests reports refusals to its tenant's ledger", () => {
 });
 
 describe("a log of requests reports itself", () => {
+  it("when its tree is not what was signed, once, whatever comes after it", async () => {
+    const { tenant, stub, submit, settle } = await shard(1);
+    await submit(many(3, "a"));
+    await settle();
+    await runInDurableObject(stub, (_, { storage }) =>
+      storage.sql.exec("INSERT INTO checkpoints VALUES (2, 'AA==', 'note', 'key', 0)"),
+    );
+    for (let times = 0; times < 4; times++) {
+      await submit(many(1, `b${times}`));
+      vi.setSystemTime(Date.now() + 2 * CHECKPOINT_EVERY_MS);
+      await settle();
+    }
+    expect((await told(tenant)).map((row) => String(row["id"]).replace(/\d+$/, ""))).toEqual([
+      "audit-signal/audit-unsigned/requests-1/",
+    ]);
+  });
+
+  it("when nothing was written to its copy for an hour, once, though it is evicted", async () => {
+    const { tenant, stub, submit, settle } = await shard(3);
+    const bindings = { AUDIT_BUCKET: faultyBucket(testEnv.TEST_BUCKET, () => "refused") };
+    await rebind(stub, bindings);
+    const toldCopies = async () => (await told(tenant)).map((row) => String(row["id"]).replace(/\d+$/, ""));
+    // It begins a minute after the first record.
+    for (const minute of [0, 2, 30, 61, 63, 75, 120]) {
+      vi.setSystemTime(START + minute * 60_000);
+      await submit(many(1, `minute ${minute} `));
+      await settle();
+      expect(await toldCopies(), `minute ${minute}`).toEqual(
+        minute < 63 ? [] : ["audit-signal/audit-copy-late/requests-3/r2/"],
+      );
+      await evictDurableObject(stub);
+      await rebind(stub, bindings);
+    }
+  });
+
   it("when it has halted, once", async () => {
     const { tenant, stub, submit, settle } = await shard(2);
     await submit(many(1, "a"));

@@ -54,7 +54,7 @@ async function addRecords(tenant: string, count: number): Promise<void> {
       );
   });
   // Wakes the projection.
-  await ledgerOf(testEnv.LEDGER, tenant).noteLog({ log: "requests-3", denials: [], waitingRows: 1, halted: null });
+  await ledgerOf(testEnv.LEDGER, tenant).noteLog({ log: "requests-3", denials: [], waitingRows: 1, halted: null, unsigned: null, behind: [] });
   while ((await stored(tenant)).length < count) {
     vi.setSystemTime(Date.now() + 1_000);
     await runDurableObjectAlarm(ledgerStub(tenant));

@@ -63,16 +63,18 @@ const report = (at: number, count: number, log = "requests-0", principal = "agen
   denials: [{ principal, minute: at - (at % MINUTE), count }],
   waitingRows: 0,
   halted: null,
+  unsigned: null,
+  behind: [],
 });
 
 /** A report with nothing in it. */
-const QUIET = { log: "requests-3", denials: [], waitingRows: 1, halted: null };
+const QUIET = { log: "requests-3", denials: [], waitingRows: 1, halted: null, unsigned: null, behind: [] };
 
 /** A version like the first one, but for its bounds. */
 const terms = (denialsPer10Minutes: number) => ({
   ...versionTerms,
   policy: digest(`policy ${denialsPer10Minutes}`),
-  signals: { denialsPer10Minutes, ineligibleApprovalsPerHour: 3, auditBacklogRows: 5_000 },
+  signals: { denialsPer10Minutes, ineligibleApprovalsPerHour: 3, auditBacklogRows: 5_000, auditCopyLateMinutes: 60 },
 });
 
 describe("a spike of denials", () => {
@@ -173,7 +175,12 @@ describe("repeated tries to decide without being eligible", () => {
     for (const name of ["mallory", "oscar", "mallory", "oscar"]) await attempt(name);
     vi.setSystemTime(START + HOUR + MINUTE);
     await attempt("mallory");
-    await bound(tenant, { denialsPer10Minutes: 50, ineligibleApprovalsPerHour: 0, auditBacklogRows: 5_000 });
+    await bound(tenant, {
+      denialsPer10Minutes: 50,
+      ineligibleApprovalsPerHour: 0,
+      auditBacklogRows: 5_000,
+      auditCopyLateMinutes: 60,
+    });
     for (let times = 0; times < 5; times++) await attempt("oscar");
     expect(await signals(tenant)).toEqual([]);
   });
@@ -298,6 +305,67 @@ describe("an audit log", () => {
       "audit-signal/audit-halted/ledger/",
       "audit-signal/audit-halted/requests-3/",
       "audit-signal/audit-halted/requests-3/",
+    ]);
+  });
+});
+
+describe("an audit log that is not signed, or whose copy is late,", () => {
+  const late = (minutes: number) => ({ copy: "r2", rows: 12, minutes }) as const;
+
+  it("is told once, until nothing was heard of it for an hour", async () => {
+    const { tenant, ledger } = await newTenant();
+    const unsigned = "the tree of 9 records does not continue the signed one of 7";
+    for (const [minute, state, told] of [
+      [0, { unsigned }, ["audit-unsigned"]],
+      // Another number in the cause is no other trouble.
+      [10, { unsigned: unsigned.replace("9", "11") }, []],
+      [20, { behind: [late(59)] }, []],
+      [30, { behind: [late(60)] }, ["audit-copy-late"]],
+      [80, { behind: [late(110)] }, []],
+      [81, { unsigned }, ["audit-unsigned"]],
+      [139, { behind: [late(61)] }, []],
+      [200, { behind: [late(61), { ...late(70), copy: "webhook" }] }, ["audit-copy-late", "audit-copy-late"]],
+    ] as const) {
+      vi.setSystemTime(START + minute * MINUTE);
+      await ledger.noteLog({ ...QUIET, ...state });
+      const heard = await signals(tenant);
+      expect(heard, `minute ${minute}`).toMatchObject(told.map((signal) => ({ signal, log: "requests-3" })));
+    }
+  });
+
+  it("is the copy's own episode, from the bound of the version in force on, and never where that is 0", async () => {
+    const { tenant, ledger } = await newTenant();
+    const bounds = { denialsPer10Minutes: 50, ineligibleApprovalsPerHour: 3, auditBacklogRows: 5_000 };
+    await bound(tenant, { ...bounds, auditCopyLateMinutes: 0 });
+    await ledger.noteLog({ ...QUIET, behind: [late(9_999)] });
+    expect(await signals(tenant)).toEqual([]);
+    await bound(tenant, { ...bounds, auditCopyLateMinutes: 10 });
+    await ledger.noteLog({ ...QUIET, behind: [late(10)] });
+    const told = { kind: "audit-signal", signal: "audit-copy-late", log: "requests-3", ...late(10), since: START };
+    expect(await signals(tenant)).toEqual([told]);
+  });
+
+  it("is bounded by the default where the version is older than the bound", async () => {
+    const { tenant, ledger } = await newTenant();
+    await inLedger(tenant, ({ sql }) => sql.exec(`UPDATE authority SET signals = '{"auditBacklogRows":7}'`));
+    await ledger.noteLog({ ...QUIET, waitingRows: 7, behind: [late(60)] });
+    expect(await signals(tenant)).toMatchObject([{ signal: "audit-backlog" }, { signal: "audit-copy-late" }]);
+  });
+
+  it("is told of the ledger's own, too", async () => {
+    const { tenant, ledger } = await newTenant();
+    await runAlarm(tenant);
+    await inLedger(tenant, ({ sql }) =>
+      sql.exec("INSERT INTO checkpoints VALUES (1000, 'AA==', 'note', 'key', ?)", START),
+    );
+    vi.setSystemTime(START + 10 * MINUTE);
+    for (let times = 0; times < 3; times++) {
+      await ledger.recordAct(OPERATOR, newId("req"), "anything", "");
+      vi.setSystemTime(Date.now() + MINUTE);
+      await runAlarm(tenant);
+    }
+    expect((await everTold(tenant)).map((id) => id.replace(/\d{13}$/, ""))).toEqual([
+      "audit-signal/audit-unsigned/ledger/",
     ]);
   });
 });

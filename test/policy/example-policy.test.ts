@@ -103,6 +103,7 @@ describe("the published example policy", () => {
       denialsPer10Minutes: 50,
       ineligibleApprovalsPerHour: 3,
       auditBacklogRows: 5_000,
+      auditCopyLateMinutes: 60,
     });
     expect([policy.timezone, policy.dryRun, policy.idempotency]).toEqual(["UTC", "receipt", "optional"]);
     const people = [

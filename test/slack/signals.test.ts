@@ -48,6 +48,18 @@ const SIGNALS: readonly (readonly [Signal, JsonObject, string, readonly string[]
     ["D1 holds another record under ledger/7."],
   ],
   [
+    { signal: "audit-unsigned", log: "requests-1", cause: "the tree of 9 records does not continue", since: AT },
+    { log: "requests-1", cause: "the tree of 9 records does not continue" },
+    "Audit log requests-1 is not signed any more",
+    ["the tree of 9 records does not continue.", "verify an export against the checkpoints"],
+  ],
+  [
+    { signal: "audit-copy-late", log: "ledger", copy: "webhook", rows: 4_000, minutes: 61, since: AT },
+    { log: "ledger", copy: "webhook", rows: 4_000, minutes: 61 },
+    "Audit log ledger: its copy by webhook is 61 minutes behind",
+    ["4000 records wait for it", "None is lost"],
+  ],
+  [
     {
       signal: "outcome-unknown",
       requestId: "req_1",
