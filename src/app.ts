@@ -16,6 +16,8 @@ import { credentialRoutes } from "./admin/credentials.ts";
 import { evidenceRoutes } from "./admin/evidence.ts";
 import { registerIssuer } from "./admin/issuers.ts";
 import { openApiDocument } from "./admin/openapi.ts";
+import { policyActivationRoutes } from "./admin/policy-activation.ts";
+import { policyVersionRoutes } from "./admin/policy-versions.ts";
 import { policyRoutes } from "./admin/policy.ts";
 import { problemPage, readiness } from "./admin/public.ts";
 import { reconciliationRoutes } from "./admin/reconciliation.ts";
@@ -63,6 +65,8 @@ export const ADMIN_ROUTES: readonly AdminRoute[] = [
   ...auditTreeRoutes,
   ...credentialRoutes,
   ...policyRoutes,
+  ...policyVersionRoutes,
+  ...policyActivationRoutes,
   ...upstreamCredentialRoutes,
   ...channelRoutes,
   ...sessionRoutes,

@@ -27,7 +27,7 @@ const tier = z.literal(TIERS);
 export const anything = z.custom<JsonValue>();
 const object = z.record(text, anything);
 const principalClass = z.enum(["agent", "service", "person"]);
-const digests = z.object({ policy: digest, people: digest, catalogue: digest, prices: digest });
+export const digests = z.object({ policy: digest, people: digest, catalogue: digest, prices: digest });
 
 /** A list as every answer has them. */
 export const listOf = <T extends z.ZodType>(id: string, record: T) =>
@@ -120,17 +120,6 @@ const credential = z.object({
   revoked_at: timeOrNull,
 });
 
-const version = z.object({
-  version: count,
-  digests,
-  author: text,
-  reason: text,
-  git_commit: textOrNull,
-  created_at: time,
-  activated_by: textOrNull,
-  activated_at: timeOrNull,
-});
-
 const auditRecord = named("AuditRecord", AUDIT_RECORD);
 
 const manifest = z.object({
@@ -166,7 +155,7 @@ const warning = z.object({
   message: text,
   severity: z.literal("warning"),
 });
-const warnings = z.array(warning);
+export const warnings = z.array(warning);
 
 const issuedKey = z.object({ key: text, key_id: text });
 
@@ -315,8 +304,4 @@ export const ANSWER = {
   credentials: listOf("Credentials", credential),
   credentialCreated: named("CredentialCreated", z.object({ key_id: text, key: text, expires_at: time })),
   credentialRevoked: named("CredentialRevoked", z.object({ revoked: z.literal(true), key_id: text })),
-  policy: named("Policy", z.object({ version: count, policy: textOrNull, digests })),
-  versions: listOf("PolicyVersions", version),
-  versionCreated: named("PolicyVersionCreated", z.object({ version: count, warnings })),
-  versionActivated: named("PolicyVersionActivated", z.object({ version: count, active: z.literal(true) })),
 } as const;

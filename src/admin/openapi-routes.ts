@@ -10,6 +10,7 @@ import { TEXT_DAYS_MAX, TEXT_MAX, TEXT_MIN } from "./audit-query.ts";
 import { AUDIT_LIST_MAX } from "./audit.ts";
 import { MONEY_ROUTES } from "./openapi-money.ts";
 import { MONEY_ANSWER } from "./openapi-money-answers.ts";
+import { POLICY_ROUTES } from "./openapi-policy.ts";
 
 /** What the OpenAPI document says of one route besides its path, roles and body. */
 export type RouteDescription = {
@@ -43,6 +44,8 @@ const EXPORTED = {
 
 const auditLog = z.enum(AUDIT_LOGS).meta({ description: "ledger when absent." });
 
+const versionNumber = z.string().regex(/^[1-9][0-9]{0,8}$/);
+
 /** Form of each path parameter, by the path's segment before it. */
 export const PATH_PARAMETERS: Readonly<Record<string, z.ZodType>> = {
   approvals: z.string().regex(/^(?:apr|bud)_[0-9a-z]{26}$/),
@@ -50,6 +53,8 @@ export const PATH_PARAMETERS: Readonly<Record<string, z.ZodType>> = {
   operations: z.string().meta({ description: "The Gate-Request-Id of the request." }),
   credentials: id("key"),
   channels: z.enum(["slack", "webhook"]),
+  versions: versionNumber,
+  schedules: versionNumber,
   evidence: z
     .string()
     .regex(/^[0-9a-f]{64}$/)
@@ -313,26 +318,7 @@ export const ROUTE_DESCRIPTIONS: Readonly<Record<string, RouteDescription>> = {
     summary: "Ends every session that a person has at the approval page",
     answer: ANSWER.sessionsRevoked,
   },
-  "GET /_gate/v1/policy": { operationId: "getPolicy", summary: "The policy in force", answer: ANSWER.policy },
-  "GET /_gate/v1/policy/versions": {
-    operationId: "listPolicyVersions",
-    summary: "Versions of policy, people, catalogue and prices, newest first",
-    answer: ANSWER.versions,
-  },
-  "POST /_gate/v1/policy/versions": {
-    operationId: "addPolicyVersion",
-    summary: "Checks and stores a version; a document that is not sent stays as it is in force",
-    answer: ANSWER.versionCreated,
-    status: 201,
-    refusals: ["policy-invalid"],
-  },
-  "POST /_gate/v1/policy/activate": {
-    operationId: "activatePolicyVersion",
-    summary:
-      "Puts a version in force: never its author; finance where it raises a cap or changes prices, teams or other terms of the budget",
-    answer: ANSWER.versionActivated,
-    refusals: ["not-found", "not-eligible"],
-  },
+  ...POLICY_ROUTES,
 };
 
 /** Response headers of the data plane (wire contract, section 4). */

@@ -43,7 +43,7 @@ import { remind } from "./proposals.ts";
 import { prune, PRUNE_EVERY_MS } from "./prune.ts";
 import { findReservation } from "./reservations.ts";
 import { review } from "./review-glass.ts";
-import { cancelSchedule, listSchedules, runSchedule, scheduleActivation, type Schedule } from "./schedules.ts";
+import { runSchedule } from "./schedules.ts";
 import { takeReport, type LogReport } from "./signals.ts";
 import { decideSigned } from "./signed-decisions.ts";
 import { statusCheck } from "./status-polls.ts";

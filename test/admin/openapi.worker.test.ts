@@ -171,7 +171,17 @@ test("the gate's own API answers what its OpenAPI document says, on every route"
   );
   expect(version.body).toMatchObject({ version: 2, warnings: [{ severity: "warning" }, { severity: "warning" }] });
   compare("GET /_gate/v1/policy/versions", await operator.get("/_gate/v1/policy/versions"));
+  const versions = "/_gate/v1/policy/versions";
+  compare(`GET ${versions}/:version`, await operator.get(`${versions}/2`));
+  compare(`GET ${versions}/:version/diff`, await operator.get(`${versions}/2/diff?against=1`));
+  const tomorrow = new Date(Date.now() + 86_400_000).toISOString();
+  const scheduled = await security.post("/_gate/v1/policy/activate", { version: 2, at: tomorrow });
+  expect(scheduled.status).toBe(202);
+  expect(ROUTE_DESCRIPTIONS["POST /_gate/v1/policy/activate"]?.answer.parse(scheduled.body)).toEqual(scheduled.body);
+  compare("GET /_gate/v1/policy/schedules", await operator.get("/_gate/v1/policy/schedules"));
+  compare("DELETE /_gate/v1/policy/schedules/:version", await operator.delete("/_gate/v1/policy/schedules/2"));
   compare("POST /_gate/v1/policy/activate", await security.post("/_gate/v1/policy/activate", { version: 2 }));
+  compare("GET /_gate/v1/policy/activations", await operator.get("/_gate/v1/policy/activations"));
 
   await expect
     .poll(async () => (await security.get(`/_gate/v1/audit?request_id=${operation}`)).text)

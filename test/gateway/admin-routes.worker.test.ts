@@ -90,6 +90,20 @@ const EXPECTED: Readonly<Record<string, Expectation>> = {
   "GET /_gate/v1/policy/versions": { answers: only(["operator", "finance", "security"], "200") },
   "POST /_gate/v1/policy/versions": { body: {}, answers: only(["operator"], "400 malformed-request") },
   "POST /_gate/v1/policy/activate": { body: { version: 99 }, answers: only(["finance", "security"], "404 not-found") },
+  "GET /_gate/v1/policy/versions/:version": {
+    path: "/_gate/v1/policy/versions/99",
+    answers: only(["operator", "finance", "security"], "404 not-found"),
+  },
+  "GET /_gate/v1/policy/versions/:version/diff": {
+    path: "/_gate/v1/policy/versions/99/diff",
+    answers: only(["operator", "finance", "security"], "404 not-found"),
+  },
+  "GET /_gate/v1/policy/activations": { answers: only(["operator", "finance", "security"], "200") },
+  "GET /_gate/v1/policy/schedules": { answers: only(["operator", "finance", "security"], "200") },
+  "DELETE /_gate/v1/policy/schedules/:version": {
+    path: "/_gate/v1/policy/schedules/99",
+    answers: only(["operator", "finance", "security"], "404 not-found"),
+  },
   "GET /_gate/v1/channels": { answers: only(["operator", "security"], "200") },
   "PUT /_gate/v1/channels/slack": { body: {}, answers: only(["operator"], "400 malformed-request") },
   "PUT /_gate/v1/channels/webhook": { body: {}, answers: only(["operator"], "400 malformed-request") },

@@ -45,6 +45,7 @@ export const SUITES = [
   "finance-sign-in",
   "canaries",
   "canaries-said",
+  "versions",
 ] as const;
 export type Suite = (typeof SUITES)[number];
 
