@@ -115,7 +115,7 @@ export function compilePolicy(
     channels,
     names: (action) => mode === "shadow" || named.has(action),
     prohibits: (action) => prohibited.get(action) ?? null,
-    evaluate: compileEvaluator({ rules, prohibited, guards, actions: catalogue.actions, mode }),
+    ...compileEvaluator({ rules, prohibited, guards, environments, actions: catalogue.actions, mode }),
     requires,
     requiresInShadow,
     approvalTier: (action) => approvalTiers.get(action) ?? null,

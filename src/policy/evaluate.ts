@@ -2,6 +2,8 @@ import type { ShadowVerdict } from "../audit/record.ts";
 import { checkConstraints } from "../catalogue/constraints.ts";
 import type { ActionSpec } from "../catalogue/types.ts";
 import { isWrite, type Facts } from "../vocabulary.ts";
+import type { Environments } from "./environments.ts";
+import type { EntryStep, GuardStep, Note, PolicyExplanation, PolicyStep } from "./explanation.ts";
 import type { Guard } from "./guards.ts";
 import { closestRule } from "./nearest.ts";
 import type { Rule } from "./rules.ts";
@@ -17,35 +19,57 @@ export type Deciding = {
   readonly rules: readonly Rule[];
   readonly prohibited: ReadonlyMap<string, string>;
   readonly guards: readonly Guard[];
+  readonly environments: Environments;
   readonly actions: ReadonlyMap<string, ActionSpec>;
   readonly mode: "enforce" | "shadow";
 };
 
+/** Decides, and decides while telling each step: one walk through the policy, so that an explanation cannot differ. */
+export type Evaluator = {
+  readonly evaluate: (request: PolicyRequest) => PolicyOutcome;
+  readonly explain: (request: PolicyRequest) => PolicyExplanation;
+};
+
 /**
  * Builds the decision function: rules are grouped by action once, so a decision costs the same under 10 rules and
- * 1,000. The function is pure and never throws.
+ * 1,000. Pure, and never throws.
  */
-export function compileEvaluator(deciding: Deciding): (request: PolicyRequest) => PolicyOutcome {
+export function compileEvaluator(deciding: Deciding): Evaluator {
   const { prohibited, actions } = deciding;
   const byAction: ReadonlyMap<string, readonly Rule[]> = Map.groupBy(deciding.rules, (rule) => rule.action);
   const guardsOf: ReadonlyMap<string, readonly Guard[]> = new Map(
     [...actions.values()].map((spec) => [spec.action, deciding.guards.filter((guard) => guard.covers(spec))]),
   );
-  return (request) => {
-    const ban = prohibited.get(request.action);
-    if (ban !== undefined) return { kind: "prohibited", rule: ban };
-    if (request.floor === PROHIBITED_FLOOR) {
-      return { kind: "prohibited", rule: `catalogue floor ${PROHIBITED_FLOOR} ${request.action}` };
-    }
+  const walk = (request: PolicyRequest, note: Note | null): PolicyOutcome => {
+    const ban = banOf(prohibited, request);
+    note?.({ kind: "prohibition", rule: ban });
+    if (ban !== null) return { kind: "prohibited", rule: ban };
     const facts = knownFacts(request);
-    const entry = byEntries(byAction.get(request.action), facts, request);
+    const entry = byEntries(byAction.get(request.action), facts, request, note);
     const spec = actions.get(request.action);
-    const outcome =
-      entry.kind === "matched" && isWrite(entry.tier) && spec !== undefined
-        ? byGuards(guardsOf.get(request.action) ?? [], entry, spec, facts, request)
-        : entry;
-    return deciding.mode === "shadow" ? unenforced(outcome, request) : outcome;
+    const asksGuards = entry.kind === "matched" && isWrite(entry.tier) && spec !== undefined;
+    if (note !== null && spec !== undefined)
+      note({ kind: "environments", possible: [...deciding.environments.of(spec, facts)] });
+    // An explanation tells of those as well that do not cover the action.
+    const guards = note === null ? (guardsOf.get(request.action) ?? []) : deciding.guards;
+    if (!asksGuards) for (const guard of guards) note?.(guardStep(guard, { kind: "not-asked" }));
+    const outcome = asksGuards ? byGuards(guards, entry, spec, facts, request, note) : entry;
+    return deciding.mode === "shadow" ? unenforced(outcome, request, note) : outcome;
   };
+  return {
+    evaluate: (request) => walk(request, null),
+    explain: (request) => {
+      const steps: PolicyStep[] = [];
+      return { outcome: walk(request, (step) => void steps.push(step)), steps };
+    },
+  };
+}
+
+/** What prohibits the action whatever its facts, null where nothing does. */
+function banOf(prohibited: ReadonlyMap<string, string>, { action, floor }: PolicyRequest): string | null {
+  const ban = prohibited.get(action);
+  if (ban !== undefined) return ban;
+  return floor === PROHIBITED_FLOOR ? `catalogue floor ${PROHIBITED_FLOOR} ${action}` : null;
 }
 
 /** A fact that is reported missing is not used, even where a value came with it. */
@@ -56,22 +80,51 @@ function knownFacts(request: PolicyRequest): Facts {
 }
 
 /** What `allowed_tools` says: the first entry at or above the floor that holds, or why there is none. */
-function byEntries(own: readonly Rule[] | undefined, facts: Facts, request: PolicyRequest): PolicyOutcome {
+function byEntries(
+  own: readonly Rule[] | undefined,
+  facts: Facts,
+  request: PolicyRequest,
+  note: Note | null,
+): PolicyOutcome {
   if (own === undefined) return { kind: "not-allowed", rule: `allowed_tools does not name ${request.action}` };
   let shadow: readonly ShadowVerdict[] = [];
+  let decided: PolicyOutcome | null = null;
   for (const rule of own) {
     // Loading has refused entries below the floor; were one to get this far, it still decides nothing.
-    if (rule.tier < request.floor || !rule.checks.every((check) => check(facts).kind === "holds")) continue;
-    if (!rule.isShadow) return shadow.length === 0 ? rule.matched : { ...rule.matched, shadow };
-    // Only the first that holds would have decided.
-    if (shadow.length === 0) shadow = [{ rule: rule.label, verdict: `tier ${rule.tier}` }];
+    const isBelow = rule.tier < request.floor;
+    const holds = !isBelow && rule.checks.every((check) => check(facts).kind === "holds");
+    note?.(entryStep(rule, facts, { isBelow, holds, isDecided: decided !== null }));
+    if (!holds || decided !== null) continue;
+    if (!rule.isShadow) {
+      decided = shadow.length === 0 ? rule.matched : { ...rule.matched, shadow };
+      // Nothing after it has a say; an explanation looks on.
+      if (note === null) return decided;
+    } else if (shadow.length === 0) {
+      // Only the first that holds would have decided.
+      shadow = [{ rule: rule.label, verdict: `tier ${rule.tier}` }];
+    }
   }
+  if (decided !== null) return decided;
   const enforced = own.filter((rule) => !rule.isShadow);
   const refused =
     enforced.length === 0
       ? { kind: "not-allowed" as const, rule: `allowed_tools names ${request.action} in shadow only` }
       : refusal(enforced, facts, request);
   return shadow.length === 0 ? refused : { ...refused, shadow };
+}
+
+type Held = { readonly isBelow: boolean; readonly holds: boolean; readonly isDecided: boolean };
+
+function entryStep({ label, tier, constraints, isShadow }: Rule, facts: Facts, held: Held): EntryStep {
+  const { violations, missing } = checkConstraints(constraints, facts);
+  return { kind: "entry", rule: label, tier, verdict: entryVerdict(isShadow, held), violations, missing };
+}
+
+function entryVerdict(isShadow: boolean, { isBelow, holds, isDecided }: Held): EntryStep["verdict"] {
+  if (isBelow) return "below-floor";
+  if (!holds) return "broken";
+  if (isDecided) return "after";
+  return isShadow ? "shadow" : "decides";
 }
 
 /** Says why no rule of the action decided. Where one breaks nothing and only lacks facts, those are what to supply. */
@@ -98,13 +151,19 @@ function byGuards(
   spec: ActionSpec,
   facts: Facts,
   { now }: PolicyRequest,
+  note: Note | null,
 ): PolicyOutcome {
   if (guards.length === 0) return entry;
   const shadow = [...entry.shadow];
   const objections: GuardRefusal[] = [];
   let open: OpenWindow | null = null;
   for (const guard of guards) {
+    if (note !== null && !guard.covers(spec)) {
+      note(guardStep(guard, { kind: "other-writes" }));
+      continue;
+    }
     const verdict = guard.judge(spec, facts, now);
+    note?.(guardStep(guard, verdictStep(verdict)));
     if (verdict === null) continue;
     if ("open" in verdict) {
       if (!guard.isShadow && (open === null || verdict.open.closesAt < open.closesAt)) open = verdict.open;
@@ -114,11 +173,26 @@ function byGuards(
   return objections.find(({ kind }) => kind === "not-allowed") ?? objections[0] ?? { ...entry, open, shadow };
 }
 
+const guardStep = ({ label, isShadow, environments, windows }: Guard, verdict: GuardStep["verdict"]): GuardStep => ({
+  kind: "guard",
+  rule: label,
+  isShadow,
+  environments,
+  windows,
+  verdict,
+});
+
+function verdictStep(verdict: ReturnType<Guard["judge"]>): GuardStep["verdict"] {
+  if (verdict === null) return { kind: "other-environments" };
+  return "open" in verdict ? { kind: "open", open: verdict.open } : { kind: "objects", refusal: verdict };
+}
+
 /** `mode: shadow`: the catalogue's floor decides, and what the policy would have said is kept beside it. */
-function unenforced(outcome: PolicyOutcome, { floor }: PolicyRequest): PolicyOutcome {
+function unenforced(outcome: PolicyOutcome, { floor }: PolicyRequest, note: Note | null): PolicyOutcome {
   // Bans are tier 5, and a size that is not known is not the policy's to let pass.
   if (outcome.kind === "prohibited" || outcome.kind === "unsized") return outcome;
   const rule = `mode shadow: catalogue floor ${floor}`;
+  note?.({ kind: "mode", rule });
   if (outcome.kind !== "matched") {
     const verdict = { rule: outcome.rule, verdict: outcome.kind };
     return { kind: "matched", tier: floor, rule, open: null, shadow: [...(outcome.shadow ?? []), verdict] };

@@ -15,6 +15,10 @@ export type Guard = {
   readonly label: string;
   readonly path: JsonPath;
   readonly isShadow: boolean;
+  /** Where it holds; null: everywhere. */
+  readonly environments: readonly string[] | null;
+  /** Windows outside of which it denies; null: it denies at any time. */
+  readonly windows: readonly string[] | null;
   /** Whether requests of the action can be covered at all. */
   readonly covers: (spec: ActionSpec) => boolean;
   /** Null: the guard has no objection. `open`: it has none until that window closes. */
@@ -86,6 +90,8 @@ function guardOf(
     label,
     path,
     isShadow: written.mode === "shadow",
+    environments: written.environments ?? null,
+    windows: written.inside ?? null,
     covers,
     judge: (spec, facts, now) => {
       if (written.environments !== undefined) {

@@ -2,6 +2,7 @@ import type { ShadowVerdict } from "../audit/record.ts";
 import type { Digest, EpochMs, Facts, Micros, Tier } from "../vocabulary.ts";
 import type { Refusal } from "../refusal.ts";
 import type { AuditRetention } from "./audit-retention.ts";
+import type { PolicyExplanation } from "./explanation.ts";
 import type { Notify } from "./notify.ts";
 import type { SignalBounds } from "./signals.ts";
 
@@ -77,6 +78,8 @@ export type CompiledPolicy = {
    * none holds → `constraint-exceeded` with the nearest passing values, or `unsized` where only missing facts stand in the way.
    */
   readonly evaluate: (request: PolicyRequest) => PolicyOutcome;
+  /** The same decision, with every rule that was looked at. */
+  readonly explain: (request: PolicyRequest) => PolicyExplanation;
   /** Context of the tier that the policy asks for and does not enforce (`mode: shadow`). */
   readonly requiresInShadow: (tier: Tier) => readonly ContextField[];
   /**
