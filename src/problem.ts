@@ -150,6 +150,12 @@ export const PROBLEMS: Readonly<Record<RefusalKind, Wording>> = {
     title: "Another change to this resource is in flight",
     remedy: "Follow `operation_url`, then send the request again.",
   },
+  "incident-in-progress": {
+    status: 409,
+    title: "Somebody else works on this incident",
+    remedy:
+      "One remediation per incident: `incident` says who is at it, since when and where to follow it (`incident.url` with `wait=30` answers when that changes). Send the request again when it has ended, or ask its owner or an operator to hand it over.",
+  },
   "resource-changed": {
     status: 409,
     title: "The request differs from what was approved",
@@ -328,6 +334,8 @@ function detailOf(refusal: Refusal): string {
       return `It is ${refusal.state} already.`;
     case "resource-busy":
       return `Another change to ${refusal.resource} is in flight.`;
+    case "incident-in-progress":
+      return `${refusal.incident.owner} has worked on ${refusal.incident.key} since ${refusal.incident.started_at}.`;
     case "resource-changed":
       return `Different from what was approved: ${refusal.differences.join(", ")}.`;
     case "unavailable":

@@ -43,6 +43,7 @@ export type Refusal =
   | { readonly kind: "idempotency-in-progress"; readonly operation_url: string }
   | { readonly kind: "idempotency-key-reused" }
   | { readonly kind: "resource-busy"; readonly resource: string; readonly operation_url: string }
+  | { readonly kind: "incident-in-progress"; readonly incident: IncidentSummary }
   | { readonly kind: "resource-changed"; readonly differences: readonly string[] }
   | {
       readonly kind: "budget-exceeded";
@@ -115,6 +116,15 @@ export type HoldView = {
   readonly held_usd: number;
   readonly held_micros: number;
   readonly since: string;
+};
+
+/** Who works on an incident, and where to follow it. `request_id`: of the request that claimed it. */
+export type IncidentSummary = {
+  readonly key: string;
+  readonly owner: string;
+  readonly request_id: string;
+  readonly started_at: string;
+  readonly url: string;
 };
 
 /** What an `approval-required` problem shows of the proposal. */

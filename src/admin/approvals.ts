@@ -7,6 +7,7 @@ import { areShownLines, isShownLine } from "../gateway/shown-text.ts";
 import type { ApprovalWithDecisions } from "../ledger/approval-with-decisions.ts";
 import type { Decider } from "../ledger/decisions.ts";
 import type { JsonObject } from "../platform/json.ts";
+import { requiredContext } from "../policy/incidents.ts";
 import { err, ok, type Result } from "../platform/result.ts";
 import type { Refusal } from "../refusal.ts";
 import { decideChange, isBudgetChangeId, showChange, withdrawChange } from "./budget-changes.ts";
@@ -175,13 +176,14 @@ async function complete(call: AdminCall): Promise<AdminAnswer> {
       backOut: redactor.text(body.value.back_out ?? null),
       incident: redactor.text(body.value.incident ?? null),
     },
-    required: policy.requires(tierOf(found.approval.tier)),
+    required: requiredContext(policy, tierOf(found.approval.tier), found.approval.action),
     budget: {
       timezone: policy.timezone,
       ...policy.budget,
       ...policy.spending({ subject: found.approval.principal, owner: found.approval.owner }, found.approval.action),
     },
     bounds: policy.proposalBounds,
+    claimMs: policy.incidents.claimMs,
   });
   if (outcome.kind === "stale")
     return refuse({ kind: "unavailable", dependency: "policy", cause: "the policy changed meanwhile" });

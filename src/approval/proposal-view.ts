@@ -134,7 +134,7 @@ export function proposalView(
     reason: approval.terms.reason,
     evidence: approval.terms.evidence ?? approval.terms.evidenceRef,
     backOut: approval.terms.backOut,
-    incident: approval.terms.incident,
+    incident: approval.terms.incident ?? approval.derivedIncident,
     requester: approval.principal,
     owner: approval.owner,
     needed: approval.needed,

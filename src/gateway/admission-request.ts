@@ -120,6 +120,7 @@ export function admissionRequest(
       receipt: headers?.plan ?? null,
       ...decided.tokens,
     },
+    incident: { derived: judgement?.incident ?? null, claimMs: context.policy.incidents.claimMs },
     requirement,
     open: judgement?.open ?? null,
     refusal,

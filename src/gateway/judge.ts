@@ -1,6 +1,9 @@
 import type { CostOutcome, FactsOutcome, LookedUp, MatchedOperation } from "../catalogue/types.ts";
 import { err, ok, type Result } from "../platform/result.ts";
 import type { ContextField, OpenWindow } from "../policy/types.ts";
+import { CATALOGUE_INCIDENT } from "../catalogue/incident-key.ts";
+import { NOT_THE_CATALOGUES } from "../ledger/incident-record.ts";
+import { requiredContext } from "../policy/incidents.ts";
 import type { Refusal } from "../refusal.ts";
 import { covers, reaches, requiredScope } from "../identity/scopes.ts";
 import { isWrite, type EpochMs, type Facts, type Tier } from "../vocabulary.ts";
@@ -19,6 +22,8 @@ export type Judgement = {
   readonly cost: Exclude<CostOutcome, { kind: "unpriced" }>;
   /** The maintenance window that lets it run; null where none has to. */
   readonly open: OpenWindow | null;
+  /** The key that the catalogue derives for what the request works on. */
+  readonly incident: string | null;
   /** Context that the tier requires and the request does not bring. */
   readonly missingContext: readonly ContextField[];
   /** What sizing looked up. */
@@ -102,6 +107,13 @@ export async function judge(
   if (isWrite(verdict.tier) && facts.missing.length > 0) {
     return err({ kind: "unsized", missing: facts.missing.map((m) => `${m.fact}: ${m.reason}`) });
   }
+  const derived = operation.incident(facts.facts, found);
+  if (isWrite(verdict.tier) && derived.kind === "unsized")
+    return err({ kind: "unsized", missing: [`incident: ${derived.reason}`] });
+  const incident = derived.kind === "key" ? derived.key : null;
+  trail.derivedIncident = incident;
+  if (gate?.incident?.startsWith(CATALOGUE_INCIDENT) === true && gate.incident !== incident)
+    return err({ kind: "malformed-request", reason: NOT_THE_CATALOGUES });
   if (cost.kind === "unpriced") return err({ kind: "unpriced", missing: explain(cost.missing) });
   trail.costMicros = cost.kind === "priced" ? cost.ceilingMicros : 0;
   trail.priceVersion = cost.kind === "priced" ? cost.priceVersion : null;
@@ -112,7 +124,7 @@ export async function judge(
     const nearest = nearestThat(fits, operation, { facts: facts.facts, costOf }, policy, trail.receivedAt);
     return err({ kind: "constraint-exceeded", rule: trail.rule, violations: broken, nearest });
   }
-  const given = { reason: gate?.reason, evidence: gate?.evidence ?? gate?.evidenceRef, back_out: gate?.backOut };
+  const given = { reason: gate?.reason, evidence: gate?.evidence ?? gate?.evidenceRef, back_out: gate?.backOut, incident: gate?.incident ?? incident };
   const isMissing = (field: ContextField): boolean => (given[field] ?? null) === null;
   const unenforced = policy.requiresInShadow(verdict.tier).filter(isMissing);
   if (unenforced.length > 0) {
@@ -124,7 +136,8 @@ export async function judge(
     facts,
     cost,
     open: verdict.open,
-    missingContext: policy.requires(verdict.tier).filter(isMissing),
+    missingContext: requiredContext(policy, verdict.tier, operation.action).filter(isMissing),
+    incident,
     lookedUp: found,
     pricesAskedAt: cost.kind === "priced" ? pricesAskedAt : null,
     costOf,

@@ -31,6 +31,8 @@ export type Trail = {
   costMicros: Micros | null;
   priceVersion: string | null;
   requestDigest: Digest | null;
+  /** The key that the catalogue derives for what the request works on. */
+  derivedIncident: string | null;
   gate: GateHeaders | null;
   /** Response headers that steps have earned (quota, budget). */
   readonly headers: Record<string, string>;
@@ -62,6 +64,7 @@ const blankTrail = (requestId: string, method: string, path: string, now: EpochM
   costMicros: null,
   priceVersion: null,
   requestDigest: null,
+  derivedIncident: null,
   gate: null,
   headers: {},
 });
@@ -98,7 +101,7 @@ export function entryOf(trail: Trail, redactor: Redactor, kind: AuditKind, now: 
     reason: redactor.text(gate?.reason ?? null),
     evidence: redactor.text(gate?.evidence ?? gate?.evidenceRef ?? null),
     back_out: redactor.text(gate?.backOut ?? null),
-    incident: redactor.text(gate?.incident ?? null),
+    incident: redactor.text(gate?.incident ?? null) ?? trail.derivedIncident,
     duration_ms: Math.max(0, now - trail.receivedAt),
   };
 }

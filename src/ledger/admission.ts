@@ -21,6 +21,7 @@ import { budgetExceeded } from "./holds.ts";
 import { note, noteAlert } from "./notices.ts";
 import { endApproval } from "./endings.ts";
 import { findGrant, type GrantSearch } from "./grants.ts";
+import { claimIncident, claimingOf, incidentOf, incidentRefusal, releaseIdle } from "./incidents.ts";
 import { openProposal } from "./proposals.ts";
 import { findReservation, release, reserve, type Reservation } from "./reservations.ts";
 import { sized } from "./sized.ts";
@@ -72,6 +73,8 @@ export function admit(scope: AdmissionScope, asked: AdmissionRequest): Admission
     budget: budgetView(sql, windows, request.budget, now),
   });
 
+  const taken = incidentRefusal(sql, incidentOf(sql, request), request.requester.subject, now);
+  if (taken !== null) return refuse(taken);
   const busy = busyRefusal(sql, request.resource);
   if (busy !== null) return refuse(busy);
   if (request.requirement.kind === "receipt") {
@@ -112,6 +115,7 @@ export function admit(scope: AdmissionScope, asked: AdmissionRequest): Admission
     }
   }
   commitAdmission(scope, request, asked, spending, context);
+  if (spending.kind === "standing") releaseIdle(sql, scope.place, request.requester.subject, request.entry, now);
   return {
     kind: "admitted",
     budget: budgetView(sql, windows, request.budget, now),
@@ -128,7 +132,11 @@ function putBeforePeople(
   requirement: ApprovalRequirement,
   search: Extract<GrantSearch, { kind: "open" | "join" }>,
 ): Refusal {
-  if (search.kind === "open") return openProposal(sql, place, request, requirement, windows, search.supersedes, now);
+  if (search.kind === "open") {
+    const opened = openProposal(sql, place, request, requirement, windows, search.supersedes, now);
+    releaseIdle(sql, place, request.requester.subject, request.entry, now);
+    return opened;
+  }
   return { kind: "approval-required", approval: joinSummary(sql, request, search.approval) };
 }
 
@@ -196,7 +204,7 @@ function commitAdmission(
     reason: context.reason,
     evidence: context.evidence,
     back_out: context.backOut,
-    incident: context.incident,
+    incident: context.incident ?? request.incident.derived,
     approval_id: "approval" in spending ? spending.approval.id : null,
     approvers: "approval" in spending ? spending.approvers : [],
     ...(spending.kind === "standing" ? { reason_code: STANDING_USE, detail: useOf(spending.standing, ceiling) } : {}),
@@ -232,6 +240,10 @@ function commitAdmission(
   }
   plan(sql, "dispatch-deadline", request.requestId, now + scope.dispatchDeadlineMs);
   appendEntry(sql, place, `${request.requestId}/intent`, entry, now);
+  const { requester, action } = request;
+  const instead = spending.kind === "grant" ? spending.approval.id : null;
+  const work = { requester, action, entry, approvalId: null, instead };
+  claimIncident(sql, place, claimingOf(request, context.incident), work, now);
   tellOf(sql, request, context, now);
 }
 

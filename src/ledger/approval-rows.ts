@@ -209,6 +209,7 @@ function fromRow(row: SqlRow): Approval {
     grantJti: textOrNull(row, "grant_jti"),
     decidedAt: integerOrNull(row, "decided_at"),
     consumedBy: textOrNull(row, "consumed_by"),
+    derivedIncident: textOrNull(row, "derived_incident"),
   };
 }
 

@@ -62,6 +62,8 @@ export type Approval = {
   readonly grantJti: string | null;
   readonly decidedAt: EpochMs | null;
   readonly consumedBy: string | null;
+  /** The key that the catalogue derived for what it works on. */
+  readonly derivedIncident: string | null;
 };
 
 export type Decision = {

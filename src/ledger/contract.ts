@@ -191,6 +191,8 @@ export type AdmissionRequest = {
     readonly tokenFault: Refusal | null;
   };
   readonly requirement: Requirement;
+  /** The key that the catalogue derives for what the request works on, and how long a claim lasts without activity. */
+  readonly incident: { readonly derived: string | null; readonly claimMs: number };
   /** The maintenance window that the judgement rests on, and what is answered once it has closed; null: it rests on none. */
   readonly open: { readonly closesAt: EpochMs; readonly after: Refusal } | null;
   /** Within which time people are told of it, if it is admitted; null where they are not. */

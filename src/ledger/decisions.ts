@@ -192,7 +192,7 @@ function ledgerEntry(approval: Approval, request: DecisionRequest, now: EpochMs)
     request_digest: `sha256:${approval.requestDigest.slice("sha256:".length)}`,
     approval_id: approval.id,
     reason: approval.terms.reason,
-    incident: approval.terms.incident,
+    incident: approval.terms.incident ?? approval.derivedIncident,
     cost_micros: approval.ceilingMicros,
   };
 }

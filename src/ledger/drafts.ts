@@ -11,6 +11,8 @@ import { withDecisions } from "./approval-with-decisions.ts";
 import type { Decider, DecisionOutcome } from "./decisions.ts";
 import { plan } from "./due.ts";
 import { alreadyDecided, doneBy, isRequesterOrOwner, refused, storedEntry } from "./endings.ts";
+import { isDerived, NOT_THE_CATALOGUES } from "./incident-record.ts";
+import { claimIncident, incidentRefusal } from "./incidents.ts";
 import { pendingShortages } from "./pending-bounds.ts";
 import { announce } from "./proposals.ts";
 import { reserve } from "./reservations.ts";
@@ -31,6 +33,8 @@ export function completeDraft(
     readonly required: readonly ContextField[];
     readonly budget: BudgetTerms;
     readonly bounds: ProposalBounds;
+    /** How long a claim of its incident lasts without activity. */
+    readonly claimMs: number;
   },
 ): DecisionOutcome {
   const { sql, now } = scope;
@@ -46,10 +50,21 @@ export function completeDraft(
     backOut: request.context.backOut ?? approval.terms.backOut,
     incident: request.context.incident ?? approval.terms.incident,
   };
-  const present = { reason: terms.reason, evidence: terms.evidence ?? terms.evidenceRef, back_out: terms.backOut };
+  const { ceilingMicros, principal, owner, action, derivedIncident } = approval;
+  const key = derivedIncident ?? terms.incident;
+  const present = {
+    reason: terms.reason,
+    evidence: terms.evidence ?? terms.evidenceRef,
+    back_out: terms.backOut,
+    incident: key,
+  };
   const missing = request.required.filter((field) => present[field] === null);
   if (missing.length > 0) return refused({ kind: "reason-required", missing });
-  const { ceilingMicros, principal, action } = approval;
+  if (terms.incident !== null && isDerived(terms.incident) && terms.incident !== key)
+    return refused({ kind: "malformed-request", reason: NOT_THE_CATALOGUES });
+  const claiming = key === null ? null : { key, claimMs: request.claimMs, given: terms.incident };
+  const taken = incidentRefusal(sql, claiming, principal, now);
+  if (taken !== null) return refused(taken);
   const short = [
     ...shortages(sql, scope.windows, request.budget, ceilingMicros, null, now),
     ...pendingShortages(sql, scope.windows, request.budget, request.bounds, principal, ceilingMicros, now),
@@ -62,7 +77,7 @@ export function completeDraft(
     reason: terms.reason,
     evidence: terms.evidence,
     back_out: terms.backOut,
-    incident: terms.incident,
+    incident: terms.incident ?? derivedIncident,
   };
   sql.exec(
     "UPDATE approvals SET state = 'pending', terms = ?, entry = ?, approval_digest = ?, expires_at = ? WHERE id = ?",
@@ -82,6 +97,8 @@ export function completeDraft(
   );
   tellThresholds(sql, scope.windows, request.budget, now);
   plan(sql, "approval-expiry", approval.id, expiresAt);
+  const work = { requester: { subject: principal, owner }, action, entry, approvalId: approval.id, instead: null };
+  claimIncident(sql, scope.place, claiming, work, now);
   announce(sql, approval.id, approval.timeoutMs, now);
   appendEntry(
     sql,

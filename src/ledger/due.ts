@@ -7,7 +7,7 @@ import { textOf, integerOf } from "../platform/sql-row.ts";
  * `status-poll`: ask the outbox how what runs fares, again and again; `status-check`: once, because something changed.
  * `outcome-unknown`: people are told of one that still is. `budget-change-expiry`: a change of a cap that nobody confirmed ends.
  * `approval-expiry`: an open proposal or unused grant ends. `approval-reminder`: its
- * approvers are reminded. `notices`: what people are to be told goes to the outbox. `activation`: a scheduled version comes in force. `activity`: people are told what was let through. `prune`: old idempotency keys and receipts go.
+ * approvers are reminded. `incident-expiry`: a claim under which nothing was done for long ends. `notices`: what people are to be told goes to the outbox. `activation`: a scheduled version comes in force. `activity`: people are told what was let through. `prune`: old idempotency keys and receipts go.
  * `audit-retention`: audit records older than the policy keeps lose their text.
  */
 export const JOBS = [
@@ -20,6 +20,7 @@ export const JOBS = [
   "budget-change-expiry",
   "approval-expiry",
   "approval-reminder",
+  "incident-expiry",
   "notices",
   "activation",
   "activity",

@@ -11,6 +11,7 @@ import { reservationMember } from "./settlement-record.ts";
 import { withDecisions } from "./approval-with-decisions.ts";
 import type { Decider, DecisionOutcome } from "./decisions.ts";
 import { plan } from "./due.ts";
+import { endWork } from "./incidents.ts";
 import { note } from "./notices.ts";
 
 /** Withdraws an open proposal or unused grant: by its requester or the owner of its credential. */
@@ -68,6 +69,7 @@ export function endApproval(
     },
     now,
   );
+  endWork(sql, place, approval.id, state === "invalidated" ? state : "dropped", entry, now);
 }
 
 /** Who may take a proposal back or complete its draft. */

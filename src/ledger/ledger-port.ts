@@ -21,6 +21,7 @@ import type {
   SignedDecision,
 } from "./contract.ts";
 import type { LifecyclePort } from "./lifecycle-port.ts";
+import type { IncidentPort } from "./incident-port.ts";
 import type { OpenOperations } from "./open-operations.ts";
 import type { LogReport } from "./signals.ts";
 import type { ContextField } from "../policy/types.ts";
@@ -63,7 +64,7 @@ export type Actor = {
 };
 
 /** Everything that can be asked of a tenant's ledger. The Durable Object implements it; nothing else holds this state. */
-export interface LedgerPort extends FinancePort, LifecyclePort {
+export interface LedgerPort extends FinancePort, LifecyclePort, IncidentPort {
   snapshot(): Promise<LedgerSnapshot | null>;
   admit(request: AdmissionRequest): Promise<AdmissionOutcome>;
   plan(request: AdmissionRequest, issue: boolean): Promise<PlanOutcome>;
@@ -112,6 +113,7 @@ export interface LedgerPort extends FinancePort, LifecyclePort {
       required: readonly ContextField[];
       budget: BudgetTerms;
       bounds: ProposalBounds;
+      claimMs: number;
     },
   ): Promise<DecisionOutcome | Stale>;
   bootstrap(request: {

@@ -1,5 +1,11 @@
 import type { ActivityAlert } from "../notify/activity.ts";
 import type { AlertNotice, Notice, NoticeKind } from "../notify/notice.ts";
+import {
+  escalationAlertId,
+  incidentAlertId,
+  type EscalationAlert,
+  type IncidentAlert,
+} from "../notify/incident-alert.ts";
 import { NOTICE_KINDS } from "../notify/notice.ts";
 import { signalId, type SignalAlert } from "../notify/signal.ts";
 import { assert, unreachable } from "../platform/assert.ts";
@@ -19,6 +25,9 @@ const HAND_OVER_RETRY_MS = 30_000;
  * once in it and a clock that steps back repeats none.
  */
 export const ALERT_RETENTION_MS = 62 * 24 * 3_600_000;
+
+/** What the ledger tells of besides proposals, once per event. */
+type LedgerAlert = MoneyAlert | SignalAlert | IncidentAlert | EscalationAlert;
 
 /** A notice of the ledger's own, or the order to run an approved request that the gate has kept. */
 export type ProposalHandOver = Omit<Notice, "kind" | "detail"> & { readonly kind: NoticeKind | "execute" };
@@ -56,7 +65,7 @@ export function note(
  * refused principal (a flood of refusals writes one row), once per overrun, once per event of a change, once per episode of a
  * signal.
  */
-export function noteAlert(sql: SqlStorage, alert: MoneyAlert | SignalAlert, now: EpochMs): boolean {
+export function noteAlert(sql: SqlStorage, alert: LedgerAlert, now: EpochMs): boolean {
   const id = alertId(alert);
   const isNew =
     sql.exec("INSERT OR IGNORE INTO alerts (id, at) VALUES (?, ?) RETURNING 1", id, now).toArray().length === 1;
@@ -68,7 +77,7 @@ export function noteAlert(sql: SqlStorage, alert: MoneyAlert | SignalAlert, now:
 export const noteActivity = (sql: SqlStorage, requestId: string, alert: ActivityAlert, now: EpochMs): void =>
   handOver(sql, `${alert.kind}/${requestId}`, alert, now);
 
-function handOver(sql: SqlStorage, id: string, alert: MoneyAlert | SignalAlert | ActivityAlert, now: EpochMs): void {
+function handOver(sql: SqlStorage, id: string, alert: LedgerAlert | ActivityAlert, now: EpochMs): void {
   sql.exec(
     "INSERT INTO notices (id, kind, approval_id, at, alert) VALUES (?, 'alert', '', ?, ?)",
     id,
@@ -79,7 +88,7 @@ function handOver(sql: SqlStorage, id: string, alert: MoneyAlert | SignalAlert |
 }
 
 /** Equal for equal events. */
-function alertId(alert: MoneyAlert | SignalAlert): string {
+function alertId(alert: LedgerAlert): string {
   switch (alert.kind) {
     case "budget-threshold":
       return `${alert.kind}/${alert.window}/${alert.percent}`;
@@ -98,6 +107,10 @@ function alertId(alert: MoneyAlert | SignalAlert): string {
       return `${alert.id}/${alert.event}`;
     case "audit-signal":
       return signalId(alert);
+    case "incident":
+      return incidentAlertId(alert);
+    case "escalation":
+      return escalationAlertId(alert);
     default:
       return unreachable(alert);
   }

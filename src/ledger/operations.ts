@@ -5,6 +5,7 @@ import type { EpochMs } from "../vocabulary.ts";
 import { commitRunning, findReservation, holdUnknown, release, runningOf, settle, shrink } from "./reservations.ts";
 import type { Conclusion } from "./contract.ts";
 import { done, plan } from "./due.ts";
+import { endWork } from "./incidents.ts";
 import { note, noteAlert } from "./notices.ts";
 import { usedSoFar } from "./run-time.ts";
 import { recordSettlement, reservationMember } from "./settlement-record.ts";
@@ -118,6 +119,8 @@ export function conclude(sql: SqlStorage, place: Place, conclusion: Concluded, t
     },
     now,
   );
+  if (conclusion.outcome !== "unknown")
+    endWork(sql, place, conclusion.requestId, conclusion.outcome, operation.entry, now);
 }
 
 function storableResponse(response: Conclusion["response"]): string | null {

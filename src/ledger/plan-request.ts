@@ -3,6 +3,7 @@ import { eligibleApprovers } from "./approvals.ts";
 import { budgetView, shortages } from "./budget.ts";
 import type { AdmissionRequest, PlanOutcome } from "./contract.ts";
 import { budgetExceeded } from "./holds.ts";
+import { claimedByOther, incidentOf } from "./incidents.ts";
 import { issueReceipt } from "./receipts.ts";
 import { sized } from "./sized.ts";
 
@@ -29,6 +30,8 @@ export function planRequest(scope: AdmissionScope, asked: AdmissionRequest, issu
   }
   const { windows } = scope;
   const before = budgetView(sql, windows, request.budget, now);
+  const taken = claimedByOther(sql, incidentOf(sql, request), request.requester.subject, now);
+  if (taken !== null) return { kind: "refused", refusal: taken.refusal, budget: before };
   const busy = busyRefusal(sql, request.resource);
   if (busy !== null) return { kind: "refused", refusal: busy, budget: before };
   const own = ownHold(sql, request);

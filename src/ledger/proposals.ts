@@ -21,6 +21,7 @@ import type { AdmissionRequest, ProposalBounds } from "./contract.ts";
 import { plan } from "./due.ts";
 import { endApproval } from "./endings.ts";
 import { termsOf } from "./grants.ts";
+import { claimForProposal } from "./incidents.ts";
 import { note } from "./notices.ts";
 import { pendingShortages } from "./pending-bounds.ts";
 import { reserve } from "./reservations.ts";
@@ -91,6 +92,7 @@ export function openProposal(
     tellThresholds(sql, windows, request.budget, now);
   }
   plan(sql, "approval-expiry", id, expiresAt);
+  claimForProposal(sql, place, request, id, draft, now);
   if (!draft) announce(sql, id, requirement.timeoutMs, now);
   appendEntry(
     sql,

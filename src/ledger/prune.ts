@@ -1,4 +1,5 @@
 import type { EpochMs } from "../vocabulary.ts";
+import { pruneIncidents } from "./incident-rows.ts";
 import { ALERT_RETENTION_MS } from "./notices.ts";
 import { KEY_RETENTION_MS } from "./replay.ts";
 import { pruneSignals } from "./signals.ts";
@@ -29,4 +30,5 @@ export function prune(sql: SqlStorage, now: EpochMs): void {
   );
   sql.exec("DELETE FROM alerts WHERE at < ?", now - ALERT_RETENTION_MS);
   pruneSignals(sql, now);
+  pruneIncidents(sql, now);
 }

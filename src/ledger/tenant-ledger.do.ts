@@ -25,6 +25,8 @@ import { done, plan, type DueRow } from "./due.ts";
 import { expireApproval, withdraw } from "./endings.ts";
 import type { StatusCheck } from "./finance-port.ts";
 import { liftFreeze, setFreeze } from "./freezes.ts";
+import { IncidentLedger } from "./incident-ledger.do.ts";
+import { expireIncident } from "./incidents.ts";
 import { LOG } from "./ledger-object.do.ts";
 import { LifecycleLedger } from "./lifecycle-ledger.do.ts";
 import type { Actor, CredentialRow, LedgerPort, OperationView, Refused, Stale } from "./ledger-port.ts";
@@ -54,7 +56,7 @@ import { addVersion, putFirstVersionInForce } from "./versions.ts";
  * the object's own clock is the authority for windows and expiry. The alarm does local work and D1 only: whatever must
  * talk to the outside goes through the outbox.
  */
-export class TenantLedger extends LifecycleLedger implements LedgerPort {
+export class TenantLedger extends IncidentLedger implements LedgerPort {
   async snapshot(): Promise<LedgerSnapshot | null> {
     return snapshot(this.ctx.storage.sql, Date.now());
   }
@@ -274,6 +276,7 @@ export class TenantLedger extends LifecycleLedger implements LedgerPort {
       if (row.job === "budget-change-expiry") expireBudgetChange(scope, row.ref);
       if (row.job === "approval-expiry") expireApproval(scope, row.ref);
       if (row.job === "approval-reminder") remind(scope, row.ref);
+      if (row.job === "incident-expiry") expireIncident(sql, place, row.ref, now);
       if (row.job === "activity") tellActivity(sql, now);
       if (row.job === "prune") {
         prune(sql, now);

@@ -5,6 +5,8 @@ import { usd } from "../platform/money.ts";
 import type { ActivityAlert } from "./activity.ts";
 import type { AnchoredCheckpoint } from "./alert.ts";
 import type { AlertCall, ShownAlert } from "./delivery.ts";
+import { incidentUrl } from "../ledger/incident-url.ts";
+import type { EscalationAlert, IncidentAlert } from "./incident-alert.ts";
 import type { Signal } from "./signal.ts";
 import { EVENT_VERSION } from "./webhook-event.ts";
 
@@ -19,11 +21,17 @@ export const alertEvent = ({
 }: Pick<AlertCall, "at" | "alert"> & WithTenant): JsonObject => ({
   version: EVENT_VERSION,
   // `budget-threshold` → `budget.threshold`.
-  type: alert.kind.replace("-", "."),
+  type: typeOf(alert),
   timestamp: new Date(at).toISOString(),
   tenant,
   data: factsOf(alert),
 });
+
+const typeOf = (alert: ShownAlert): string =>
+  alert.kind === "incident" || alert.kind === "escalation"
+    ? // Identifiers of event types have no hyphen.
+      `${alert.kind}.${alert.event.replaceAll("-", "_")}`
+    : alert.kind.replace("-", ".");
 
 type WithTenant = { readonly tenant: Pick<AlertCall["tenant"], "tenant"> };
 
@@ -60,6 +68,10 @@ function factsOf(alert: ShownAlert): JsonObject {
       return { checkpoints: alert.checkpoints.map(checkpointJson) };
     case "audit-signal":
       return signalJson(alert);
+    case "incident":
+      return incidentJson(alert);
+    case "escalation":
+      return escalationJson(alert);
     case "activity":
       return activityJson(alert);
     default:
@@ -110,6 +122,29 @@ function signalJson(alert: Signal): JsonObject {
       return unreachable(alert);
   }
 }
+
+const incidentJson = (alert: IncidentAlert): JsonObject => ({
+  key: alert.key,
+  url: incidentUrl(alert.key),
+  owner: alert.owner,
+  action: alert.action,
+  request_id: alert.requestId,
+  started_at: new Date(alert.startedAt).toISOString(),
+  by: alert.by,
+  outcome: alert.outcome,
+  note: alert.note,
+});
+
+const escalationJson = ({ id, incident, by, hypothesis, evidence, tried, note }: EscalationAlert): JsonObject => ({
+  id,
+  url: `/_gate/v1/escalations/${id}`,
+  incident,
+  by,
+  hypothesis,
+  evidence,
+  tried,
+  note,
+});
 
 const checkpointJson = ({ log, size, root, note, verifierKey, signedAt }: AnchoredCheckpoint): JsonObject => ({
   log,

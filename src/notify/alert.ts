@@ -1,6 +1,7 @@
 import type { MoneyAlert } from "../ledger/finance-port.ts";
 import type { EpochMs } from "../vocabulary.ts";
 import type { ActivityAlert } from "./activity.ts";
+import type { EscalationAlert, IncidentAlert } from "./incident-alert.ts";
 import type { SignalAlert } from "./signal.ts";
 
 /** A checkpoint as people keep it: whoever has it can show that the log was rewritten later (docs/audit.md). */
@@ -23,4 +24,4 @@ export type AuditAlert =
   | { readonly kind: "audit-anchor" };
 
 /** Everything that people are told of besides proposals. */
-export type Alert = MoneyAlert | AuditAlert | SignalAlert | ActivityAlert;
+export type Alert = MoneyAlert | AuditAlert | IncidentAlert | EscalationAlert | SignalAlert | ActivityAlert;

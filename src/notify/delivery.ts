@@ -18,7 +18,7 @@ export type Delivery =
 
 export const DONE: Delivery = { kind: "done" };
 
-/** What a channel remembers per proposal: where its message is. Durable, in the outbox. */
+/** What a channel remembers per proposal, incident or escalation: where its message is. Durable, in the outbox. */
 export type PostingStore = {
   readonly get: (approvalId: string) => JsonObject | null;
   readonly put: (approvalId: string, posting: JsonObject) => void;
@@ -50,6 +50,7 @@ export type AlertCall = {
   readonly id: string;
   readonly at: EpochMs;
   readonly alert: ShownAlert;
+  readonly postings: PostingStore;
   readonly now: EpochMs;
 };
 

@@ -44,7 +44,7 @@ export async function runJob(job: Job, env: Env, postings: PostingStore, backgro
     case "notice":
       return { delivery: await deliver(gate.value, job, postings, background), notice: null };
     case "alert":
-      return { delivery: await tell(gate.value, job, background), notice: null };
+      return { delivery: await tell(gate.value, job, postings, background), notice: null };
     case "execute":
       return execute(gate.value, job, background);
     default:
@@ -105,7 +105,12 @@ async function deliver(
 }
 
 /** Needs no proposal: money and audit logs are told of as long as the tenant is known. */
-async function tell(gate: Gate, job: Extract<Job, { kind: "alert" }>, background: Background): Promise<Delivery> {
+async function tell(
+  gate: Gate,
+  job: Extract<Job, { kind: "alert" }>,
+  postings: PostingStore,
+  background: Background,
+): Promise<Delivery> {
   const now = Date.now();
   const reached = await reach(gate, job, now, background);
   if (!reached.ok) return reached.error;
@@ -113,7 +118,7 @@ async function tell(gate: Gate, job: Extract<Job, { kind: "alert" }>, background
   const { id, at } = job.notice;
   const alert = await shown(job.notice, gate.env, job.tenant);
   if (alert === null) return { kind: "failed", reason: "the ledger has no such change" };
-  return channel.tell({ gate, tenant, id, at, alert, now });
+  return channel.tell({ gate, tenant, id, at, alert, postings, now });
 }
 
 /** The job's channel and tenant, or what becomes of the try without them. */

@@ -9,6 +9,7 @@ import type { Micros } from "../vocabulary.ts";
 import { context, header, section, type SlackMessage } from "./blocks.ts";
 import { inertLine } from "./inert-text.ts";
 import { toldOfActivity } from "./activity.ts";
+import { toldOfEscalation, toldOfIncident } from "./incidents.ts";
 import { toldOfSignal } from "./signals.ts";
 import { said, type Told } from "./told.ts";
 import { dateTimeOf, name } from "./wording.ts";
@@ -44,17 +45,17 @@ export function alertChannel(
   { channels: { tier3, tier4, escalation }, notify }: Pick<CompiledPolicy, "channels" | "notify">,
 ): string | null {
   if (kind === "activity") return notify.channel ?? tier3 ?? tier4;
-  return kind === "budget-overrun" || kind === "audit-signal"
+  return kind === "budget-overrun" || kind === "audit-signal" || kind === "escalation"
     ? (escalation ?? tier3 ?? tier4)
     : (tier3 ?? tier4 ?? escalation);
 }
 
 /**
  * An alert as one message, null where nothing is left to say: a change that was decided before anybody heard of the ask. A
- * pure function. Tenants may share a channel, so each message names its own.
+ * pure function. `isInThread`: there is a message about the same thing already, below which it goes. Tenants may share a channel, so each message names its own.
  */
-export function alertMessage(alert: ShownAlert, tenant: string): SlackMessage | null {
-  const told = toldOf(alert);
+export function alertMessage(alert: ShownAlert, tenant: string, isInThread = false): SlackMessage | null {
+  const told = toldOf(alert, isInThread);
   if (told === null) return null;
   const text = told.lines.join("\n");
   return {
@@ -63,7 +64,7 @@ export function alertMessage(alert: ShownAlert, tenant: string): SlackMessage | 
   };
 }
 
-function toldOf(alert: ShownAlert): Told | null {
+function toldOf(alert: ShownAlert, isInThread: boolean): Told | null {
   switch (alert.kind) {
     case "budget-threshold":
       return threshold(alert);
@@ -79,6 +80,10 @@ function toldOf(alert: ShownAlert): Told | null {
       return alert.checkpoints.length === 0 ? null : anchored(alert.checkpoints);
     case "audit-signal":
       return toldOfSignal(alert);
+    case "incident":
+      return toldOfIncident(alert, isInThread);
+    case "escalation":
+      return toldOfEscalation(alert);
     case "activity":
       return toldOfActivity(alert);
     default:

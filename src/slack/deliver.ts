@@ -40,10 +40,29 @@ async function tell(call: AlertCall): Promise<Delivery> {
   const workspace = await openWorkspace(call);
   if (!workspace.ok) return workspace.error;
   const channel = alertChannel(call.alert.kind, call.tenant.policy);
-  const message = alertMessage(call.alert, call.tenant.tenant);
+  const { slack, settings } = workspace.value;
+  const { app_id, team_id } = settings;
+  const subject = threadOf(call.alert);
+  const known = subject === null ? null : readPosting(call.postings.get(subject));
+  const thread = known?.app_id === app_id && known.team_id === team_id ? known : null;
+  const message = alertMessage(call.alert, call.tenant.tenant, thread !== null);
   if (channel === null || message === null) return DONE;
-  const posted = await workspace.value.slack.postMessage(channel, message);
-  return posted.ok ? DONE : deliveryOf(posted.error, "post");
+  const posted =
+    thread === null
+      ? await slack.postMessage(channel, message)
+      : await slack.postMessage(thread.channel_id, message, thread.message_ts);
+  if (!posted.ok) return deliveryOf(posted.error, "post");
+  if (subject !== null && thread === null) {
+    const { channelId: channel_id, messageTs: message_ts } = posted.value;
+    call.postings.put(subject, { app_id, team_id, channel_id, message_ts, told: [] });
+  }
+  return DONE;
+}
+
+/** What the first message about a thing is remembered by: what comes after it goes into its thread. Null: each stands alone. */
+function threadOf(alert: AlertCall["alert"]): string | null {
+  if (alert.kind === "escalation") return alert.id;
+  return alert.kind === "incident" ? `incident/${alert.key}/${alert.claim}` : null;
 }
 
 async function deliver(call: DeliveryCall): Promise<Delivery> {

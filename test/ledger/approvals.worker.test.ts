@@ -452,6 +452,7 @@ describe("a draft", () => {
         required: REQUIRED,
         budget: BUDGET,
         bounds: UNBOUNDED,
+        claimMs: 60 * MINUTE,
       }),
     );
 

@@ -138,6 +138,7 @@ describe("a tenant's ledger", () => {
             required: [],
             budget: BUDGET,
             bounds: UNBOUNDED,
+            claimMs: 0,
           }),
         ),
       ).toBe("stale");

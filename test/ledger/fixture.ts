@@ -178,6 +178,7 @@ export function write(over: Over = {}): AdmissionRequest {
     cost: priced(USD),
     budget: BUDGET,
     context: CONTEXT,
+    incident: { derived: null, claimMs: 60 * MINUTE },
     open: null,
     tellAfterMs: null,
     refusal: null,

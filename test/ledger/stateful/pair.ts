@@ -181,6 +181,7 @@ export class Pair {
         required: ["reason", "evidence", "back_out"],
         budget: budgetTerms(this.#model.books.policy, approval.who, WISHES[approval.what]?.action ?? ""),
         bounds: UNBOUNDED,
+        claimMs: 3_600_000,
       });
       answer = verdict(outcome);
       expected = this.#model.approvals.complete(approval, CONTEXT.reason ?? "", this.#model.now);

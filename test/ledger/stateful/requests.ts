@@ -137,6 +137,7 @@ export function requestFor(policy: Policy, { who, what, key, receipt, other }: S
           standing: null,
         }
       : { kind: needs === "receipt" ? "receipt" : "none" },
+    incident: { derived: null, claimMs: 60 * MINUTE },
     open: null,
     tellAfterMs: null,
     refusal: null,
