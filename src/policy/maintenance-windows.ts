@@ -8,6 +8,8 @@ import type { PolicyDocument } from "./policy-schema.ts";
 /** A time in which changes are made, again and again. Pure: the same `now` always gives the same answer. */
 export type MaintenanceWindow = {
   readonly name: string;
+  /** When it opens and for how long, in one text: two windows with the same are open at the same times. */
+  readonly definition: string;
   /** When the window that is open at `now` closes (exclusive); null while none is open. */
   readonly closesAt: (now: EpochMs) => EpochMs | null;
   /** When the next one opens after `now`; null where none ever does. */
@@ -47,7 +49,8 @@ export function readMaintenanceWindows(
       );
       continue;
     }
-    windows.set(name, windowOf(name, schedule, minutes * MS_PER_MINUTE));
+    const opens = windowOf(schedule, minutes * MS_PER_MINUTE);
+    windows.set(name, { name, definition: `${cron} ${zone ?? timezone} for ${minutes} min`, ...opens });
   }
   return windows;
 }
@@ -63,20 +66,33 @@ function readCron(pattern: string, zone: string): Cron | string {
   }
 }
 
-function windowOf(name: string, schedule: Cron, lengthMs: number): MaintenanceWindow {
+function windowOf(schedule: Cron, lengthMs: number): Pick<MaintenanceWindow, "closesAt" | "opensAfter"> {
   const next = (after: EpochMs): EpochMs | null => schedule.nextRun(new Date(after))?.getTime() ?? null;
-  return {
-    name,
-    closesAt: (now) => {
-      // The newest opening that is not after `now`, among those that would still be open.
-      let opened: EpochMs | null = null;
-      for (let at = next(now - lengthMs), looked = 0; at !== null && at <= now; at = next(at)) {
-        opened = at;
-        looked += 1;
-        if (looked > MOST_OVERLAPS) break;
-      }
-      return opened === null ? null : opened + lengthMs;
-    },
-    opensAfter: next,
+  let known = stateAt(next, lengthMs, 0);
+  // Requests come in order of time, so what held for the last one holds for the next until something opens or closes.
+  const at = (now: EpochMs): State => {
+    if (now < known.from || now >= known.until) known = stateAt(next, lengthMs, now);
+    return known;
   };
+  return { closesAt: (now) => at(now).closesAt, opensAfter: (now) => at(now).opensAfter };
+}
+
+/** What holds of a window from `from` until `until` (exclusive). */
+type State = {
+  readonly from: EpochMs;
+  readonly until: EpochMs;
+  readonly closesAt: EpochMs | null;
+  readonly opensAfter: EpochMs | null;
+};
+
+function stateAt(next: (after: EpochMs) => EpochMs | null, lengthMs: number, now: EpochMs): State {
+  // The newest opening that is not after `now`, among those that would still be open.
+  let opened: EpochMs | null = null;
+  let opensAfter = next(now - lengthMs);
+  for (let looked = 0; opensAfter !== null && opensAfter <= now && looked < MOST_OVERLAPS; looked++) {
+    opened = opensAfter;
+    opensAfter = next(opensAfter);
+  }
+  const closesAt = opened === null ? null : opened + lengthMs;
+  return { from: now, until: Math.min(opensAfter ?? Infinity, closesAt ?? Infinity), closesAt, opensAfter };
 }
