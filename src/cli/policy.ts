@@ -9,16 +9,13 @@ import { usage, type Failure } from "./failure.ts";
 import { absolute, readText } from "./files.ts";
 import { commitOf } from "./git-commit.ts";
 import { checkPolicy } from "./policy-check.ts";
-import { fields, table, text, verbatim, type Cell } from "./print.ts";
-import { shortTime } from "./times.ts";
+import { addVersionCommands } from "./policy-versions.ts";
+import { fields, text, verbatim } from "./print.ts";
+import { changeBlocks, changesShown } from "./version-changes.ts";
 
 const DOCUMENTS = ["policy", "people", "catalogue", "prices"] as const;
 type Documents = Readonly<Partial<Record<(typeof DOCUMENTS)[number], string>>>;
 
-/** Seven digits name a commit well enough for people. */
-const SHORT_COMMIT = 7;
-
-const none = z.object({});
 const pushOptions = z.object({
   policy: z.string().optional(),
   people: z.string().optional(),
@@ -32,18 +29,17 @@ const pushOptions = z.object({
 });
 type PushOptions = z.infer<typeof pushOptions>;
 
-/** `policy check|push|activate|versions|show`. */
+/** `policy check|push`, and what there is to do with versions. */
 export function addPolicyCommands(program: Command, session: Session): void {
   const group = program.command("policy").description("what a tenant allows, and who put it in force");
   addCommand(group, session, checkPolicy);
   addCommand(group, session, push);
-  addCommand(group, session, activate);
-  addCommand(group, session, versions);
-  addCommand(group, session, show);
+  addVersionCommands(group, session);
 }
 
 const pushed = z.object({
   version: z.number(),
+  changes: changesShown.nullable().optional(),
   warnings: z.array(
     z.object({
       line: z.number().nullable(),
@@ -86,7 +82,7 @@ const push: CommandSpec<PushOptions> = {
     if (!answer.ok) return answer;
     const view = readAs(pushed, answer.value);
     if (!view.ok) return view;
-    const { version, warnings } = view.value;
+    const { version, warnings, changes } = view.value;
     const lines = warnings.map((warning): FileProblem => ({ ...warning, file: invocation.options.policy ?? "policy" }));
     return ok({
       json: answer.value,
@@ -94,7 +90,8 @@ const push: CommandSpec<PushOptions> = {
         ...(lines.length === 0 ? [] : [verbatim(lines.map(problemLine))]),
         text({ text: `Version ${version} is stored and not in force yet.`, style: "good" }),
         fields([["git commit", commit]]),
-        text("A second person (security or finance) puts it in force:"),
+        ...(changes === null || changes === undefined ? [] : changeBlocks(changes)),
+        text("A second person puts it in force:"),
         verbatim([`portcullis policy activate ${version}`]),
       ],
     });
@@ -123,87 +120,3 @@ async function commitFor({ options, terminal, note }: Invocation<PushOptions>): 
   note(`warning: no git commit is recorded with this version: ${found.why}`);
   return null;
 }
-
-const activate: CommandSpec<z.infer<typeof none>> = {
-  usage: "activate <version>",
-  summary: "put a version in force that somebody else has pushed",
-  notes:
-    "Needs a key with role security or finance; finance where it raises a cap or changes prices, teams or other terms of the budget.",
-  schema: none,
-  run: async (invocation) => {
-    const [version = ""] = invocation.args;
-    if (!/^[1-9][0-9]{0,8}$/.test(version)) return err(usage(`${version} is not a version number`));
-    const client = openClient(invocation);
-    if (!client.ok) return client;
-    const body = { version: Number(version) };
-    const answer = await client.value.call({ method: "POST", path: "/_gate/v1/policy/activate", body });
-    if (!answer.ok) return answer;
-    return ok({ json: answer.value, human: [text({ text: `Version ${version} is in force.`, style: "good" })] });
-  },
-};
-
-const versionList = z.object({
-  records: z.array(
-    z.object({
-      version: z.number(),
-      author: z.string(),
-      reason: z.string(),
-      git_commit: z.string().nullable(),
-      created_at: z.string(),
-      activated_by: z.string().nullable(),
-      activated_at: z.string().nullable(),
-    }),
-  ),
-});
-const inForce = z.object({ version: z.number(), policy: z.string().nullable() });
-
-const versions: CommandSpec<z.infer<typeof none>> = {
-  usage: "versions",
-  summary: "list the versions, newest first",
-  schema: none,
-  run: async (invocation) => {
-    const client = openClient(invocation);
-    if (!client.ok) return client;
-    const answer = await client.value.call({ method: "GET", path: "/_gate/v1/policy/versions" });
-    if (!answer.ok) return answer;
-    const active = await client.value.call({ method: "GET", path: "/_gate/v1/policy" });
-    if (!active.ok) return active;
-    const list = readAs(versionList, answer.value);
-    if (!list.ok) return list;
-    const current = readAs(inForce, active.value);
-    if (!current.ok) return current;
-    const rows = list.value.records.map((one): readonly Cell[] => [
-      String(one.version),
-      stateOf(one, current.value.version),
-      `${one.author}, ${shortTime(one.created_at)}`,
-      one.activated_by === null || one.activated_at === null
-        ? "–"
-        : `${one.activated_by}, ${shortTime(one.activated_at)}`,
-      one.git_commit?.slice(0, SHORT_COMMIT) ?? "–",
-      one.reason,
-    ]);
-    const columns = ["version", "state", "pushed by", "activated by", "commit", "reason"].map((title) => ({ title }));
-    return ok({ json: answer.value, human: [table(columns, rows)] });
-  },
-};
-
-function stateOf(one: { readonly version: number; readonly activated_at: string | null }, active: number): Cell {
-  if (one.version === active) return { text: "in force", style: "good" };
-  return one.activated_at === null ? { text: "waiting", style: "warn" } : { text: "replaced", style: "dim" };
-}
-
-const show: CommandSpec<z.infer<typeof none>> = {
-  usage: "show",
-  summary: "print the policy in force",
-  schema: none,
-  run: async (invocation) => {
-    const client = openClient(invocation);
-    if (!client.ok) return client;
-    const answer = await client.value.call({ method: "GET", path: "/_gate/v1/policy" });
-    if (!answer.ok) return answer;
-    const view = readAs(inForce, answer.value);
-    if (!view.ok) return view;
-    invocation.note(`version ${view.value.version}`);
-    return ok({ json: answer.value, human: [verbatim((view.value.policy ?? "").trimEnd().split("\n"))] });
-  },
-};

@@ -102,29 +102,144 @@ const version = (number: number, changes: object): object => ({
   ...changes,
 });
 
-describe("policy activate, versions and show", () => {
-  test("activate sends the number and takes nothing else", async () => {
-    const gate = await startStubGate({ "POST /_gate/v1/policy/activate": { body: { version: 4, active: true } } });
-    expect((await runCli(["policy", "activate", "4"], { env: gate.env })).stdout).toBe("Version 4 is in force.\n");
-    expect(gate.received).toMatchObject([{ body: { version: 4 } }]);
+const GATE = "/_gate/v1/policy";
+const changes = (over: object = {}): object => ({
+  against: 3,
+  documents: ["policy"],
+  caps: {
+    daily: { before_usd: 500, before_micros: 5e8, after_usd: 600, after_micros: 6e8 },
+    monthly: { before_usd: 10_000, before_micros: 1e10, after_usd: 10_000, after_micros: 1e10 },
+  },
+  activated_by: ["finance"],
+  never_by: "person:operator",
+  ...over,
+});
+
+describe("policy activate, rollback and schedule", () => {
+  const gateWith = (version: number, answer: object, more = {}): Promise<StubGate> =>
+    startStubGate({
+      [`GET ${GATE}/versions/${version}/diff`]: { body: { version, changes: changes() } },
+      [`POST ${GATE}/activate`]: { body: answer },
+      ...more,
+    });
+
+  test("activate says what changes and who may, and asks for just that", async () => {
+    const gate = await gateWith(4, { version: 4, active: true, at: null });
+    const { stdout } = await runCli(["policy", "activate", "4", "--reason", "agreed"], { env: gate.env });
+    expect(stdout).toContain("500.00 USD → 600.00 USD");
+    expect(stdout).toContain("10000.00 USD as before");
+    expect(stdout).toContain("finance, and not by person:operator, its author");
+    expect(stdout).toMatch(/Version 4 is in force\.\n$/);
+    expect(widest(stdout)).toBeLessThanOrEqual(80);
+    expect(gate.received).toMatchObject([{}, { body: { version: 4, replaces: 3, reason: "agreed" } }]);
     expect((await runCli(["policy", "activate", "four"], { env: gate.env })).code).toBe(2);
+    expect(gate.received).toHaveLength(2);
   });
 
-  test("versions says which one is in force, which waits and which were replaced", async () => {
+  test("with --json the answer is the one document on stdout", async () => {
+    const gate = await gateWith(4, { version: 4, active: true, at: null });
+    const { stdout } = await runCli(["policy", "activate", "4", "--json"], { env: gate.env });
+    expect(JSON.parse(stdout)).toEqual({ version: 4, active: true, at: null });
+  });
+
+  test("activate --at makes a schedule, which names no version that has to be in force", async () => {
+    const gate = await gateWith(4, { version: 4, active: false });
+    const at = "2026-12-01T08:00:00Z";
+    const { stdout } = await runCli(["policy", "activate", "4", "--at", at], { env: gate.env });
+    expect(flat(stdout)).toContain("Version 4 comes in force 2026-12-01 08:00Z, if you may still do it then.");
+    expect(gate.received[1]?.body).toEqual({ version: 4, at });
+  });
+
+  test("rollback takes the version that was in force before this one, or the one that is named", async () => {
+    const before = { [`GET ${GATE}/activations`]: { body: { records: [{ version: 3, previous: 2 }] } } };
+    const gate = await gateWith(2, { version: 2, active: true }, before);
+    expect((await runCli(["policy", "rollback"], { env: gate.env })).stdout).toContain("Version 2 is in force.");
+    expect(gate.received.at(-1)).toMatchObject({ body: { version: 2, replaces: 3 } });
+    const named = await gateWith(1, { version: 1, active: true });
+    await runCli(["policy", "rollback", "--to", "1"], { env: named.env });
+    expect(named.received.at(-1)).toMatchObject({ body: { version: 1 } });
+    expect(named.received).toHaveLength(2);
+  });
+
+  test("rollback has nowhere to go from a tenant's first version", async () => {
+    const gate = await startStubGate({
+      [`GET ${GATE}/activations`]: { body: { records: [{ version: 1, previous: null }] } },
+    });
+    const ran = await runCli(["policy", "rollback"], { env: gate.env });
+    expect(ran.code).toBe(1);
+    expect(gate.received).toHaveLength(1);
+  });
+
+  test("schedules are listed and taken back", async () => {
+    const record = {
+      version: 4,
+      at: "2026-12-01T08:00:00.000Z",
+      by: "person:sam",
+      reason: null,
+      made_at: "2026-11-20T08:00:00.000Z",
+    };
+    const gate = await startStubGate({
+      [`GET ${GATE}/schedules`]: { body: { records: [record], next_cursor: null } },
+      [`DELETE ${GATE}/schedules/4`]: { body: { version: 4, cancelled: true } },
+    });
+    expect((await runCli(["policy", "schedule", "list"], { env: gate.env })).stdout).toMatch(
+      /^2026-12-01 08:00Z +4 +person:sam, 2026-11-20 08:00Z +–/m,
+    );
+    const cancelled = await runCli(["policy", "schedule", "cancel", "4"], { env: gate.env });
+    expect(flat(cancelled.stdout)).toContain("Version 4 does not come in force by itself any more.");
+  });
+});
+
+describe("policy versions, show and history", () => {
+  test("versions says which one is in force, which is to come, which waits and which were replaced", async () => {
     const records = [
+      version(4, { activated_by: null, activated_at: null }),
       version(3, { activated_by: null, activated_at: null }),
       version(2, {}),
       version(1, { git_commit: null }),
     ];
     const gate = await startStubGate({
-      "GET /_gate/v1/policy/versions": { body: { records, next_cursor: null } },
-      "GET /_gate/v1/policy": { body: { version: 2, policy: 'version: "1.0"\n', digests: {} } },
+      [`GET ${GATE}/versions`]: { body: { records, next_cursor: null } },
+      [`GET ${GATE}/schedules`]: { body: { records: [{ version: 4, at: "2026-12-01T08:00:00.000Z" }] } },
+      [`GET ${GATE}`]: { body: { version: 2, policy: 'version: "1.0"\n', digests: {} } },
     });
     const { stdout } = await runCli(["policy", "versions"], { env: gate.env });
+    expect(stdout).toMatch(/^4 +from/m);
     expect(stdout).toMatch(/^3 +waiting/m);
     expect(stdout).toMatch(/^2 +in force/m);
     expect(stdout).toMatch(/^1 +replaced/m);
     expect(widest(stdout)).toBeLessThanOrEqual(80);
     expect((await runCli(["policy", "show"], { env: gate.env })).stdout).toBe('version: "1.0"\n');
+  });
+
+  test("show prints any document of any version, or what the version changes", async () => {
+    const documents = { policy: "a policy\n", people: "people\n", catalogue: null, prices: null };
+    const gate = await startStubGate({
+      [`GET ${GATE}/versions/3`]: { body: { version: 3, documents } },
+      [`GET ${GATE}/versions/3/diff`]: { body: { version: 3, changes: changes({ against: 2 }) } },
+    });
+    expect((await runCli(["policy", "show", "3"], { env: gate.env })).stdout).toBe("a policy\n");
+    expect((await runCli(["policy", "show", "3", "--document", "people"], { env: gate.env })).stdout).toBe("people\n");
+    expect((await runCli(["policy", "show", "3", "--against"], { env: gate.env })).stdout).toContain("version 2");
+    await runCli(["policy", "show", "3", "--against", "2"], { env: gate.env });
+    expect(gate.received.at(-1)?.target).toContain("against=2");
+    expect((await runCli(["policy", "show", "x"], { env: gate.env })).code).toBe(2);
+  });
+
+  test("history says what was in force since when, and why", async () => {
+    const record = {
+      version: 2,
+      previous: 1,
+      by: "person:sam",
+      at: "2026-11-20T08:00:00.000Z",
+      how: "scheduled",
+      reason: "launch",
+    };
+    const gate = await startStubGate({
+      [`GET ${GATE}/activations`]: { body: { records: [record], next_cursor: null } },
+    });
+    expect((await runCli(["policy", "history"], { env: gate.env })).stdout).toMatch(
+      /^2026-11-20 08:00Z +2 +1 +person:sam, scheduled +launch/m,
+    );
   });
 });
