@@ -22,6 +22,9 @@ export type Digest = `sha256:${string}`;
 export type Fact = string | number | boolean | readonly string[];
 export type Facts = Readonly<Record<string, Fact>>;
 
+/** What a rule in shadow (`mode: shadow`) would have decided otherwise: a problem slug, or `tier N`. */
+export type ShadowVerdict = { readonly rule: string; readonly verdict: string };
+
 /** Tenant ids: fixed grammar, no delimiter that any store key uses. */
 export const TENANT_ID = /^[a-z][a-z0-9-]{0,62}$/;
 

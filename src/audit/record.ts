@@ -1,5 +1,5 @@
 import type { JsonObject } from "../platform/json.ts";
-import type { Digest, Facts, Micros, Tier } from "../vocabulary.ts";
+import type { Digest, Facts, Micros, ShadowVerdict, Tier } from "../vocabulary.ts";
 
 /**
  * What happened. `request` is the ending of a request that changed nothing upstream (reads and refusals); `plan` a dry
@@ -18,9 +18,6 @@ export type AuditKind =
   | "break-glass"
   | "settlement"
   | "admin";
-
-/** What a rule in shadow (`mode: shadow`) would have decided otherwise: a problem slug, or `tier N`. */
-export type ShadowVerdict = { readonly rule: string; readonly verdict: string };
 
 /**
  * One audit record, before the journal gives it its place. Every member is present in every record; null means that the

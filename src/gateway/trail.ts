@@ -1,4 +1,4 @@
-import { blankEntry, type AuditEntry, type AuditKind, type ShadowVerdict } from "../audit/record.ts";
+import { blankEntry, type AuditEntry, type AuditKind } from "../audit/record.ts";
 import type { Redactor } from "../audit/redact.ts";
 import type { MatchedOperation, UpstreamCall } from "../catalogue/types.ts";
 import type { Principal } from "../identity/principal.ts";
@@ -6,7 +6,7 @@ import { newId } from "../platform/ids.ts";
 import type { Refusal } from "../refusal.ts";
 import type { GateHeaders } from "../strict-request.ts";
 import { NO_GATE_HEADERS } from "./gate-headers.ts";
-import type { Digest, EpochMs, Facts, Micros, Tier } from "../vocabulary.ts";
+import type { Digest, EpochMs, Facts, Micros, ShadowVerdict, Tier } from "../vocabulary.ts";
 
 /** Longest path that a record or an answer has: unknown paths are an attacker's text. */
 const PATH_LIMIT = 512;

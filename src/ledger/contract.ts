@@ -1,10 +1,10 @@
 import type { AuditEntry } from "../audit/record.ts";
 import type { JsonObject } from "../platform/json.ts";
 import type { PrincipalClass } from "../identity/principal.ts";
-import type { ApproverGroup, ContextField } from "../policy/types.ts";
+import type { Aggregate, ApproverGroup, ContextField } from "../policy/types.ts";
 import type { Refusal } from "../refusal.ts";
 import type { ScopeCap, TenantTerms } from "./finance-port.ts";
-import type { Digest, EpochMs, Facts, Micros, Tier } from "../vocabulary.ts";
+import type { Digest, EpochMs, Facts, Micros, Tier, ShadowVerdict } from "../vocabulary.ts";
 
 /**
  * What crosses between Worker and TenantLedger. Plain data only. The version travels with every call: a Worker and an
@@ -31,11 +31,24 @@ export type LedgerSnapshot = {
 };
 
 export type Freeze = {
-  /** `tenant`, `principal:<subject>`, `action:<action>`, or `spending`: whatever costs money. */
+  /**
+   * `tenant`, `principal:<subject>`, `action:<action>`, `spending` (whatever costs money), or `everything`: all tenants of the
+   * deployment, which its owner alone sets and lifts.
+   */
   readonly scope: string;
   readonly reason: string;
   readonly frozenBy: string;
   readonly role: string;
+  readonly since: EpochMs;
+};
+
+/** What the owner of the deployment says about all tenants. Of two, the one of the higher generation holds. */
+export type DeploymentFreeze = {
+  readonly generation: number;
+  readonly frozen: boolean;
+  /** Of the freeze, the last one where none stands. */
+  readonly reason: string;
+  /** Since when it is frozen, or is not any more. */
   readonly since: EpochMs;
 };
 
@@ -90,6 +103,29 @@ export type Requirement =
       /** The rules by which standing approvals of the action are given now. */
       readonly standing: StandingRules | null;
     };
+
+/** A limit that counts this request, and what the request brings to it. */
+export type AskedAggregate = Aggregate & {
+  /** With whom it counts; null: it has no label of its own, and so the one that what it changes has, if any. */
+  readonly scope: string | null;
+  /** What results from the request as a whole, a non-negative integer: the ledger knows how much of it is there already. */
+  readonly amount: number;
+};
+
+/**
+ * What is asked for instead of the tier's own requirement where a limit with `over: approve` is exceeded. `otherwise`: what the
+ * Worker refuses the request with where people are not asked, because an approval may bring what it lacks.
+ */
+export type Lift = {
+  readonly requirement: Extract<Requirement, { kind: "approval" }>;
+  readonly otherwise: Refusal | null;
+};
+
+/** What the aggregates made of a request. `lifted`: people decide about it, by this rule. */
+export type Tally = {
+  readonly lifted: { readonly tier: 3; readonly rule: string } | null;
+  readonly shadow: readonly ShadowVerdict[];
+};
 
 /**
  * How a standing approval of an action is decided: like a request of the highest tier that the policy has people approve the action
@@ -193,6 +229,10 @@ export type AdmissionRequest = {
   readonly requirement: Requirement;
   /** The key that the catalogue derives for what the request works on, and how long a claim lasts without activity. */
   readonly incident: { readonly derived: string | null; readonly claimMs: number };
+  /** The limits over many requests that count this one. */
+  readonly aggregates: readonly AskedAggregate[];
+  /** Null where no limit says `over: approve`, or where people decide anyway. */
+  readonly lift: Lift | null;
   /** The maintenance window that the judgement rests on, and what is answered once it has closed; null: it rests on none. */
   readonly open: { readonly closesAt: EpochMs; readonly after: Refusal } | null;
   /** Within which time people are told of it, if it is admitted; null where they are not. */
@@ -233,9 +273,16 @@ export type AdmissionOutcome =
       readonly approvalId: string | null;
       readonly approvers: readonly string[];
       readonly context: RequestContext;
+      readonly tally: Tally;
     }
   | { readonly kind: "replay"; readonly outcome: StoredOutcome; readonly budget: BudgetView }
-  | { readonly kind: "refused"; readonly refusal: Refusal; readonly budget: BudgetView | null }
+  | {
+      readonly kind: "refused";
+      readonly refusal: Refusal;
+      readonly budget: BudgetView | null;
+      /** Absent: it did not come to that. */
+      readonly tally?: Tally;
+    }
   /** The Worker judged under documents that are no longer in force: judge again under the current snapshot. */
   | { readonly kind: "stale" };
 
@@ -248,8 +295,14 @@ export type PlanOutcome =
       readonly after: BudgetView;
       readonly eligible: number;
       readonly receipt: { readonly receipt: string; readonly expiresAt: EpochMs } | null;
+      readonly tally: Tally;
     }
-  | { readonly kind: "refused"; readonly refusal: Refusal; readonly budget: BudgetView | null }
+  | {
+      readonly kind: "refused";
+      readonly refusal: Refusal;
+      readonly budget: BudgetView | null;
+      readonly tally?: Tally;
+    }
   | { readonly kind: "stale" };
 
 /** How a dispatch ended, as the Worker saw it. `not-sent`: `fetch` was provably never called. */

@@ -1,7 +1,6 @@
-import type { ShadowVerdict } from "../audit/record.ts";
 import { checkConstraints } from "../catalogue/constraints.ts";
 import type { ActionSpec } from "../catalogue/types.ts";
-import { isWrite, type Facts } from "../vocabulary.ts";
+import { isWrite, type Facts, type ShadowVerdict } from "../vocabulary.ts";
 import type { Environments } from "./environments.ts";
 import type { EntryStep, GuardStep, Note, PolicyExplanation, PolicyStep } from "./explanation.ts";
 import type { Guard } from "./guards.ts";

@@ -1,9 +1,9 @@
-import type { ShadowVerdict } from "../audit/record.ts";
-import type { Digest, EpochMs, Facts, Micros, Tier } from "../vocabulary.ts";
+import type { Digest, EpochMs, Facts, Micros, Tier, ShadowVerdict } from "../vocabulary.ts";
 import type { Refusal } from "../refusal.ts";
 import type { AuditRetention } from "./audit-retention.ts";
 import type { PolicyExplanation } from "./explanation.ts";
 import type { Notify } from "./notify.ts";
+import type { PolicyParts } from "./parts.ts";
 import type { SignalBounds } from "./signals.ts";
 
 /** A tenant's policy, compiled to closures under its digest and against one catalogue. Pure. */
@@ -95,6 +95,8 @@ export type CompiledPolicy = {
   readonly approvers: (tier: Tier) => ApproverRule;
   /** SHA-256 over everything in the policy that decides this action at this tier: entries, approvers, timeouts. */
   readonly ruleDigest: (action: string, tier: Tier) => Digest;
+  /** What it was compiled from, for whoever compares two policies. Decisions are made with the members above. */
+  readonly parts: PolicyParts;
 };
 
 export type Spending = { readonly team: string | null; readonly per: readonly ScopeCap[] };

@@ -56,10 +56,10 @@ describe("a guard by blast radius", () => {
   });
 });
 
-describe("an environment", () => {
-  const guarded = (environment: string): string =>
-    document(PRODUCTION, "blast_radius:", `  - { at_least: workload, environments: [${environment}], deny: closed }`);
+const guarded = (environment: string): string =>
+  document(PRODUCTION, "blast_radius:", `  - { at_least: workload, environments: [${environment}], deny: closed }`);
 
+describe("an environment", () => {
   it.each<[Facts, string, boolean]>([
     [{ gpus: 1, gpu_type: "H100" }, "production", true],
     [{ gpus: 1, gpu_type: "H100" }, "sandbox", false],
@@ -228,7 +228,7 @@ describe("shadow", () => {
 
   it("a whole policy in shadow never reaches tier 5, a ban, or a size that is not known", () => {
     expect(ask(whole, "pools.delete", {}).kind).toBe("prohibited");
-    const banned = `${whole}`.replace("  tier_3:", "  tier_5: [reservations.create]\n  tier_3:");
+    const banned = whole.replace("  tier_3:", "  tier_5: [reservations.create]\n  tier_3:");
     expect(ask(banned, "reservations.create", { gpus: 1 }).kind).toBe("prohibited");
     expect(ask(whole, "workloads.submit", {}).kind).toBe("unsized");
   });
