@@ -131,13 +131,17 @@ const manifest = z.object({
   generated_at: time,
   complete: z.literal(true),
   count,
+  deleted: count.meta({
+    description: "Of these, records that retention has deleted: hashes in NDJSON, left out elsewhere.",
+  }),
   logs: z.array(
     z.object({
       log: text,
       first_sequence: count,
       last_sequence: count,
       count,
-      first_previous_hash: digest,
+      deleted: count,
+      first_previous_hash: digest.nullable(),
       last_hash: digest,
       checkpoint: textOrNull.meta({ description: "A signed checkpoint of the log (C2SP signed note)." }),
       verifier_key: textOrNull,

@@ -1,9 +1,11 @@
 import { readLogRows, type LogRow } from "../db/log-rows.ts";
+import { fromBase64 } from "../platform/base64.ts";
 import { canonicalJson } from "../platform/canonical-json.ts";
 import { describeError } from "../platform/describe-error.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../platform/json.ts";
 import { integerOf, textOf } from "../platform/sql-row.ts";
 import { GENESIS, hashRecord, type Place } from "./journal.ts";
+import { HASH_BYTES } from "./merkle.ts";
 import { growTree, missingLeaves, treeSize } from "./log-tree.ts";
 
 /** Records per read: 15 KB each at most, so a few megabytes, and some milliseconds of hashing. */
@@ -21,7 +23,7 @@ export type BackfillOutcome = { readonly nextInMs: number | null; readonly failu
 /**
  * Takes records into the tree that D1 confirmed before there were trees: reads a batch back, follows the chain of hashes
  * through it from the first record of the log, and at its end compares with the journal, whose newest confirmed row always
- * stays. What was changed in D1 meanwhile breaks the chain, and no checkpoint is signed before the last record has been met.
+ * stays. A record that retention has deleted counts as its hash and its leaf. What was changed in D1 meanwhile breaks the chain, and no checkpoint is signed before the last record has been met.
  *
  * A crash leaves the batches before; what was read in vain is read again. Records that are confirmed in the meantime wait in D1
  * for their turn.
@@ -63,6 +65,12 @@ function breakIn(sql: SqlStorage, rows: readonly LogRow[], first: number, before
   for (const [index, row] of rows.entries()) {
     const sequence = first + index;
     if (row.sequence !== sequence) return `D1 has no record ${sequence}`;
+    // Retention has left hash and leaf: the record after it has to name the one, and checkpoints are of the other.
+    if (row.leafHash !== null) {
+      if (fromBase64(row.leafHash)?.length !== HASH_BYTES) return `D1 has no leaf of the deleted record ${sequence}`;
+      previous = row.hash;
+      continue;
+    }
     const record = recordOf(row.record);
     if (record === null) return `D1 has something else than a record under ${sequence}`;
     const { hash, ...unhashed } = record;

@@ -1,6 +1,7 @@
 import { readLogRows } from "../db/log-rows.ts";
 import { err, ok, type Result } from "../platform/result.ts";
 import { journalRows, type CopyRow } from "./copy-cursor.ts";
+import { lineOfRow } from "./deleted-record.ts";
 import type { Place } from "./journal.ts";
 import { isInTree } from "./log-tree.ts";
 
@@ -41,9 +42,13 @@ export async function rowsForRun(
     }
     const page = await readLogRows(d1, place, next, Math.min(PAGE_ROWS, end - next + 1));
     if (page.length === 0) return err(`D1 has no record ${next}`);
-    for (const [index, { sequence, record }] of page.entries()) {
+    for (const [index, row] of page.entries()) {
+      const { sequence } = row;
       if (sequence !== next + index) return err(`D1 has no record ${next + index}`);
-      if (!isInTree(sql, sequence, record)) return err(`record ${sequence} in D1 is not the one in the log's tree`);
+      if (!isInTree(sql, sequence, row.record, row.leafHash))
+        return err(`record ${sequence} in D1 is not the one in the log's tree`);
+      // A copy that begins when retention has begun gets what that has left.
+      const record = lineOfRow(place.log, row);
       chars += record.length;
       if (rows.length > 0 && chars > maxChars) break;
       rows.push({ sequence, record });

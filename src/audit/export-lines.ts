@@ -14,23 +14,33 @@ export type ExportForm = {
   readonly records: (texts: readonly string[]) => string;
   /** Whether lines that are no record (the manifest) have a place in it. */
   readonly takesManifest: boolean;
+  /** Whether what retention has left of a record has one. */
+  readonly takesDeleted: boolean;
 };
 
 const NDJSON = "application/x-ndjson; charset=utf-8";
 
 export const EXPORT_FORMS: Readonly<Record<AuditExportFormat, ExportForm>> = {
   // The texts themselves, not parsed and written again: these bytes are what was hashed.
-  ndjson: { contentType: NDJSON, begin: "", takesManifest: true, records: (texts) => linesOf(texts) },
+  ndjson: {
+    contentType: NDJSON,
+    begin: "",
+    takesManifest: true,
+    takesDeleted: true,
+    records: (texts) => linesOf(texts),
+  },
   ocsf: {
     contentType: NDJSON,
     begin: "",
     takesManifest: true,
+    takesDeleted: false,
     records: (texts) => linesOf(texts.map((text) => JSON.stringify(ocsfEvent(parsed(text))))),
   },
   csv: {
     contentType: "text/csv; charset=utf-8; header=present",
     begin: csvOf([AUDIT_CSV_COLUMNS]),
     takesManifest: false,
+    takesDeleted: false,
     records: (texts) => csvOf(texts.map(cellsOf)),
   },
 };

@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { assert } from "../platform/assert.ts";
 import { toBase64 } from "../platform/base64.ts";
 import { integerOf } from "../platform/sql-row.ts";
@@ -44,18 +45,23 @@ export const storedTiles =
     return new Uint8Array(hashes);
   };
 
+/** A record on its way into the tree. `leafHash`: base64, where retention has taken its text. */
+type LeafRow = Pick<JournalRow, "sequence" | "record"> & { readonly leafHash?: string | null };
+
 /**
  * Takes records in that D1 has confirmed, in order. Joins the caller's transaction: the confirmation and the leaves commit
  * together. Those that are in already are passed over; where one before them is missing nothing is taken in, and
  * `backfill` fetches it. So whatever happens, the tree is a prefix of the log and has one leaf per sequence.
  */
-export function growTree(sql: SqlStorage, rows: readonly Pick<JournalRow, "sequence" | "record">[]): void {
+export function growTree(sql: SqlStorage, rows: readonly LeafRow[]): void {
   const size = treeSize(sql);
   const added = rows.filter(({ sequence }) => sequence > size);
   if (added[0]?.sequence !== size + 1) return;
   for (const [place, { sequence }] of added.entries())
     assert(sequence === size + 1 + place, "records enter the tree in order");
-  const leaves = added.map(({ record }) => leafHash(UTF8.encode(record)));
+  const leaves = added.map(({ record, leafHash: left }) =>
+    left === undefined || left === null ? leafHash(UTF8.encode(record)) : Buffer.from(left, "base64"),
+  );
   for (const { level, index, hashes } of appendLeaves(storedTiles(sql), size, leaves)) {
     sql.exec(
       "INSERT INTO tiles (id, hashes) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET hashes = excluded.hashes",
@@ -70,10 +76,13 @@ export function missingLeaves(sql: SqlStorage): number {
   return integerOf(sql.exec("SELECT confirmed FROM projection").one(), "confirmed") - treeSize(sql);
 }
 
-/** Whether this text is the one that the tree has in this place: what comes back from elsewhere is the record, or is not. */
-export function isInTree(sql: SqlStorage, sequence: number, record: string): boolean {
+/**
+ * Whether this text is the one that the tree has in this place: what comes back from elsewhere is the record, or is not. `left`:
+ * the leaf alone, where retention has taken the text.
+ */
+export function isInTree(sql: SqlStorage, sequence: number, record: string, left: string | null = null): boolean {
   const leaf = leafAt(storedTiles(sql), sequence - 1);
-  return leaf.length === HASH_BYTES && toBase64(leaf) === toBase64(leafHash(UTF8.encode(record)));
+  return leaf.length === HASH_BYTES && toBase64(leaf) === (left ?? toBase64(leafHash(UTF8.encode(record))));
 }
 
 /** The hash of a leaf as the tree holds it; empty where it does not reach so far. */

@@ -10,7 +10,10 @@ export type ManifestLog = {
   readonly first: number;
   readonly last: number;
   readonly count: number;
-  readonly firstPreviousHash: string;
+  /** How many of them retention has deleted: the first ones. Their hashes are there, and their text is not. */
+  readonly deleted: number;
+  /** Null where it is not known any more. */
+  readonly firstPreviousHash: string | null;
   readonly lastHash: string;
   /** The newest checkpoint of the log that has no more records than up to `last`, and the key it verifies with; null where none is kept. */
   readonly checkpoint: string | null;
@@ -40,11 +43,13 @@ export const statedJson = ({ tenant, format, since, until, generatedAt, logs }: 
   generated_at: generatedAt,
   complete: true,
   count: logs.reduce((sum, { count }) => sum + count, 0),
-  logs: logs.map(({ log, first, last, count, firstPreviousHash, lastHash, checkpoint, verifierKey }) => ({
+  deleted: logs.reduce((sum, { deleted }) => sum + deleted, 0),
+  logs: logs.map(({ log, first, last, count, deleted, firstPreviousHash, lastHash, checkpoint, verifierKey }) => ({
     log,
     first_sequence: first,
     last_sequence: last,
     count,
+    deleted,
     first_previous_hash: firstPreviousHash,
     last_hash: lastHash,
     checkpoint,

@@ -14,7 +14,7 @@ export const RETENTION_SCHEMA = `
   ALTER TABLE versions ADD COLUMN retention TEXT;
   CREATE TABLE retention (
     log TEXT PRIMARY KEY, deleted INTEGER NOT NULL, stated INTEGER NOT NULL, stated_digest TEXT NOT NULL,
-    stated_days INTEGER NOT NULL, checked INTEGER NOT NULL, checked_digest TEXT NOT NULL, checked_until INTEGER NOT NULL,
+    stated_days INTEGER NOT NULL, stated_by INTEGER NOT NULL, stated_at INTEGER NOT NULL, checked INTEGER NOT NULL, checked_digest TEXT NOT NULL, checked_until INTEGER NOT NULL,
     others INTEGER NOT NULL,
     CHECK (deleted <= stated AND stated <= checked)
   ) WITHOUT ROWID;
@@ -29,6 +29,9 @@ export type RetentionPlace = {
   readonly statedDigest: Digest;
   /** Under how many days of retention that was. */
   readonly statedDays: number;
+  /** The record that says so: its sequence in the ledger's log, and its time. */
+  readonly statedBy: number;
+  readonly statedAt: EpochMs;
   readonly checked: number;
   readonly checkedDigest: Digest;
   /** Time of the youngest record up to `checked`. */
@@ -56,6 +59,8 @@ export function retentionPlace(sql: SqlStorage, log: string): RetentionPlace {
       stated: 0,
       statedDigest: GENESIS,
       statedDays: 0,
+      statedBy: 0,
+      statedAt: 0,
       checked: 0,
       checkedDigest: GENESIS,
       checkedUntil: 0,
@@ -67,6 +72,8 @@ export function retentionPlace(sql: SqlStorage, log: string): RetentionPlace {
     stated: integerOf(row, "stated"),
     statedDigest: digestIn(textOf(row, "stated_digest")),
     statedDays: integerOf(row, "stated_days"),
+    statedBy: integerOf(row, "stated_by"),
+    statedAt: integerOf(row, "stated_at"),
     checked: integerOf(row, "checked"),
     checkedDigest: digestIn(textOf(row, "checked_digest")),
     checkedUntil: integerOf(row, "checked_until"),
@@ -78,13 +85,15 @@ export function retentionPlace(sql: SqlStorage, log: string): RetentionPlace {
 export function keepPlace(sql: SqlStorage, place: RetentionPlace): void {
   sql.exec(
     `INSERT OR REPLACE INTO retention
-       (log, deleted, stated, stated_digest, stated_days, checked, checked_digest, checked_until, others)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       (log, deleted, stated, stated_digest, stated_days, stated_by, stated_at, checked, checked_digest, checked_until, others)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     place.log,
     place.deleted,
     place.stated,
     place.statedDigest,
     place.statedDays,
+    place.statedBy,
+    place.statedAt,
     place.checked,
     place.checkedDigest,
     place.checkedUntil,

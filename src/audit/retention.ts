@@ -2,17 +2,24 @@ import { readLogRows } from "../db/log-rows.ts";
 import { deleteEvidence, deleteTexts, unnamedEvidence } from "../db/retention-rows.ts";
 import { toBase64 } from "../platform/base64.ts";
 import { describeError } from "../platform/describe-error.ts";
-import { newId } from "../platform/ids.ts";
 import { log as writeLog } from "../platform/log.ts";
+import { integerOf } from "../platform/sql-row.ts";
 import type { AuditRetention } from "../policy/audit-retention.ts";
 import type { Digest, EpochMs } from "../vocabulary.ts";
-import { appendEntry, type Place } from "./journal.ts";
+import type { Place } from "./journal.ts";
 import { leafHash } from "./merkle.ts";
-import { blankEntry, type AuditRecord } from "./record.ts";
+import type { AuditRecord } from "./record.ts";
+import { recordUploads, RETENTION_CODE, stateRetention, type RetentionTerms } from "./retention-records.ts";
 import { keepPlace, remainsDigest, retentionPlace, type RetentionPlace } from "./retention-state.ts";
 import { AUDIT_LOGS, type LogLeavesPort } from "./tree-port.ts";
 
 export const DAY_MS = 86_400_000;
+
+/**
+ * From the record that says what goes to the first text that does. Within it a hold can be set; and an export that begins before has
+ * every text that no record in it says is gone.
+ */
+export const NOTICE_MS = 3_600_000;
 
 /** Between two runs when there is nothing left to do; when there is; and after D1 or a log could not be asked. */
 export const RETENTION_EVERY_MS = DAY_MS;
@@ -48,8 +55,6 @@ export type RetentionWorld = {
   readonly transact: (work: (place: Place, now: EpochMs) => void) => void;
 };
 
-type Terms = { readonly days: number; readonly bound: EpochMs; readonly policy: Digest };
-
 /**
  * One bounded run of retention for one tenant: takes the texts of records away that are older than the policy in force keeps them.
  * What it deletes is always the beginning of a log, and in this order:
@@ -57,7 +62,7 @@ type Terms = { readonly days: number; readonly bound: EpochMs; readonly policy: 
  * 1. Records are read back and compared with the log's tree, which says what they were when they were signed: what is not the same
  *    is evidence of something else, and retention stops before it.
  * 2. One record in the ledger's log says how far each log goes, under which retention, and the digest of what is left.
- * 3. Only then the texts go.
+ * 3. An hour later, and when D1 has that record, the texts go.
  *
  * Every step is stored before the next and does nothing when repeated: a crash after the record leaves texts that are still to go,
  * a crash between D1's deletion and its confirmation a statement that is repeated to no effect.
@@ -72,20 +77,17 @@ export async function retain(world: RetentionWorld): Promise<number> {
     const places = AUDIT_LOGS.map((log) => retentionPlace(world.sql, log));
     const going = places.filter((place) => place.deleted < place.stated && place.checkedUntil < terms.bound);
     if (going.length > 0) {
-      const restated = going.some(({ statedDays }) => statedDays !== terms.days);
-      if (restated) state(world, terms);
-      else if (!(await deleteStated(world, going))) return RETRY_MS;
-      return MORE_MS;
+      if (going.some(({ statedDays }) => statedDays !== terms.days)) return state(world, terms);
+      const wait = noticeLeft(world.sql, going);
+      if (wait > 0) return wait;
+      return (await deleteStated(world, going)) ? MORE_MS : RETRY_MS;
     }
     const checked = await checkAll(world, terms);
     if (checked === "more") return MORE_MS;
     const isNew = AUDIT_LOGS.map((log) => retentionPlace(world.sql, log)).some(
       (place) => place.hasOthers && place.checkedUntil < terms.bound,
     );
-    if (isNew) {
-      state(world, terms);
-      return MORE_MS;
-    }
+    if (isNew) return state(world, terms);
     if (await deleteUploads(world, terms)) return MORE_MS;
     return checked === "failed" ? RETRY_MS : RETENTION_EVERY_MS;
   } catch (error) {
@@ -95,7 +97,7 @@ export async function retain(world: RetentionWorld): Promise<number> {
 }
 
 /** Null while nothing may be deleted. Asked before every statement: a hold that was set meanwhile stops the next one. */
-function termsNow({ policy }: Pick<RetentionWorld, "policy">, now = Date.now()): Terms | null {
+function termsNow({ policy }: Pick<RetentionWorld, "policy">, now = Date.now()): RetentionTerms | null {
   const active = policy();
   const days = active?.retention?.retainDays ?? null;
   if (active === null || days === null || active.retention?.legalHold !== false) return null;
@@ -103,7 +105,7 @@ function termsNow({ policy }: Pick<RetentionWorld, "policy">, now = Date.now()):
 }
 
 /** Reads records back from where each log stands on. `through`: there is none left that is old enough, or enough for one record. */
-async function checkAll(world: RetentionWorld, terms: Terms): Promise<"through" | "more" | "failed"> {
+async function checkAll(world: RetentionWorld, terms: RetentionTerms): Promise<"through" | "more" | "failed"> {
   let batches = BATCHES_PER_RUN;
   let failed = false;
   for (const log of AUDIT_LOGS) {
@@ -118,7 +120,11 @@ async function checkAll(world: RetentionWorld, terms: Terms): Promise<"through" 
   return failed ? "failed" : "through";
 }
 
-async function checkBatch(world: RetentionWorld, terms: Terms, log: string): Promise<"through" | "more" | "failed"> {
+async function checkBatch(
+  world: RetentionWorld,
+  terms: RetentionTerms,
+  log: string,
+): Promise<"through" | "more" | "failed"> {
   const { sql, tenant, d1 } = world;
   const before = retentionPlace(sql, log);
   const room = Math.min(BATCH_ROWS, before.stated + STATED_ROWS - before.checked);
@@ -133,6 +139,7 @@ async function checkBatch(world: RetentionWorld, terms: Terms, log: string): Pro
     const row = rows[index];
     const sequence = before.checked + 1 + index;
     if (row === undefined || row.sequence !== sequence) fault = `D1 has no record ${sequence}`;
+    else if (row.leafHash !== null) fault = `record ${sequence} in D1 has lost its text, and not by retention`;
     else if (toBase64(leafHash(UTF8.encode(row.record))) !== leaf)
       fault = `record ${sequence} in D1 is not the one in the log's tree`;
     if (row === undefined || fault !== null) break;
@@ -159,45 +166,20 @@ async function checkBatch(world: RetentionWorld, terms: Terms, log: string): Pro
   return place.checked === before.checked + room ? "more" : "through";
 }
 
-/** Puts on record how far the texts of each log go, and under which retention. Together with that, in one transaction, they may go. */
-function state(world: RetentionWorld, { days, bound, policy }: Terms): void {
-  const { sql } = world;
-  world.transact((at, now) => {
-    const places = AUDIT_LOGS.map((log) => retentionPlace(sql, log)).map((place): RetentionPlace => {
-      if (place.checkedUntil >= bound) return place;
-      return { ...place, stated: place.checked, statedDigest: place.checkedDigest, statedDays: days, hasOthers: false };
-    });
-    for (const place of places) if (place.checked > 0) keepPlace(sql, place);
-    const begun = places.filter(({ stated }) => stated > 0);
-    const records = begun.reduce((sum, { stated, deleted }) => sum + stated - deleted, 0);
-    const olderThan = new Date(bound).toISOString();
-    const requestId = newId("req");
-    appendEntry(
-      sql,
-      at,
-      `${requestId}/${RETENTION_CODE}`,
-      {
-        ...blankEntry("admin", requestId, now),
-        principal: "retention",
-        principal_class: "gate",
-        decision: "allow",
-        reason_code: RETENTION_CODE,
-        detail: `the texts of ${records} records older than ${olderThan} go: ${begun.map(({ log, stated }) => `${log} up to ${stated}`).join(", ")}`,
-        policy_digest: policy,
-        facts: {
-          retain_days: days,
-          older_than: olderThan,
-          records,
-          logs: begun.map(({ log, stated, statedDigest }) => `${log} ${stated} ${statedDigest}`),
-        },
-      },
-      now,
-    );
-  });
+/** Says what goes, and when it does. */
+function state(world: RetentionWorld, terms: RetentionTerms): number {
+  world.transact((place, now) => stateRetention(world.sql, place, terms, now));
+  return NOTICE_MS;
 }
 
-/** What the records of deletions are known by; the verifier has its own copy. */
-const RETENTION_CODE = "audit-retention";
+/** How long to wait until the record that says what goes is an hour old and in D1; 0: it is. */
+function noticeLeft(sql: SqlStorage, going: readonly RetentionPlace[]): number {
+  const now = Date.now();
+  const left = Math.max(...going.map(({ statedAt }) => Math.min(NOTICE_MS, statedAt + NOTICE_MS - now)));
+  if (left > 0) return left;
+  const confirmed = integerOf(sql.exec("SELECT confirmed FROM projection").one(), "confirmed");
+  return going.every(({ statedBy }) => statedBy <= confirmed) ? 0 : RETRY_MS;
+}
 
 /** Takes texts away that a record says go. False where a log does not let go of what it has let go of before. */
 async function deleteStated(world: RetentionWorld, going: readonly RetentionPlace[]): Promise<boolean> {
@@ -223,31 +205,13 @@ async function deleteStated(world: RetentionWorld, going: readonly RetentionPlac
 }
 
 /** Deletes uploaded evidence that nothing has named within the retention. True where there may be more. */
-async function deleteUploads(world: RetentionWorld, { days, bound, policy }: Terms): Promise<boolean> {
+async function deleteUploads(world: RetentionWorld, terms: RetentionTerms): Promise<boolean> {
   const { d1, tenant, sql } = world;
-  const before = bound - EVIDENCE_GRACE_MS;
+  const before = terms.bound - EVIDENCE_GRACE_MS;
   const digests = await unnamedEvidence(d1, tenant, before, EVIDENCE_ROWS);
   if (digests.length === 0 || termsNow(world) === null) return false;
   // On record first. Should the deletion be lost, it is put on record again when it is repeated.
-  world.transact((at, now) => {
-    const requestId = newId("req");
-    appendEntry(
-      sql,
-      at,
-      `${requestId}/evidence-retention`,
-      {
-        ...blankEntry("admin", requestId, now),
-        principal: "retention",
-        principal_class: "gate",
-        decision: "allow",
-        reason_code: "evidence-retention",
-        detail: `${digests.length} uploads of evidence go, which no request has named since ${new Date(before).toISOString()}`,
-        policy_digest: policy,
-        facts: { retain_days: days, uploads: digests.length },
-      },
-      now,
-    );
-  });
+  world.transact((place, now) => recordUploads(sql, place, terms, digests.length, before, now));
   await deleteEvidence(d1, tenant, digests, before);
   return digests.length === EVIDENCE_ROWS;
 }

@@ -35,6 +35,8 @@ const manifestSchema = z.object({
   manifest: z.object({
     until: z.string(),
     count: z.int(),
+    /** A gate from before there was retention says nothing of it. */
+    deleted: z.int().default(0),
     logs: z.array(z.object({ log: z.string(), last_sequence: z.int() })),
   }),
 });
@@ -70,7 +72,12 @@ export const auditExport: CommandSpec<Options> = {
     if (!answer.ok) return answer;
     const view = readAs(manifestSchema, answer.value);
     if (!view.ok) return view;
-    const { manifest } = view.value;
+    const { deleted } = view.value.manifest;
+    // What is to be in the file: only one of the forms has a place for records that retention has deleted.
+    const manifest = {
+      ...view.value.manifest,
+      count: view.value.manifest.count - (options.format === "ndjson" ? 0 : deleted),
+    };
     // From here on the end is fixed, also for the next try.
     const fixed = { ...asked.value, until: manifest.until };
     const written = await writeExport(invocation, client.value, path, fixed, manifest, left !== null);
@@ -82,15 +89,29 @@ export const auditExport: CommandSpec<Options> = {
     const { records } = written.value;
     const whole = records === manifest.count;
     return ok({
-      json: { file: options.output, format: fixed.format, since: fixed.since, until: fixed.until, records, whole },
+      json: {
+        file: options.output,
+        format: fixed.format,
+        since: fixed.since,
+        until: fixed.until,
+        records,
+        deleted,
+        whole,
+      },
       human: [
         text(`${records} records until ${fixed.until} are in ${options.output}.`),
+        ...(deleted === 0 ? [] : [text({ text: deletedText(fixed.format, deleted), style: "warn" })]),
         ...(whole ? [] : [text({ text: `The manifest has ${manifest.count}: rows are missing in D1.`, style: "bad" })]),
       ],
       ...(whole ? {} : { exitCode: 1 }),
     });
   },
 };
+
+const deletedText = (format: AuditExportFormat, deleted: number): string =>
+  format === "ndjson"
+    ? `Of ${deleted} of them retention has left the hashes only.`
+    : `${deleted} more were deleted by retention; --format ndjson has their hashes.`;
 
 const manifestText = (answer: JsonObject): string => `${JSON.stringify(answer, null, 2)}\n`;
 

@@ -2,7 +2,7 @@ import { FINDINGS_LISTED, type Finding } from "../audit/verify/findings.ts";
 import type { FoundNote } from "../audit/verify/checkpoints.ts";
 import type { ExportReport } from "../audit/verify/export.ts";
 import type { ManifestSignature } from "../audit/verify/manifest-signature.ts";
-import type { LogReport } from "../audit/verify/log.ts";
+import type { LogReport } from "../audit/verify/log-report.ts";
 import { toBase64 } from "../platform/base64.ts";
 import type { JsonObject } from "../platform/json.ts";
 import type { Outcome } from "./command.ts";
@@ -32,6 +32,12 @@ export function verified(files: readonly VerifiedFile[]): Outcome {
     exitCode: isOk ? EXIT.done : EXIT.failed,
   };
 }
+
+const deletedOf = ({ logs }: ExportReport): number => logs.reduce((sum, { deleted }) => sum + deleted, 0);
+
+/** Nobody should take a hash for a text. */
+const withoutText = (report: ExportReport): string =>
+  deletedOf(report) === 0 ? "" : `, of ${deletedOf(report)} only the hashes`;
 
 const countOf = ({ logs, findingCount }: ExportReport): number =>
   logs.reduce((sum, log) => sum + log.findingCount, findingCount);
@@ -68,6 +74,15 @@ function documentOf(file: VerifiedFile): JsonObject {
     until: manifest?.until ?? null,
     manifest_signature: file.signature?.kind ?? null,
     records,
+    deleted: deletedOf(report),
+    retention:
+      report.statement === null
+        ? null
+        : {
+            sequence: report.statement.sequence,
+            retain_days: report.statement.retainDays,
+            older_than: report.statement.olderThan,
+          },
     finding_count: countOf(report),
     findings: findingsOf(report).map(({ log, what, first, last, line, why }) => ({
       log,
@@ -80,6 +95,7 @@ function documentOf(file: VerifiedFile): JsonObject {
     logs: logs.map((log) => ({
       log: log.log,
       records: log.records,
+      deleted: log.deleted,
       first_sequence: log.first,
       last_sequence: log.last,
       from_start: log.fromStart,
@@ -129,10 +145,13 @@ function blocksOf(file: VerifiedFile, isNamed: boolean): readonly Block[] {
     text(
       count === 0
         ? {
-            text: `${name}: ${plural(report.records, "record")}, nothing is wrong with what could be checked`,
+            text: `${name}: ${plural(report.records, "record")}${withoutText(report)}, nothing is wrong with what could be checked`,
             style: "good",
           }
-        : { text: `${name}: ${plural(count, "finding")} in ${plural(report.records, "record")}`, style: "bad" },
+        : {
+            text: `${name}: ${plural(count, "finding")} in ${plural(report.records, "record")}${withoutText(report)}`,
+            style: "bad",
+          },
     ),
   ];
 }
@@ -177,6 +196,7 @@ function remarks(file: VerifiedFile): readonly string[] {
     ...(signature?.kind === "no-key"
       ? [`No key is given for ${tenant}: the manifest's signature was not checked.`]
       : []),
+    ...logs.flatMap((log) => deletionRemark(file, log)),
     ...unchecked.map(({ name }) => `No key is given for ${name}: its checkpoint was not checked.`),
     ...logs.flatMap((log) => remarksOn(file, log)),
     ...logs.flatMap(({ log, last, anchors }) =>
@@ -185,6 +205,14 @@ function remarks(file: VerifiedFile): readonly string[] {
         : [],
     ),
   ];
+}
+
+/** Of what is gone nothing but its place and its hashes can be checked. */
+function deletionRemark({ report }: VerifiedFile, { log, deleted, uncheckedDeletion }: LogReport): readonly string[] {
+  if (deleted === 0) return [];
+  const days = report.statement === null ? "" : ` after ${report.statement.retainDays} days`;
+  const told = `${log}: ${plural(deleted, "record")} deleted by retention${days}: place and hashes are there, texts are not.`;
+  return uncheckedDeletion === null ? [told] : [told, uncheckedDeletion];
 }
 
 function remarksOn(file: VerifiedFile, log: LogReport): readonly string[] {

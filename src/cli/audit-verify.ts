@@ -6,7 +6,6 @@ import { anchorsOf, distinct, openNotes, ownNotes, type FoundNote } from "../aud
 import { ExportVerifier, type ExportReport } from "../audit/verify/export.ts";
 import { readRecord } from "../audit/verify/line.ts";
 import type { Anchor } from "../audit/verify/anchors.ts";
-import type { Carried } from "../audit/verify/log.ts";
 import { readVerifierKey, type VerifierKey } from "../audit/signed-note.ts";
 import { err, ok, type Result } from "../platform/result.ts";
 import { verified, type VerifiedFile } from "./audit-verify-outcome.ts";
@@ -50,7 +49,7 @@ export const auditVerify: CommandSpec<Options> = {
     if (!given.ok) return given;
     const { anchors, faults } = await openNotes(given.value.notes, keys.value);
     const files: VerifiedFile[] = [];
-    let known: { anchors: readonly Anchor[]; carried: ReadonlyMap<string, Carried> } = { anchors, carried: new Map() };
+    let known: Known = { anchors, carried: new Map(), statement: null };
     const [file = ""] = invocation.args;
     for (const name of [...given.value.exports, file]) {
       const isLast = name === file;
@@ -68,11 +67,15 @@ export const auditVerify: CommandSpec<Options> = {
       known = {
         anchors: [...known.anchors, ...anchorsOf(name, report.carried)],
         carried: new Map([...known.carried, ...report.carried]),
+        statement: report.statement,
       };
     }
     return ok(verified(files));
   },
 };
+
+/** What earlier files say of the ones after them. */
+type Known = Pick<ConstructorParameters<typeof ExportVerifier>[0], "anchors" | "carried" | "statement">;
 
 const tenantOf = ({ manifest, tenant }: ExportReport): string => manifest?.tenant ?? tenant ?? "";
 
@@ -130,7 +133,7 @@ async function verifyFile(
   { terminal, note }: Invocation<Options>,
   name: string,
   keys: readonly VerifierKey[],
-  known: Pick<ConstructorParameters<typeof ExportVerifier>[0], "anchors" | "carried" | "faults" | "mayBePart">,
+  known: Known & Pick<ConstructorParameters<typeof ExportVerifier>[0], "faults" | "mayBePart">,
 ): Promise<Result<VerifiedFile, Failure>> {
   const path = absolute(terminal, name);
   const last = tryRead(name, () => lastLineOf(path));
@@ -143,6 +146,7 @@ async function verifyFile(
     anchors: distinct([...known.anchors, ...own.anchors]),
     faults: [...known.faults, ...own.faults],
     carried: known.carried,
+    statement: known.statement,
     mayBePart: known.mayBePart,
     manifestFault: signature?.kind === "broken" ? signature.why : null,
   });

@@ -79,7 +79,12 @@ async function lookAt(
   const index = indexFor(filters);
   const inRange = and(
     eq(audit.tenant, tenant),
-    filters.since === null ? undefined : gte(audit.time, filters.since),
+    // What retention has deleted has no time, and no place in a list; the other indexes do not have it.
+    filters.since !== null
+      ? gte(audit.time, filters.since)
+      : index === "audit_by_time" && after === null
+        ? gte(audit.time, "")
+        : undefined,
     filters.until === null ? undefined : lt(audit.time, filters.until),
     after === null ? undefined : sql`${PLACE} < ${placeOf(after)}`,
   );

@@ -1,6 +1,10 @@
-import { and, asc, between, desc, eq, gte, lt, sql, type SQL } from "drizzle-orm";
+import { and, asc, between, desc, eq, gte, isNotNull, lt, or, sql, type SQL } from "drizzle-orm";
 import { openDatabase } from "./client.ts";
+import type { LogRow } from "./log-rows.ts";
 import { audit } from "./schema.ts";
+
+/** What the first record of a log names as the hash before it. */
+const GENESIS = `sha256:${"0".repeat(64)}`;
 
 /** An unbroken run of one log, by sequence. */
 export type LogRun = { readonly log: string; readonly first: number; readonly last: number };
@@ -8,7 +12,10 @@ export type LogRun = { readonly log: string; readonly first: number; readonly la
 /** A run as a manifest states it: how many of its records there are, and what it begins and ends with. */
 export type LogSummary = LogRun & {
   readonly count: number;
-  readonly firstPreviousHash: string;
+  /** How many of them retention has deleted: the first ones. */
+  readonly deleted: number;
+  /** Null where it is not known any more. */
+  readonly firstPreviousHash: string | null;
   readonly lastHash: string;
 };
 
@@ -55,8 +62,8 @@ async function runWithin(
         and(
           inLog(tenant, ends.log),
           between(audit.sequence, from, to),
-          since === null ? undefined : gte(audit.time, since),
-          lt(audit.time, until),
+          // What retention has deleted has no time any more: it comes before whatever has one.
+          since === null ? or(lt(audit.time, until), isNotNull(audit.deletedAt)) : within(since, until),
         ),
       )
       .orderBy(order(audit.sequence))
@@ -79,12 +86,18 @@ async function endsOf(d1: D1Database, tenant: string, log: string): Promise<LogR
 }
 
 /**
- * About where the times of a log pass `time`, by halving: some twenty records are looked at, of a million. A record that is not there
- * any more counts as the next that is.
+ * About where the times of a log pass `time`. A record that retention has deleted comes before every time.
  */
-async function boundary(d1: D1Database, tenant: string, { log, first, last }: LogRun, time: string): Promise<number> {
-  const isBefore = sql`(SELECT time FROM audit WHERE tenant = ${tenant} AND log = ${log} AND sequence >= (low + high) / 2
-    ORDER BY sequence LIMIT 1) < ${time}`;
+const boundary = (d1: D1Database, tenant: string, run: LogRun, time: string): Promise<number> =>
+  halved(d1, tenant, run, sql`coalesce(time, '') < ${time}`);
+
+/**
+ * Where a log's records stop being `before`, by halving: some twenty are looked at, of a million. A record that is not there any more
+ * counts as the next that is.
+ */
+async function halved(d1: D1Database, tenant: string, { log, first, last }: LogRun, before: SQL): Promise<number> {
+  const isBefore = sql`(SELECT ${before} FROM audit WHERE tenant = ${tenant} AND log = ${log} AND sequence >= (low + high) / 2
+    ORDER BY sequence LIMIT 1)`;
   const [found] = await openDatabase(d1).all<{ readonly place: number }>(sql`
     WITH RECURSIVE halves (low, high) AS (
       SELECT ${first}, ${last + 1}
@@ -94,6 +107,8 @@ async function boundary(d1: D1Database, tenant: string, { log, first, last }: Lo
     SELECT low AS place FROM halves WHERE low >= high`);
   return found?.place ?? last;
 }
+
+const within = (since: string, until: string): SQL | undefined => and(gte(audit.time, since), lt(audit.time, until));
 
 const inLog = (tenant: string, log: string): SQL | undefined => and(eq(audit.tenant, tenant), eq(audit.log, log));
 
@@ -125,19 +140,27 @@ export async function auditSummary(d1: D1Database, tenant: string, run: LogRun):
     .select({ hash: audit.hash })
     .from(audit)
     .where(and(own, eq(audit.sequence, run.last)));
-  return { ...run, count: counted?.count ?? 0, firstPreviousHash: first?.hash ?? "", lastHash: last?.hash ?? "" };
+  // Retention deletes a log from its beginning on.
+  const firstKept = await halved(d1, tenant, run, sql`deleted_at IS NOT NULL`);
+  return {
+    ...run,
+    count: counted?.count ?? 0,
+    deleted: firstKept - run.first,
+    firstPreviousHash: first?.hash ?? (run.first === 1 ? GENESIS : null),
+    lastHash: last?.hash ?? "",
+  };
 }
 
-/** The exact texts of a run's records behind `after`, in order, at most `limit`. */
+/** A run's records behind `after`, in order, at most `limit`: their exact texts, or what retention has left of them. */
 export const auditRunPage = (
   d1: D1Database,
   tenant: string,
   { log, last }: Pick<LogRun, "log" | "last">,
   after: number,
   limit: number,
-): Promise<readonly { readonly sequence: number; readonly record: string }[]> =>
+): Promise<readonly LogRow[]> =>
   openDatabase(d1)
-    .select({ sequence: audit.sequence, record: audit.record })
+    .select({ sequence: audit.sequence, hash: audit.hash, record: audit.record, leafHash: audit.leafHash })
     .from(audit)
     .where(and(eq(audit.tenant, tenant), eq(audit.log, log), between(audit.sequence, after + 1, last)))
     .orderBy(asc(audit.sequence))

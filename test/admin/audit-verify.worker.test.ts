@@ -29,15 +29,16 @@ async function exported(box: BlackBox): Promise<{ lines: string[]; key: string; 
 }
 
 async function verified(lines: readonly string[], key: string, note: string): Promise<ExportReport> {
-  const known = readVerifierKey(key);
+  const keyed = readVerifierKey(key);
   const manifest = readManifest(lines.at(-1) ?? "");
-  if (!known.ok || manifest === null) throw new Error(`${key}: no key, or no manifest: ${lines.at(-1)}`);
-  const outside = { source: "kept", text: note, from: "outside", name: known.value.name, log: "ledger" } as const;
-  const { anchors, faults } = await openNotes([outside, ...ownNotes(manifest)], [known.value]);
-  const signature = await judgeManifest(lines.at(-1) ?? "", [known.value]);
+  if (!keyed.ok || manifest === null) throw new Error(`${key}: no key, or no manifest: ${lines.at(-1)}`);
+  const outside = { source: "kept", text: note, from: "outside", name: keyed.value.name, log: "ledger" } as const;
+  const { anchors, faults } = await openNotes([outside, ...ownNotes(manifest)], [keyed.value]);
+  const signature = await judgeManifest(lines.at(-1) ?? "", [keyed.value]);
   const manifestFault = signature?.kind === "holds" ? null : (signature?.kind ?? "no manifest");
   const carried = new Map();
-  const verifier = new ExportVerifier({ manifest, manifestFault, anchors, faults, carried, mayBePart: false });
+  const known = { anchors, faults, carried, statement: null };
+  const verifier = new ExportVerifier({ manifest, manifestFault, ...known, mayBePart: false });
   for (const line of lines) verifier.take(line);
   return verifier.finish();
 }

@@ -3,14 +3,15 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { appendEntry, GENESIS } from "../../src/audit/journal.ts";
 import { leafHash } from "../../src/audit/merkle.ts";
 import { deletableLeaves } from "../../src/audit/deletable-leaves.ts";
-import { DAY_MS } from "../../src/audit/retention.ts";
+import { DAY_MS, NOTICE_MS } from "../../src/audit/retention.ts";
 import { auditTreeOf } from "../../src/audit/tree-port.ts";
 import { nameEvidence, readEvidence, storeEvidence } from "../../src/db/evidence.ts";
 import { ledgerOf } from "../../src/ledger/ledger-port.ts";
+import { newId } from "../../src/platform/ids.ts";
 import { toBase64 } from "../../src/platform/base64.ts";
 import { digestOf } from "../../src/platform/digest.ts";
 import type { AuditRetention } from "../../src/policy/audit-retention.ts";
-import { newTenant, rowsOf, type Row } from "../ledger/fixture.ts";
+import { newTenant, OPERATOR, rowsOf, type Row } from "../ledger/fixture.ts";
 import { testEnv } from "../support/test-env.ts";
 import { rebind } from "./copy-fixture.ts";
 import { faultyD1 } from "./faulty-d1.ts";
@@ -44,7 +45,7 @@ async function tenantWith(retention: AuditRetention | null, count: number): Prom
 async function addRecords(tenant: string, count: number): Promise<void> {
   await runInDurableObject(ledgerStub(tenant), (_, { storage }) => {
     const had = Number(storage.sql.exec("SELECT max(sequence) AS last FROM journal").one()["last"]);
-    for (let at = had + 1; at <= count; at++)
+    for (let at = had + 1; at < count; at++)
       appendEntry(
         storage.sql,
         { tenant, log: "ledger" },
@@ -53,12 +54,17 @@ async function addRecords(tenant: string, count: number): Promise<void> {
         Date.now(),
       );
   });
-  // Wakes the projection.
-  await ledgerOf(testEnv.LEDGER, tenant).noteLog({ log: "requests-3", denials: [], waitingRows: 1, halted: null, unsigned: null, behind: [] });
+  // The last one wakes the projection.
+  await ledgerOf(testEnv.LEDGER, tenant).recordAct(OPERATOR, newId("req"), "last", "the newest");
   while ((await stored(tenant)).length < count) {
     vi.setSystemTime(Date.now() + 1_000);
     await runDurableObjectAlarm(ledgerStub(tenant));
   }
+}
+
+async function oneAlarm(tenant: string): Promise<void> {
+  vi.setSystemTime(Date.now() + 1_000);
+  await runDurableObjectAlarm(ledgerStub(tenant));
 }
 
 async function sign(tenant: string, log = "ledger"): Promise<void> {
@@ -75,16 +81,16 @@ async function stored(tenant: string, log = "ledger"): Promise<readonly Row[]> {
 const deletedOf = async (tenant: string, log = "ledger"): Promise<number> =>
   (await stored(tenant, log)).filter((row) => row["deleted_at"] !== null).length;
 
-/** Lets the ledger's alarm come as often as it wants to within an hour, or `times` times. Returns how many texts went each time. */
+/** Lets the ledger's alarm come until retention is done for a day, or `times` times. Returns how many texts went each time. */
 async function runRetention(tenant: string, times = 60): Promise<readonly number[]> {
   const steps: number[] = [];
   for (let run = 0; run < times; run++) {
     const before = await deletedOf(tenant);
-    vi.setSystemTime(Date.now() + 1_000);
+    const [next] = await rowsOf(tenant, "SELECT at FROM due WHERE job = 'audit-retention'");
+    if (run > 0 && Number(next?.["at"]) > Date.now() + 2 * NOTICE_MS) break;
+    vi.setSystemTime(Math.max(Date.now() + 1_000, Number(next?.["at"])));
     await runDurableObjectAlarm(ledgerStub(tenant));
     steps.push((await deletedOf(tenant)) - before);
-    const [due] = await rowsOf(tenant, "SELECT at FROM due WHERE job = 'audit-retention'");
-    if (Number(due?.["at"]) > Date.now() + 60_000) break;
   }
   return steps;
 }
@@ -190,6 +196,32 @@ describe("records that are older than the policy keeps them", () => {
     expect(await deletedOf(tenant)).toBe(2_000);
   });
 
+  it("stay for an hour after the record that says they go: a hold that comes meanwhile saves them all", async () => {
+    const tenant = await tenantWith(MONTH, 10);
+    vi.setSystemTime(AFTER_A_MONTH);
+    while ((await statements(tenant)).length === 0) await oneAlarm(tenant);
+    const statedAt = Date.parse(String((await stored(tenant)).at(-1)?.["time"]));
+    vi.setSystemTime(statedAt + NOTICE_MS - 5_000);
+    await oneAlarm(tenant);
+    expect(await deletedOf(tenant)).toBe(0);
+    await putInForce(tenant, { retainDays: 30, legalHold: true });
+    vi.setSystemTime(statedAt + 10 * NOTICE_MS);
+    await runRetention(tenant);
+    expect(await deletedOf(tenant)).toBe(0);
+  });
+
+  it("stay while the record that says they go is not in D1", async () => {
+    const tenant = await tenantWith(MONTH, 10);
+    vi.setSystemTime(AFTER_A_MONTH);
+    await rebind(ledgerStub(tenant), { DB: faultyD1(testEnv.DB, { insert: "refused" }) });
+    for (const hours of [0, 2, 4, 6]) {
+      vi.setSystemTime(AFTER_A_MONTH + hours * NOTICE_MS);
+      await oneAlarm(tenant);
+    }
+    expect(await rowsOf(tenant, "SELECT deleted, stated FROM retention")).toEqual([{ deleted: 0, stated: 9 }]);
+    expect(await deletedOf(tenant)).toBe(0);
+  });
+
   it("stay where the retention was lengthened after they were put on record, until they are old enough; then it is put on record anew", async () => {
     const tenant = await tenantWith(MONTH, 2_000);
     vi.setSystemTime(AFTER_A_MONTH);
@@ -250,6 +282,20 @@ describe("what is not signed, not copied or not the log's own stays:", () => {
     await runRetention(tenant);
     expect(await deletedOf(tenant)).toBe(5);
     expect((await stored(tenant))[5]?.["record"]).toContain("else 6");
+  });
+
+  it("a record that has lost its text, and not by retention: that is never put on record as its doing", async () => {
+    const tenant = await tenantWith(MONTH, 10);
+    await testEnv.DB.prepare(
+      "UPDATE audit SET record = '{}', leaf_hash = ?, deleted_at = '2031' WHERE tenant = ? AND sequence = 6",
+    )
+      .bind(leafOf((await stored(tenant))[5]?.["record"]), tenant)
+      .run();
+    vi.setSystemTime(AFTER_A_MONTH);
+    await runRetention(tenant, 8);
+    expect((await statements(tenant)).map(({ facts }) => facts["logs"])).toEqual([
+      [expect.stringMatching(/^ledger 5 sha256:/)],
+    ]);
   });
 
   it("what the second copy does not have yet", async () => {
@@ -351,6 +397,8 @@ describe("uploaded evidence", () => {
     const read = async (digest: string) => readEvidence(testEnv.DB, tenant, digest);
     expect(await read(never)).toEqual({ ok: true, value: null });
     expect(await read(later)).toEqual({ ok: true, value: "named later" });
+    vi.setSystemTime(Date.now() + 1_000);
+    await runDurableObjectAlarm(ledgerStub(tenant));
     expect(await statements(tenant, "evidence-retention")).toMatchObject([{ facts: { uploads: 1 } }]);
   });
 

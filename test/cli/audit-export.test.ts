@@ -24,7 +24,7 @@ const UNTIL = "2026-11-20T08:10:00.000Z";
 const read: ReadPage = async ({ log, last }, after, limit) =>
   ALL.filter((one) => one.log === log && one.sequence > after && one.sequence <= last)
     .slice(0, limit)
-    .map((one) => ({ sequence: one.sequence, record: recordText(one) }));
+    .map((one) => ({ sequence: one.sequence, hash: one.hash, record: recordText(one), leafHash: null }));
 const manifestOf = (format: AuditExportFormat): SignedManifest => ({
   tenant: "acme",
   format,
@@ -36,6 +36,7 @@ const manifestOf = (format: AuditExportFormat): SignedManifest => ({
     first: 1,
     last: log.length,
     count: log.length,
+    deleted: 0,
     firstPreviousHash: log[0]?.previous_hash ?? "",
     lastHash: log.at(-1)?.hash ?? "",
     checkpoint: null,

@@ -23,15 +23,17 @@ const pagePlan = async (filters: Partial<AuditFilters>, after: typeof PLACE | nu
 
 /** What a list is narrowed by, and the index that finds it. */
 const LISTS: Readonly<Record<string, readonly [Partial<AuditFilters>, index: string]>> = {
-  "no filter": [{}, "audit_by_time (tenant=?)"],
+  "no filter": [{}, "audit_by_time (tenant=? AND time>?)"],
   "since, until": [{ since: SINCE, until: UNTIL }, "audit_by_time (tenant=? AND time>? AND time<?)"],
-  ...Object.fromEntries(EQUAL_FILTERS.map((name) => [name, [{ equal: { [name]: "x" } }, "audit_by_time (tenant=?)"]])),
+  ...Object.fromEntries(
+    EQUAL_FILTERS.map((name) => [name, [{ equal: { [name]: "x" } }, "audit_by_time (tenant=? AND time>?)"]]),
+  ),
   "kind, a rare one": [{ equal: { kind: RARE_KINDS[0] } }, "audit_by_rare_kind (tenant=? AND kind=?)"],
   approval_id: [{ equal: { approval_id: "apr_1" } }, "audit_by_approval (tenant=? AND approval_id=?)"],
   incident: [{ equal: { incident: "INC-1" } }, "audit_by_incident (tenant=? AND incident=?)"],
   request_id: [{ equal: { request_id: "req_1" } }, "audit_by_request (tenant=? AND request_id=?)"],
-  tier: [{ tier: 4 }, "audit_by_time (tenant=?)"],
-  approver: [{ approver: "person:alice" }, "audit_by_time (tenant=?)"],
+  tier: [{ tier: 4 }, "audit_by_time (tenant=? AND time>?)"],
+  approver: [{ approver: "person:alice" }, "audit_by_time (tenant=? AND time>?)"],
   "q, since": [{ text: "driver", since: SINCE }, "audit_by_time (tenant=? AND time>?)"],
 };
 

@@ -2,7 +2,7 @@ import { toBase64 } from "../../platform/base64.ts";
 import { verifyCheckpoint, type VerifierKey } from "../signed-note.ts";
 import type { Anchor } from "./anchors.ts";
 import type { Fault } from "./export.ts";
-import type { Carried } from "./log.ts";
+import type { Carried } from "./log-report.ts";
 import type { Manifest } from "./manifest.ts";
 
 /** The text of a checkpoint, and where it is from. `log`: which one it has to be about, null for whichever it says. */

@@ -1,7 +1,9 @@
 import type { Anchor } from "./anchors.ts";
 import { Findings, type Finding } from "./findings.ts";
 import { readRecord, type PlacedRecord } from "./line.ts";
-import { LogVerifier, type Carried, type LogReport } from "./log.ts";
+import type { Carried, LogReport } from "./log-report.ts";
+import { LogVerifier } from "./log.ts";
+import type { RetentionStatement } from "./retention-statement.ts";
 import { isManifestLine, readManifest, readNext, type Manifest } from "./manifest.ts";
 
 /** What is known of an export after its last line. */
@@ -17,6 +19,8 @@ export type ExportReport = {
   readonly findingCount: number;
   /** Where each log stands, by name. */
   readonly carried: ReadonlyMap<string, Carried>;
+  /** The newest of retention's statements so far; null where none was seen. */
+  readonly statement: RetentionStatement | null;
 };
 
 /** Something outside the records that cannot be believed, such as a checkpoint that nobody signed. */
@@ -30,6 +34,7 @@ export type Expected = {
   /** Why the manifest's signature cannot be believed; null where it holds, or there is none that could be checked. */
   readonly manifestFault: string | null;
   readonly carried: ReadonlyMap<string, Carried>;
+  readonly statement: RetentionStatement | null;
   /** Whether the file may be a part of an export: then it ends with where it is gone on with, and has no manifest. */
   readonly mayBePart: boolean;
 };
@@ -50,10 +55,12 @@ export class ExportVerifier {
   #records = 0;
   #unreadable = 0;
   #next: string | null = null;
+  #statement: RetentionStatement | null;
 
   constructor(expected: Expected) {
     this.#expected = expected;
     this.#tenant = expected.manifest?.tenant ?? null;
+    this.#statement = expected.statement;
   }
 
   /** Takes the next line without its end; null for one that is no UTF-8 text, or longer than any record. */
@@ -76,7 +83,7 @@ export class ExportVerifier {
     const log = this.#verifierOf(record.log);
     if (log === null)
       this.#general.add("inserted", null, null, this.#lines, `a record of one log more than ${LOGS_MAX}`);
-    else if (record.tenant !== this.#tenant)
+    else if (record.tenant !== null && record.tenant !== this.#tenant)
       log.accuse("inserted", record.sequence, this.#lines, "a record of another tenant");
     else this.#takeRecord(log, record);
   }
@@ -105,7 +112,16 @@ export class ExportVerifier {
     }
     this.#current = record.log;
     log.take(record, this.#lines, this.#unreadable);
+    this.#takeStatement(log, record);
     this.#unreadable = 0;
+  }
+
+  /** The newest statement of retention speaks of all logs. One that is not what was hashed says nothing. */
+  #takeStatement(log: LogVerifier, { statement, fault, sequence }: PlacedRecord): void {
+    if (statement === null || fault !== null) return;
+    if (!statement.isOldEnough)
+      log.accuse("deleted", sequence, this.#lines, "it says that texts go which are younger than its own retention");
+    if (this.#statement === null || this.#statement.sequence < sequence) this.#statement = statement;
   }
 
   /** Lines that are no records belong to the log that they stand in. */
@@ -145,7 +161,7 @@ export class ExportVerifier {
     const logs = names.flatMap((name) => {
       const { unreadable, line } = this.#trailing.get(name) ?? { unreadable: 0, line: this.#lines };
       const verifier = this.#logs.get(name);
-      return verifier === undefined ? [] : [verifier.finish(manifest, isPart, unreadable, line)];
+      return verifier === undefined ? [] : [verifier.finish(manifest, isPart, unreadable, line, this.#statement)];
     });
     const counted = logs.reduce((sum, { findingCount }) => sum + findingCount, this.#general.count);
     const isWhole = manifest !== null && this.#expected.carried.size === 0;
@@ -167,6 +183,7 @@ export class ExportVerifier {
       logs,
       findings: this.#general.listed,
       findingCount: this.#general.count,
+      statement: this.#statement,
       carried: new Map(
         [...this.#logs].flatMap(([name, log]) => {
           const carried = log.carried();

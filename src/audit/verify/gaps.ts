@@ -21,7 +21,7 @@ export class Gaps {
   }
 
   /** Takes one record out of the gap that lacks it, which leaves up to two smaller ones; null where none does. */
-  fill(record: { readonly sequence: number; readonly previousHash: string; readonly hash: string }): Gap | null {
+  fill(record: { readonly sequence: number; readonly previousHash: string | null; readonly hash: string }): Gap | null {
     const { sequence } = record;
     const at = this.#gaps.findIndex(({ first, last }) => first <= sequence && sequence <= last);
     const gap = this.#gaps[at];

@@ -1,38 +1,16 @@
 import { GENESIS } from "../journal.ts";
-import { Anchors, type Anchor, type Verdict } from "./anchors.ts";
+import { Anchors, type Anchor } from "./anchors.ts";
 import { CompactRange } from "./compact-range.ts";
+import { DeletedPrefix } from "./deleted-prefix.ts";
 import { Findings, type Finding } from "./findings.ts";
 import { compareWithManifest } from "./compare-with-manifest.ts";
 import { Gaps, type Gap } from "./gaps.ts";
+import { judgeDeletion } from "./judge-deletion.ts";
 import type { PlacedRecord } from "./line.ts";
 import { isBounded, type Manifest, type ManifestLog } from "./manifest.ts";
-import { Marks, type Mark } from "./marks.ts";
-
-/** Where a log stood at the end of an export: the next one may go on there. */
-export type Carried = {
-  readonly last: number;
-  readonly hash: string;
-  /** Null where the log was not seen from its first record on. */
-  readonly tree: CompactRange | null;
-  /** Hashes of some of its records: where another history begins shows between two of them. */
-  readonly marks: readonly Mark[];
-};
-/** What is known of one log after its last record. */
-export type LogReport = {
-  readonly log: string;
-  readonly records: number;
-  /** Null where there are none. */
-  readonly first: number | null;
-  readonly last: number | null;
-  /** Whether every record from the log's first on was seen: only then can roots be computed. */
-  readonly fromStart: boolean;
-  /** Root over all records, null where it cannot be computed. */
-  readonly root: Uint8Array | null;
-  readonly findings: readonly Finding[];
-  /** All findings, those beyond the listed ones too. */
-  readonly findingCount: number;
-  readonly anchors: readonly (readonly [Anchor, Verdict])[];
-};
+import type { Carried, LogReport } from "./log-report.ts";
+import { Marks } from "./marks.ts";
+import type { RetentionStatement } from "./retention-statement.ts";
 
 /** What makes records of one sequence more than one: kept few, since each is named anyway. */
 const TWINS_MAX = 8;
@@ -59,6 +37,7 @@ export class LogVerifier {
   /** A record that its successor does not name, until it is sure that the successor is no twin. */
   #unnamed: (Head & { readonly line: number }) | null = null;
   #tree: CompactRange | null = null;
+  #prefix = new DeletedPrefix();
   readonly #marks = new Marks();
 
   /** `expected`: what the export's manifest says of this log. `carried`: where an earlier export of it ended. */
@@ -83,13 +62,14 @@ export class LogVerifier {
     const next = head.sequence + 1;
     this.#garbled(next, Math.min(unreadable, Math.max(0, sequence - next)), unreadable, line);
     if (fault !== null) this.accuse("edited", sequence, line, fault);
+    if (!this.#prefix.take(record)) this.accuse("deleted", sequence, line, NOT_FIRST);
     if (sequence < next) return this.#takeEarlier(record, line);
     this.#nameUnnamed();
     const from = Math.min(next + unreadable, sequence);
     if (sequence > from) {
       const hashBefore = unreadable > 0 ? null : (head.hashes[0] ?? null);
       this.#open({ first: from, last: sequence - 1, hashBefore, previousHashAfter: record.previousHash });
-    } else if (sequence === next && fault === null && !head.isNamed && !head.hashes.includes(record.previousHash)) {
+    } else if (sequence === next && fault === null && !head.isNamed && !names(record, head.hashes)) {
       this.#unnamed = { ...head, line };
     }
     this.#head = { sequence, hashes: [record.hash], isNamed: fault !== null };
@@ -128,6 +108,7 @@ export class LogVerifier {
     if (first === 1) this.#tree = new CompactRange();
     const earlier = this.#carried !== null && first > 1 && this.#carried.last + 1 === first ? this.#carried : null;
     if (earlier !== null) {
+      this.#prefix = new DeletedPrefix(earlier.prefix);
       this.#tree = earlier.tree === null ? null : new CompactRange(earlier.tree);
       this.#fromStart = earlier.tree !== null;
       this.#anchors.pass(earlier.last, earlier.hash, this.#tree);
@@ -135,17 +116,17 @@ export class LogVerifier {
     const stated = this.#expected?.first_sequence === first ? this.#expected.first_previous_hash : null;
     const before = first === 1 ? GENESIS : (earlier?.hash ?? stated);
     if (sequence > first) return { sequence: first - 1, hashes: before === null ? [] : [before], isNamed: false };
-    if (fault === null && before !== null && previousHash !== before) {
+    if (fault === null && before !== null && previousHash !== null && previousHash !== before) {
       if (earlier === null) this.accuse("edited", first, line, "it is not chained to what comes before the export");
       else this.accuse("forked", first, line, "it does not continue the earlier export");
-    } else if (fault === null && stated !== null && stated !== previousHash) {
+    } else if (fault === null && stated !== null && previousHash !== null && stated !== previousHash) {
       this.accuse("edited", first, line, "it is not what the manifest says the export begins with");
     }
-    return { sequence: first - 1, hashes: [previousHash], isNamed: false };
+    return { sequence: first - 1, hashes: previousHash === null ? [] : [previousHash], isNamed: false };
   }
 
   #takeEarlier(record: PlacedRecord, line: number): void {
-    const { sequence, hash, previousHash, fault } = record;
+    const { sequence, hash, fault } = record;
     const head = this.#head;
     if (this.#first !== null && sequence < this.#first) {
       this.#open({ first: sequence, last: this.#first - 1, hashBefore: null, previousHashAfter: null });
@@ -154,7 +135,7 @@ export class LogVerifier {
     const gap = this.#gaps.fill(record);
     if (gap !== null) {
       this.accuse("reordered", sequence, line, "it comes after later ones");
-      if (gap.first === sequence && gap.hashBefore !== null && gap.hashBefore !== previousHash && fault === null)
+      if (gap.first === sequence && gap.hashBefore !== null && !names(record, [gap.hashBefore]) && fault === null)
         this.accuse("edited", sequence - 1, line, CHAIN);
       if (gap.last === sequence && gap.previousHashAfter !== null && gap.previousHashAfter !== hash)
         this.accuse("edited", sequence, line, CHAIN);
@@ -162,7 +143,7 @@ export class LogVerifier {
     }
     this.accuse("inserted", sequence, line, "its sequence stands there more than once");
     if (head?.sequence !== sequence) return;
-    if (this.#unnamed?.hashes.includes(previousHash) === true) this.#unnamed = null;
+    if (this.#unnamed !== null && names(record, this.#unnamed.hashes)) this.#unnamed = null;
     if (head.hashes.length < TWINS_MAX) this.#head = { ...head, hashes: [...head.hashes, hash] };
   }
 
@@ -188,15 +169,23 @@ export class LogVerifier {
 
   /**
    * All lines have come, `unreadable` of them after the last record of this log. `manifest`: null where there is none. `isPart`:
-   * the file says where it is gone on with.
+   * the file says where it is gone on with. `statement`: the newest of retention's that is known.
    */
-  finish(manifest: Manifest | null, isPart: boolean, unreadable: number, line: number): LogReport {
+  finish(
+    manifest: Manifest | null,
+    isPart: boolean,
+    unreadable: number,
+    line: number,
+    statement: RetentionStatement | null,
+  ): LogReport {
     this.#nameUnnamed();
     const own = manifest?.logs.find(({ log }) => log === this.#log) ?? null;
     const missing = Math.max(0, (own?.last_sequence ?? 0) - this.last);
     this.#garbled(this.last + 1, Math.min(unreadable, missing), unreadable, line);
     for (const gap of this.#gaps.rest()) this.#missing(gap);
     const isEmpty = this.#head === null;
+    const prefix = isEmpty && this.#carried !== null ? this.#carried.prefix : this.#prefix;
+    const uncheckedDeletion = isPart ? null : judgeDeletion(this.#findings, this.#log, prefix, manifest, statement);
     if (manifest === null) {
       const why = "the export has no manifest as its last line";
       if (!isPart) this.#findings.add("truncated", this.last + 1, this.last + 1, null, why);
@@ -225,6 +214,8 @@ export class LogVerifier {
     return {
       log: this.#log,
       records: this.#records,
+      deleted: this.#prefix.count,
+      uncheckedDeletion,
       first: this.#first,
       last: isEmpty ? null : this.last,
       fromStart: this.#fromStart,
@@ -239,8 +230,13 @@ export class LogVerifier {
   carried(): Carried | null {
     const hash = this.#head?.hashes[0];
     if (this.#head === null || hash === undefined) return this.#carried;
-    return { last: this.#head.sequence, hash, tree: this.#tree, marks: this.#marks.kept };
+    return { last: this.#head.sequence, hash, tree: this.#tree, marks: this.#marks.kept, prefix: this.#prefix };
   }
 }
 
+/** Whether a record names one of these as the one before it, as far as its text is there to say. */
+const names = ({ previousHash }: PlacedRecord, hashes: readonly string[]): boolean =>
+  previousHash === null || hashes.includes(previousHash);
+
+const NOT_FIRST = "it has no text, and one before it has: retention takes a log from its beginning on";
 const CHAIN = "the next record is chained to another one";

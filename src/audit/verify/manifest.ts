@@ -8,6 +8,8 @@ const MANIFEST_LOG = z.object({
   first_sequence: sequence,
   last_sequence: sequence,
   count: z.int().min(0),
+  /** Absent in exports from before there was retention. */
+  deleted: z.int().min(0).default(0),
   first_previous_hash: z.string().nullable(),
   last_hash: z.string().nullable(),
   checkpoint: z.string().nullable(),

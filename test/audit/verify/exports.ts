@@ -100,6 +100,7 @@ export function manifestOf(logs: Logs, { since, until, checkpoints = {} }: Manif
       first_sequence: first?.sequence ?? null,
       last_sequence: last?.sequence ?? null,
       count: lines.length,
+      deleted: lines.filter((line) => line.startsWith('{"deleted"')).length,
       first_previous_hash: first?.previous_hash ?? null,
       last_hash: last?.hash ?? null,
       checkpoint: checkpoints[log] ?? null,
@@ -116,6 +117,7 @@ export function manifestOf(logs: Logs, { since, until, checkpoints = {} }: Manif
       generated_at: MADE_AT,
       complete: true,
       count: listed.reduce((sum, { count }) => sum + count, 0),
+      deleted: listed.reduce((sum, { deleted }) => sum + deleted, 0),
       logs: listed,
     },
   });
@@ -144,10 +146,13 @@ export type Verified = Ran & {
     readonly ok: boolean;
     readonly finding_count: number;
     readonly manifest_signature: string | null;
+    readonly deleted: number;
+    readonly retention: { readonly sequence: number; readonly retain_days: number } | null;
     readonly findings: readonly FoundJson[];
     readonly logs: readonly {
       log: string;
       records: number;
+      deleted: number;
       signed_to: number;
       from_start: boolean;
       root: string | null;
