@@ -16,8 +16,10 @@ import type { Tokens } from "./present-tokens.ts";
 import type { TenantContext } from "./tenant-context.ts";
 import { entryOf, type Trail } from "./trail.ts";
 
+type Rules = Pick<TenantContext, "policy">;
+
 /** What the decided tier still asks for before it may run. */
-export function requirementOf(judgement: Judgement, context: TenantContext, action: string): Requirement {
+export function requirementOf(judgement: Judgement, context: Rules, action: string): Requirement {
   const { policy } = context;
   if (judgement.tier < 2) return { kind: "none" };
   if (judgement.tier === 2) return policy.dryRun === "receipt" ? { kind: "receipt" } : { kind: "none" };
@@ -51,7 +53,7 @@ export function standingRules(policy: CompiledPolicy, action: string): StandingR
 }
 
 /** Digest of this action's rule, approvers, catalogue entry and price: only a change in these invalidates an approval. */
-const ruleDigestOf = (context: TenantContext, action: string, tier: Tier, priceVersion: string | null): Digest =>
+const ruleDigestOf = (context: Rules, action: string, tier: Tier, priceVersion: string | null): Digest =>
   digestOf(
     "portcullis/decision-rule/v1",
     canonicalJson({ rule: context.policy.ruleDigest(action, tier), price_version: priceVersion }),

@@ -1,6 +1,6 @@
 import type { CostOutcome, FactsOutcome, LookedUp, MatchedOperation } from "../catalogue/types.ts";
 import { err, ok, type Result } from "../platform/result.ts";
-import type { ContextField, OpenWindow } from "../policy/types.ts";
+import type { CompiledPolicy, ContextField, OpenWindow } from "../policy/types.ts";
 import { CATALOGUE_INCIDENT } from "../catalogue/incident-key.ts";
 import { NOT_THE_CATALOGUES } from "../ledger/incident-record.ts";
 import { requiredContext } from "../policy/incidents.ts";
@@ -8,7 +8,7 @@ import type { Refusal } from "../refusal.ts";
 import { covers, reaches, requiredScope } from "../identity/scopes.ts";
 import { isWrite, type EpochMs, type Facts, type Tier } from "../vocabulary.ts";
 import { brokenLimits, callersRule } from "./caller-limits.ts";
-import { lookUpAll } from "./look-ups.ts";
+import { lookUpAll, type LookUps } from "./look-ups.ts";
 import { nearestThat } from "./nearest-affordable.ts";
 import type { PriceAnswers } from "./price-answers.ts";
 import type { TenantContext } from "./tenant-context.ts";
@@ -35,7 +35,11 @@ export type Judgement = {
 };
 
 /** Scope and prohibition: what can be said before anything is counted or looked up. */
-export function gateKeep(trail: Trail, operation: MatchedOperation, context: TenantContext): Refusal | null {
+export function gateKeep(
+  trail: Trail,
+  operation: MatchedOperation,
+  context: Pick<TenantContext, "catalogue" | "policy">,
+): Refusal | null {
   const { principal } = trail;
   // People decide, agents act: a person's credential on an approver's laptop is no way to run anything.
   if (principal === null || principal.class === "person" || !covers(principal.scopes, operation.action)) {
@@ -69,14 +73,31 @@ export async function judge(
 ): Promise<Result<Judgement, Refusal>> {
   const { policy } = context;
   trail.policyDigest = policy.digest;
-  if (!policy.names(operation.action)) {
-    trail.tier = operation.minimumTier;
-    trail.rule = "deny by default";
-    return err({ kind: "not-allowed", rule: `The policy names no rule for ${operation.action}` });
-  }
+  const unnamed = denyUnnamed(trail, operation, policy);
+  if (unnamed !== null) return err(unnamed);
   const lookedUp = await lookUpAll(trail, operation, context, answers);
-  if (!lookedUp.ok) return lookedUp;
-  const { found, pricesAskedAt, explain } = lookedUp.value;
+  return lookedUp.ok ? decide(trail, operation, context, lookedUp.value) : lookedUp;
+}
+
+/** Deny by default: of an action that the policy does not name nothing is looked up. */
+export function denyUnnamed(
+  trail: Trail,
+  { action, minimumTier }: MatchedOperation,
+  policy: CompiledPolicy,
+): Refusal | null {
+  if (policy.names(action)) return null;
+  trail.tier = minimumTier;
+  trail.rule = "deny by default";
+  return { kind: "not-allowed", rule: `The policy names no rule for ${action}` };
+}
+
+/** The judgement itself, from what is known of the operation: no I/O, so that the command line decides with it as well. */
+export function decide(
+  trail: Trail,
+  operation: MatchedOperation,
+  { policy, prices }: Pick<TenantContext, "policy" | "prices">,
+  { found, pricesAskedAt, explain }: LookUps,
+): Result<Judgement, Refusal> {
   const facts = operation.facts(found);
   trail.facts = facts.facts;
   const floor = operation.floor(facts.facts);
@@ -102,7 +123,7 @@ export async function judge(
     return err({ kind: "out-of-scope", required_scope: requiredScope(operation.action, verdict.tier) });
   }
   const costOf = (changed: Facts): CostOutcome =>
-    isWrite(verdict.tier) ? operation.cost(changed, found, context.prices, trail.receivedAt) : { kind: "none" };
+    isWrite(verdict.tier) ? operation.cost(changed, found, prices, trail.receivedAt) : { kind: "none" };
   const cost = costOf(facts.facts);
   if (isWrite(verdict.tier) && facts.missing.length > 0) {
     return err({ kind: "unsized", missing: facts.missing.map((m) => `${m.fact}: ${m.reason}`) });
