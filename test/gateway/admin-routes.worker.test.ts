@@ -1,16 +1,41 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { ADMIN_ROUTES } from "../../src/app.ts";
-import { verdict } from "../support/answer.ts";
+import type { ApiKeyClaims } from "../../src/identity/api-key-claims.ts";
+import { mintApiKey } from "../../src/identity/api-key.ts";
+import { readSecretKey } from "../../src/identity/secret-key.ts";
+import { newId } from "../../src/platform/ids.ts";
+import { member, text, verdict } from "../support/answer.ts";
 import { ACME_POLICY, caller, replaceOnce, useBlackBox, type BlackBox, type Caller } from "../support/black-box.ts";
 import { ledgerRecords } from "../support/books.ts";
+import { CONTEXT, decide, job, proposalOf, SUBMIT } from "../support/requests.ts";
+import { testEnv } from "../support/test-env.ts";
 
 const open = useBlackBox("routes");
 
 const CALLERS = ["nobody", "wrong", "agent", "service", "person", "operator", "finance", "security"] as const;
 type CallerName = (typeof CALLERS)[number];
 
+/**
+ * Further classes of credentials, and whom of those above each is answered like. `null`: like nobody.
+ * `secret`: the deployment's. `grant`: an approval token, which says that people approved one request. `scoped`: an agent that may do
+ * one thing. `approver`: a person whom the policy has decide. `foreign`: another tenant's operator, about that tenant's own things.
+ */
+const FURTHER = {
+  expired: null,
+  revoked: null,
+  secret: null,
+  grant: null,
+  scoped: "agent",
+  approver: "person",
+  foreign: "operator",
+} as const satisfies Readonly<Record<string, CallerName | null>>;
+type FurtherName = keyof typeof FURTHER;
+const FURTHER_NAMES = ["expired", "revoked", "secret", "grant", "scoped", "approver", "foreign"] as const;
+
 const ID = "apr_0123456789abcdefghjkmnpqrs";
 const REFUSED = "403 out-of-scope";
+/** The path with its parameters replaced by what is nowhere. */
+const placed = (template: string): string => template.replace(":id", ID).replace(":key", "INC-404");
 
 /** Every credential of the tenant gets this answer, save the service: its role is billing, which reports usage alone. */
 const everybody = (answer: string): Partial<Record<CallerName, string>> =>
@@ -115,7 +140,7 @@ const EXPECTED: Readonly<Record<string, Expectation>> = {
   "PUT /_gate/v1/upstream-credential": { body: {}, answers: only(["operator"], "400 malformed-request") },
 };
 
-let callers: Readonly<Record<CallerName, Caller>>;
+let callers: Readonly<Record<CallerName | FurtherName, Caller>>;
 let shared: BlackBox;
 
 beforeAll(async () => {
@@ -130,8 +155,62 @@ beforeAll(async () => {
     operator: await as("operator"),
     finance: await as("finance"),
     security: await as("security"),
+    ...(await furtherCallers(shared)),
   };
 });
+
+async function furtherCallers(box: BlackBox): Promise<Readonly<Record<FurtherName, Caller>>> {
+  const security = await box.as("security");
+  const revoked = await box.mint({
+    subject: "person:gone",
+    class: "person",
+    owner: "person:gone",
+    roles: ["operator"],
+  });
+  expect(verdict(await security.delete(`/_gate/v1/credentials/${revoked.keyId}`))).toBe("200");
+  const agent = await box.as("agent");
+  const approval = proposalOf(await agent.post(SUBMIT, job({ gpus: 8 }), CONTEXT));
+  await decide(box, approval, ["bob"]);
+  const scoped = {
+    subject: "agent:narrow",
+    class: "agent",
+    owner: "person:dana",
+    actions: ["gpus.status"],
+    max_tier: 0,
+  };
+  return {
+    expired: caller(expiredKey(box.tenant), ""),
+    revoked,
+    secret: caller(testEnv.BOOTSTRAP_SECRET, ""),
+    grant: caller(text(await agent.get(`/_gate/v1/approvals/${approval}`), "token"), ""),
+    scoped: await box.mint(scoped),
+    approver: await box.as("alice"),
+    foreign: await (await open()).as("operator"),
+  };
+}
+
+/** A genuine key of an operator whose time is over. */
+function expiredKey(tenant: string): string {
+  const secret = readSecretKey("CREDENTIAL_KEY", testEnv.CREDENTIAL_KEY);
+  if (!secret.ok) throw new Error("no key to mint with");
+  const day = 86_400_000;
+  const claims: ApiKeyClaims = {
+    keyId: newId("key"),
+    tenant,
+    subject: "person:past",
+    class: "person",
+    owner: "person:past",
+    issuer: "person:operator",
+    scopes: { actions: [], maxTier: 0 },
+    roles: ["operator", "finance", "security"],
+    issuedAt: Date.now() - 2 * day,
+    expiresAt: Date.now() - day,
+    demo: false,
+  };
+  const minted = mintApiKey(claims, crypto.getRandomValues(new Uint8Array(32)), secret.value, "test");
+  if (!minted.ok) throw new Error(minted.error);
+  return minted.value.key;
+}
 
 test("every route has its row here", () => {
   const routes = ADMIN_ROUTES.map(({ method, path }) => `${method} ${path}`);
@@ -142,11 +221,39 @@ describe.each(Object.entries(EXPECTED))("%s", (route, { path, body, answers }) =
   const [method = "", template = ""] = route.split(" ");
 
   test.each(CALLERS)("%s", async (name) => {
-    const target = path ?? template.replace(":id", ID);
+    const target = path ?? placed(template);
     const answered = await callers[name].send(method, target, body);
     const expected = name === "nobody" || name === "wrong" ? "401 unauthenticated" : (answers[name] ?? REFUSED);
     expect(verdict(answered)).toBe(expected);
   });
+
+  test.each(FURTHER_NAMES)("%s", async (name) => {
+    const target = path ?? placed(template);
+    const like = FURTHER[name];
+    const expected = like === null ? "401 unauthenticated" : (answers[like] ?? REFUSED);
+    expect(verdict(await callers[name].send(method, target, body))).toBe(expected);
+  });
+});
+
+test("another tenant's people find nothing of this one, whatever id they name", async () => {
+  const agent = await shared.as("agent");
+  const approval = proposalOf(await agent.post(SUBMIT, job({ gpus: 9 }), CONTEXT));
+  const added = await callers.operator.post("/_gate/v1/policy/versions", { reason: "nobody else's" });
+  const there = await open();
+  for (const name of ["operator", "security", "finance"] as const) {
+    const foreign = await there.as(name);
+    expect(verdict(await foreign.get(`/_gate/v1/approvals/${approval}`))).toBe("404 not-found");
+    expect(verdict(await foreign.get(`/_gate/v1/policy/versions/${Number(member(added, "version"))}`))).toBe(
+      "404 not-found",
+    );
+    expect(member(await foreign.get("/_gate/v1/whoami"), "tenant")).toBe(there.tenant);
+  }
+  const security = await there.as("security");
+  expect(verdict(await security.delete(`/_gate/v1/credentials/${agent.keyId}`))).toBe("404 not-found");
+  expect(verdict(await security.post("/_gate/v1/policy/activate", { version: member(added, "version") }))).toBe(
+    "404 not-found",
+  );
+  expect(verdict(await agent.get("/_gate/v1/whoami"))).toBe("200");
 });
 
 test("no agent reaches an administrative route, whatever roles its key was asked to have", async () => {
@@ -158,7 +265,7 @@ test("no agent reaches an administrative route, whatever roles its key was asked
   const closed = ADMIN_ROUTES.filter((route) => route.roles !== null);
   expect(closed.length).toBeGreaterThan(5);
   for (const { method, path } of closed) {
-    const answered = await callers.agent.send(method, path.replace(":id", ID), method === "GET" ? undefined : {});
+    const answered = await callers.agent.send(method, placed(path), method === "GET" ? undefined : {});
     expect(answered.status, `${method} ${path}`).toBeGreaterThanOrEqual(400);
   }
 });
@@ -166,7 +273,7 @@ test("no agent reaches an administrative route, whatever roles its key was asked
 test("a billing credential reports usage, reads who it is, and reaches no other route", async () => {
   const reached: string[] = [];
   for (const { method, path } of ADMIN_ROUTES) {
-    const target = EXPECTED[`${method} ${path}`]?.path ?? path.replace(":id", ID);
+    const target = EXPECTED[`${method} ${path}`]?.path ?? placed(path);
     const takesBody = method === "POST" || method === "PUT";
     const answered = await callers.service.send(method, target, takesBody ? {} : undefined);
     if (verdict(answered) !== REFUSED) reached.push(`${method} ${path}: ${verdict(answered)}`);

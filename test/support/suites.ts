@@ -46,6 +46,7 @@ export const SUITES = [
   "canaries",
   "canaries-said",
   "versions",
+  "route-set",
 ] as const;
 export type Suite = (typeof SUITES)[number];
 
