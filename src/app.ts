@@ -14,6 +14,8 @@ import { answerAdmin, type AdminRoute } from "./admin/call.ts";
 import { channelRoutes } from "./admin/channels.ts";
 import { credentialRoutes } from "./admin/credentials.ts";
 import { evidenceRoutes } from "./admin/evidence.ts";
+import { escalationRoutes } from "./admin/escalations.ts";
+import { incidentRoutes } from "./admin/incidents.ts";
 import { registerIssuer } from "./admin/issuers.ts";
 import { openApiDocument } from "./admin/openapi.ts";
 import { policyActivationRoutes } from "./admin/policy-activation.ts";
@@ -60,6 +62,8 @@ export const ADMIN_ROUTES: readonly AdminRoute[] = [
   ...signedDecisionRoutes,
   ...standingApprovalRoutes,
   ...evidenceRoutes,
+  ...incidentRoutes,
+  ...escalationRoutes,
   ...auditRoutes,
   ...auditExportRoutes,
   ...auditTreeRoutes,

@@ -8,6 +8,7 @@ import { APPROVAL_LIST_MAX, APPROVAL_STATES, APPROVAL_WAIT_MAX_S } from "./appro
 import { AUDIT_OPEN_MAX } from "./audit-open.ts";
 import { TEXT_DAYS_MAX, TEXT_MAX, TEXT_MIN } from "./audit-query.ts";
 import { AUDIT_LIST_MAX } from "./audit.ts";
+import { INCIDENT_ROUTES } from "./openapi-incidents.ts";
 import { MONEY_ROUTES } from "./openapi-money.ts";
 import { MONEY_ANSWER } from "./openapi-money-answers.ts";
 import { POLICY_ROUTES } from "./openapi-policy.ts";
@@ -52,6 +53,8 @@ export const PATH_PARAMETERS: Readonly<Record<string, z.ZodType>> = {
   requests: id("bud"),
   operations: z.string().meta({ description: "The Gate-Request-Id of the request." }),
   credentials: id("key"),
+  incidents: z.string().meta({ description: "The incident's key; ~ where it is no segment of a path and stands in the query." }),
+  escalations: id("esc"),
   channels: z.enum(["slack", "webhook"]),
   versions: versionNumber,
   schedules: versionNumber,
@@ -71,6 +74,7 @@ export const ROUTE_DESCRIPTIONS: Readonly<Record<string, RouteDescription>> = {
     answer: ANSWER.whoami,
   },
   ...MONEY_ROUTES,
+  ...INCIDENT_ROUTES,
   "GET /_gate/v1/operations/:id": {
     operationId: "getOperation",
     summary:

@@ -117,5 +117,7 @@ export function completeDraft(
     },
     now,
   );
+  const work = { requester: { subject: principal, owner }, action, entry, approvalId: approval.id, instead: null };
+  claimIncident(sql, scope.place, claiming, work, now);
   return { kind: "recorded", ...withDecisions(sql, approvalById(sql, approval.id) ?? approval) };
 }

@@ -109,6 +109,7 @@ export function openProposal(
     },
     now,
   );
+  claimForProposal(sql, place, request, id, draft, now);
   const approval = approvalById(sql, id);
   assert(approval !== null, "a proposal that was just inserted exists");
   return { kind: "approval-required", approval: summaryOf(approval, 0, eligible, requirement.missingContext) };

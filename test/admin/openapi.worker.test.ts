@@ -128,6 +128,25 @@ test("the gate's own API answers what its OpenAPI document says, on every route"
   compare("GET /_gate/v1/standing-approvals/:id", await agent.get(granting));
   compare("DELETE /_gate/v1/standing-approvals/:id", await alice.delete(granting));
 
+  // A key that is no segment of a path, and the routes in the order in which a claim passes through them.
+  const incidents = "/_gate/v1/incidents";
+  await agent.post("/v1/workloads/wl-1/cancel", undefined, CONTEXT);
+  const claim = "~?key=catalogue:workload:wl-1";
+  compare(`GET ${incidents}`, await agent.get(`${incidents}?state=claimed`));
+  compare(`GET ${incidents}/:key`, await alice.get(`${incidents}/${claim}`));
+  const [path, query] = claim.split("?");
+  const handed = await agent.post(`${incidents}/${path}/hand-over?${query}`, { to: "person:alice", note: "yours" });
+  compare(`POST ${incidents}/:key/hand-over`, handed);
+  const resolved = await alice.post(`${incidents}/${path}/resolve?${query}`, { outcome: "false-alarm" });
+  compare(`POST ${incidents}/:key/resolve`, resolved);
+  const escalations = "/_gate/v1/escalations";
+  const unknown = { hypothesis: "a bad switch", evidence: "link down", tried: "another node", incident: "INC-7" };
+  const escalated = compare(`POST ${escalations}`, await agent.post(escalations, unknown));
+  const one = `${escalations}/${text(escalated, "id")}`;
+  compare(`GET ${escalations}`, await alice.get(`${escalations}?state=open`));
+  compare(`GET ${escalations}/:id`, await agent.get(one));
+  compare(`POST ${escalations}/:id/close`, await alice.post(`${one}/close`, { note: "the switch is replaced" }));
+
   const scope = "action:workloads.cancel";
   compare("POST /_gate/v1/freeze", await security.post("/_gate/v1/freeze", { reason: "upgrade", scope }));
   compare("GET /_gate/v1/freeze", await agent.get("/_gate/v1/freeze"));

@@ -89,6 +89,17 @@ const EXPECTED: Readonly<Record<string, Expectation>> = {
   "GET /_gate/v1/standing-approvals": { answers: everybody("200") },
   "GET /_gate/v1/standing-approvals/:id": { answers: everybody("404 not-found") },
   "DELETE /_gate/v1/standing-approvals/:id": { answers: everybody("404 not-found") },
+  "GET /_gate/v1/incidents": { answers: everybody("200") },
+  "GET /_gate/v1/incidents/:key": { answers: everybody("404 not-found") },
+  "POST /_gate/v1/incidents/:key/resolve": { body: { outcome: "fixed" }, answers: everybody("404 not-found") },
+  "POST /_gate/v1/incidents/:key/hand-over": { body: { to: "agent:trainer" }, answers: everybody("404 not-found") },
+  "POST /_gate/v1/escalations": { body: {}, answers: everybody("400 malformed-request") },
+  "GET /_gate/v1/escalations": { answers: everybody("200") },
+  "GET /_gate/v1/escalations/:id": { answers: everybody("404 not-found") },
+  "POST /_gate/v1/escalations/:id/close": {
+    body: { note: "seen" },
+    answers: { ...everybody("404 not-found"), agent: REFUSED },
+  },
   "POST /_gate/v1/evidence": { body: {}, answers: everybody("400 malformed-request") },
   "GET /_gate/v1/evidence/:digest": {
     path: `/_gate/v1/evidence/${"0".repeat(64)}`,
