@@ -14,6 +14,8 @@ export type CompiledPrices = {
   readonly digest: Digest;
   /** The one table in force at `now`: the last whose date has come. Null before the first. */
   readonly at: (now: EpochMs) => PriceTable | null;
+  /** Every table, oldest first. */
+  readonly tables: readonly PriceTable[];
   /** When the first table comes into force: before it nothing has a price. */
   readonly since: EpochMs;
 };
@@ -25,6 +27,8 @@ export type PriceTable = {
   readonly effectiveFrom: EpochMs;
   /** Price of one unit of `rate` for `key` in micro-USD (e.g. `gpu_hour`, `H100`), null where the table has none. */
   readonly unitMicros: (rate: string, key: string) => Micros | null;
+  /** What has a price: rate and key, as written. */
+  readonly priced: readonly (readonly [rate: string, key: string])[];
 };
 
 /** A document keeps what was in force before: five years of monthly tables. Older ones are in older versions of it. */
@@ -72,6 +76,7 @@ export function compilePrices(text: string): Result<CompiledPrices, readonly Doc
   const tables = parsed.value.value.tables.map(compileTable);
   return ok({
     digest: digestOf("portcullis/prices/v1", text),
+    tables,
     at: (now) => tables.findLast(({ effectiveFrom }) => effectiveFrom <= now) ?? null,
     since: Math.min(...tables.map(({ effectiveFrom }) => effectiveFrom)),
   });
@@ -104,6 +109,7 @@ function compileTable({ version, effective_from: from, rates }: PricesDocument["
   return {
     version,
     effectiveFrom: Date.parse(from),
+    priced: Object.entries(rates).flatMap(([rate, keys]) => Object.keys(keys).map((key) => [rate, key] as const)),
     unitMicros: (rate, key) => units.get(rate)?.get(key) ?? null,
   };
 }

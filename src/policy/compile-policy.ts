@@ -120,6 +120,7 @@ export function compilePolicy(
     requiresInShadow,
     approvalTier: (action) => approvalTiers.get(action) ?? null,
     approvers,
+    parts: { rules, prohibited, guards, environments, windows, teams, caps },
     ruleDigest: compileRuleDigest({ rules: enforced, prohibited, approvers, requires, incidents, approvalTimeoutMs }),
   };
   const warnings = [

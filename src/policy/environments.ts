@@ -10,6 +10,8 @@ import { constraintMistake, UNKNOWN_FACT } from "./rules.ts";
 /** Environments of one policy, ready to judge by. */
 export type Environments = {
   readonly names: ReadonlySet<string>;
+  /** What each is recognised by: any of these, each of which holds wholly or not. */
+  readonly definitions: ReadonlyMap<string, readonly Constraints[]>;
   /**
    * The environments that a request with these facts may be in. One whose facts are missing counts as possible, and a
    * request that is in none may be in any: what is not known is never the harmless one.
@@ -41,6 +43,7 @@ export function readEnvironments(
   const names = new Set(environments.map(({ name }) => name));
   return {
     names,
+    definitions: new Map(environments.map(({ name, any }) => [name, any])),
     of: (spec, facts) => {
       const possible = environments
         .filter(({ any }) => any.some((constraints) => mayHold(constraints, spec, facts)))

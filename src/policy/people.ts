@@ -9,6 +9,8 @@ import { PEOPLE_DOCUMENT } from "./people-schema.ts";
 /** A tenant's people, compiled: handle → immutable identity. Separate from the policy so that either can change alone. */
 export type CompiledPeople = {
   readonly digest: `sha256:${string}`;
+  /** Everybody, in the document's order. */
+  readonly everybody: readonly Person[];
   /** The person behind a handle such as `@alice`, null where the document names none. */
   readonly byHandle: (handle: string) => Person | null;
   /** Everybody who holds this approver role, in the document's order. */
@@ -55,6 +57,7 @@ export function compilePeople(text: string): Result<CompiledPeople, readonly Doc
   if (problems.length > 0) return err(problems);
   return ok({
     digest: digestOf("portcullis/people/v1", text),
+    everybody: [...byHandle.values()],
     byHandle: (handle) => byHandle.get(handle) ?? null,
     byRole: (role) => [...byHandle.values()].filter((person) => person.roles.includes(role)),
     bySubject: (subject) => bySubject.get(subject) ?? null,
