@@ -97,8 +97,6 @@ export function completeDraft(
   );
   tellThresholds(sql, scope.windows, request.budget, now);
   plan(sql, "approval-expiry", approval.id, expiresAt);
-  const work = { requester: { subject: principal, owner }, action, entry, approvalId: approval.id, instead: null };
-  claimIncident(sql, scope.place, claiming, work, now);
   announce(sql, approval.id, approval.timeoutMs, now);
   appendEntry(
     sql,

@@ -11,7 +11,7 @@ import { reservationMember } from "./settlement-record.ts";
 import { withDecisions } from "./approval-with-decisions.ts";
 import type { Decider, DecisionOutcome } from "./decisions.ts";
 import { plan } from "./due.ts";
-import { endWork } from "./incidents.ts";
+import { endWork } from "./incident-endings.ts";
 import { note } from "./notices.ts";
 
 /** Withdraws an open proposal or unused grant: by its requester or the owner of its credential. */

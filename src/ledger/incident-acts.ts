@@ -6,7 +6,7 @@ import { plan } from "./due.ts";
 import type { Incident, IncidentPort, IncidentResult } from "./incident-port.ts";
 import { actedBy, recordIncident, tellIncident } from "./incident-record.ts";
 import { findIncident } from "./incident-rows.ts";
-import { endClaim } from "./incidents.ts";
+import { endClaim } from "./incident-endings.ts";
 import type { Actor } from "./ledger-port.ts";
 
 type Scope = Pick<AdmissionScope, "sql" | "place" | "now">;

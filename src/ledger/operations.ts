@@ -5,7 +5,7 @@ import type { EpochMs } from "../vocabulary.ts";
 import { commitRunning, findReservation, holdUnknown, release, runningOf, settle, shrink } from "./reservations.ts";
 import type { Conclusion } from "./contract.ts";
 import { done, plan } from "./due.ts";
-import { endWork } from "./incidents.ts";
+import { endWork } from "./incident-endings.ts";
 import { note, noteAlert } from "./notices.ts";
 import { usedSoFar } from "./run-time.ts";
 import { recordSettlement, reservationMember } from "./settlement-record.ts";

@@ -120,7 +120,7 @@ describe("one remediation per incident", () => {
         });
       }
       expect(await rowsOf(tenant, "SELECT count(*) AS n FROM operations")).toEqual([{ n: 1 }]);
-      expect((await toldOf(tenant)).toSorted()).toEqual(["claimed", "contended"]);
+      expect(new Set(await toldOf(tenant))).toEqual(new Set(["claimed", "contended"]));
       await checkInvariants(tenant, CAPS);
     },
   );
@@ -238,10 +238,10 @@ describe("one remediation per incident", () => {
   });
 });
 
-describe("a proposal", () => {
-  const proposing = (who: string, over: Over = {}): AdmissionRequest =>
-    on(who, { derived: DERIVED }, { requirement: needing(1), ...over });
+const proposing = (who: string, over: Over = {}): AdmissionRequest =>
+  on(who, { derived: DERIVED }, { requirement: needing(1), ...over });
 
+describe("a proposal", () => {
   it("claims when it opens: nobody else's is opened, and nothing is held for it", async () => {
     const { tenant, ledger } = await newTenant();
     const id = await propose(ledger, proposing("trainer"));
@@ -371,17 +371,19 @@ describe("a proposal", () => {
   });
 });
 
-describe("what becomes of a claim", () => {
-  const resolve = async (ledger: LedgerPort, who: Actor) => {
-    const act = { requestId: newId("req"), key: KEY, outcome: "fixed", note: "restarted" } as const;
-    const result = await ledger.resolveIncident(who, act);
-    return result.kind === "done" ? "done" : result.refusal.kind;
-  };
-  const handOver = async (ledger: LedgerPort, who: Actor, to: string, isPerson = false) => {
-    const result = await ledger.handOverIncident(who, { requestId: newId("req"), key: KEY, to, isPerson, note: null });
-    return result.kind === "done" ? "done" : result.refusal.kind;
-  };
+const keys = (found: readonly Incident[]): readonly string[] => found.map(({ key }) => key);
 
+const resolve = async (ledger: LedgerPort, who: Actor) => {
+  const act = { requestId: newId("req"), key: KEY, outcome: "fixed", note: "restarted" } as const;
+  const result = await ledger.resolveIncident(who, act);
+  return result.kind === "done" ? "done" : result.refusal.kind;
+};
+const handOver = async (ledger: LedgerPort, who: Actor, to: string, isPerson = false) => {
+  const result = await ledger.handOverIncident(who, { requestId: newId("req"), key: KEY, to, isPerson, note: null });
+  return result.kind === "done" ? "done" : result.refusal.kind;
+};
+
+describe("what becomes of a claim", () => {
   it.each([
     ["its owner", actor("agent:trainer"), "done"],
     ["the person behind it", actor("person:dana"), "done"],
@@ -451,7 +453,6 @@ describe("what becomes of a claim", () => {
     vi.setSystemTime(START + MINUTE);
     await ledger.admit(on("trainer", { key: "INC-8" }));
     await resolve(ledger, OPERATOR);
-    const keys = (found: readonly Incident[]): readonly string[] => found.map(({ key }) => key);
     expect(keys(await ledger.incidents(null, 10))).toEqual(["INC-8", KEY]);
     expect(keys(await ledger.incidents("claimed", 10))).toEqual(["INC-8"]);
     expect(keys(await ledger.incidents(null, 1))).toEqual(["INC-8"]);
