@@ -92,7 +92,6 @@ export function openProposal(
     tellThresholds(sql, windows, request.budget, now);
   }
   plan(sql, "approval-expiry", id, expiresAt);
-  claimForProposal(sql, place, request, id, draft, now);
   if (!draft) announce(sql, id, requirement.timeoutMs, now);
   appendEntry(
     sql,
