@@ -60,6 +60,18 @@ export type Refusal =
   | { readonly kind: "approval-denied"; readonly decided_by: readonly string[] }
   | { readonly kind: "not-eligible"; readonly reason: string }
   | { readonly kind: "already-decided"; readonly state: string; readonly decided_by: readonly string[] }
+  | {
+      readonly kind: "aggregate-exceeded";
+      /** The aggregate's name in the policy, what it counts (`gpus`), whose (`tenant`, `principal:agent:a`) and in what time. */
+      readonly aggregate: string;
+      readonly of: string;
+      readonly scope: string;
+      readonly within: "hour" | "day" | "running";
+      readonly limit: number;
+      readonly current: number;
+      readonly requested: number;
+      readonly nearest: Nearest | null;
+    }
   | { readonly kind: "not-found" }
   | {
       readonly kind: "policy-invalid";

@@ -1,5 +1,11 @@
 import type { MatchedOperation } from "../catalogue/types.ts";
-import { LEDGER_RPC_VERSION, type AdmissionRequest, type Requirement, type StandingRules } from "../ledger/contract.ts";
+import {
+  LEDGER_RPC_VERSION,
+  type AdmissionRequest,
+  type Lift,
+  type Requirement,
+  type StandingRules,
+} from "../ledger/contract.ts";
 import { canonicalJson } from "../platform/canonical-json.ts";
 import { digestOf } from "../platform/digest.ts";
 import type { JsonObject } from "../platform/json.ts";
@@ -8,6 +14,7 @@ import { tellAfterMs } from "../policy/notify.ts";
 import type { CompiledPolicy } from "../policy/types.ts";
 import type { Refusal } from "../refusal.ts";
 import type { Digest, Tier } from "../vocabulary.ts";
+import { askedAggregates } from "./aggregated.ts";
 import type { Gate } from "./gate.ts";
 import { confirmable } from "./identify.ts";
 import type { Judgement } from "./judge.ts";
@@ -17,12 +24,18 @@ import type { TenantContext } from "./tenant-context.ts";
 import { entryOf, type Trail } from "./trail.ts";
 
 type Rules = Pick<TenantContext, "policy">;
+type Asked = Pick<Judgement, "tier" | "missingContext" | "cost">;
 
 /** What the decided tier still asks for before it may run. */
-export function requirementOf(judgement: Judgement, context: Rules, action: string): Requirement {
+export function requirementOf(judgement: Asked, context: Rules, action: string): Requirement {
   const { policy } = context;
   if (judgement.tier < 2) return { kind: "none" };
   if (judgement.tier === 2) return policy.dryRun === "receipt" ? { kind: "receipt" } : { kind: "none" };
+  return approvalOf(judgement, context, action);
+}
+
+function approvalOf(judgement: Asked, context: Rules, action: string): Lift["requirement"] {
+  const { policy } = context;
   const approvers = policy.approvers(judgement.tier);
   return {
     kind: "approval",
@@ -41,6 +54,16 @@ export function requirementOf(judgement: Judgement, context: Rules, action: stri
       judgement.cost.kind === "priced" ? judgement.cost.priceVersion : null,
     ),
     standing: standingRules(policy, action),
+  };
+}
+
+/** What people are asked for where an aggregate is exceeded. Context that only tier 2 asks for may stand in the approval. */
+export function liftOf(judgement: Judgement, context: Rules, action: string): Lift | null {
+  const { missingIfLifted: missingContext, missingContext: missing } = judgement;
+  if (missingContext === null) return null;
+  return {
+    requirement: approvalOf({ tier: 3, missingContext, cost: judgement.cost }, context, action),
+    otherwise: missing.length === 0 ? null : { kind: "reason-required", missing },
   };
 }
 
@@ -82,6 +105,7 @@ export function admissionRequest(
   const requirement: Requirement =
     judgement === null ? { kind: "none" } : requirementOf(judgement, context, operation.action);
   const headers = trail.gate;
+  const lift = judgement === null ? null : liftOf(judgement, context, operation.action);
   return {
     rpcVersion: LEDGER_RPC_VERSION,
     requestId: trail.requestId,
@@ -124,13 +148,23 @@ export function admissionRequest(
     },
     incident: { derived: judgement?.incident ?? null, claimMs: context.policy.incidents.claimMs },
     requirement,
+    aggregates:
+      judgement === null || judgement.tier < 2
+        ? []
+        : askedAggregates(
+            context.policy,
+            operation.action,
+            principal.subject,
+            gate.redactor.facts(judgement.facts.facts),
+          ),
+    lift,
     open: judgement?.open ?? null,
     refusal,
     tellAfterMs: judgement === null ? null : tellAfterMs(context.policy.notify, operation.action, judgement.tier),
     entry: entryOf(trail, gate.redactor, "intent", trail.receivedAt),
     // Only what is put before people needs rendering.
     shown:
-      requirement.kind === "approval"
+      requirement.kind === "approval" || lift !== null
         ? {
             ...shownRequest(gate, trail, operation, judgement),
             ...shownReach(context, operation.action, decided.observation),

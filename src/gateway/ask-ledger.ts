@@ -11,13 +11,16 @@ const LEDGER_WAIT_MS = 10_000;
 /** Attempts to report a conclusion before the ledger's own deadline takes over. */
 const CONCLUDE_ATTEMPTS = 3;
 
+/** The refusal where the ledger said nothing. */
+type NoLedger = { kind: "refused"; refusal: Refusal; budget: null; tally?: undefined };
+
 /** Asks the ledger within a bound. No answer is `unavailable`, and `unanswered` deals with what it may have done. */
 export async function askLedger<T extends AdmissionOutcome | PlanOutcome>(
   ask: () => Promise<T>,
   unanswered: () => void = () => undefined,
-): Promise<T | { kind: "refused"; refusal: Refusal; budget: null }> {
+): Promise<T | NoLedger> {
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<{ kind: "refused"; refusal: Refusal; budget: null }>((resolve) => {
+  const late = new Promise<NoLedger>((resolve) => {
     timer = setTimeout(() => {
       unanswered();
       resolve(noLedger("no answer in time"));
@@ -33,7 +36,7 @@ export async function askLedger<T extends AdmissionOutcome | PlanOutcome>(
   }
 }
 
-const noLedger = (cause: string): { kind: "refused"; refusal: Refusal; budget: null } => ({
+const noLedger = (cause: string): NoLedger => ({
   kind: "refused",
   refusal: { kind: "unavailable", dependency: "ledger", cause },
   budget: null,

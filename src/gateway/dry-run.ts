@@ -3,7 +3,8 @@ import { ledgerOf } from "../ledger/ledger-port.ts";
 import { usd } from "../platform/money.ts";
 import { readAnswer, type Answer } from "../upstream/read-answer.ts";
 import { send } from "../upstream/send.ts";
-import { requirementOf } from "./admission-request.ts";
+import { liftOf, requirementOf } from "./admission-request.ts";
+import { noteTally } from "./aggregated.ts";
 import { askLedger } from "./ask-ledger.ts";
 import type { Ended } from "./ended.ts";
 import type { Judgement } from "./judge.ts";
@@ -56,6 +57,7 @@ export async function planWrite(
   const checked = await askLedger<PlanOutcome>(() => ledger.plan(request, false));
   if (checked.kind === "stale") return "stale";
   if (checked.kind === "refused") {
+    noteTally(trail, checked);
     showBudget(trail, checked.budget);
     return { kind: "refused", refusal: withNearest(checked.refusal, operation, judgement, context, trail.receivedAt) };
   }
@@ -66,18 +68,20 @@ export async function planWrite(
       refusal: { kind: "upstream-failed", reason: `The control plane's dry run failed: ${answer}.` },
     };
   const upstreamAgrees = answer === null || operation.dryRun?.successStatuses.has(answer.status) === true;
-  const earnsReceipt = judgement.tier === 2 && upstreamAgrees;
+  const earnsReceipt = judgement.tier === 2 && checked.tally.lifted === null && upstreamAgrees;
   const planned = earnsReceipt ? await askLedger<PlanOutcome>(() => ledger.plan(request, true)) : checked;
   if (planned.kind === "stale") return "stale";
+  noteTally(trail, planned);
   if (planned.kind === "refused")
     return { kind: "refused", refusal: withNearest(planned.refusal, operation, judgement, context, trail.receivedAt) };
   showBudget(trail, planned.before);
-  const requirement = requirementOf(judgement, context, operation.action);
+  const lift = planned.tally.lifted === null ? null : liftOf(judgement, context, operation.action);
+  const requirement = lift?.requirement ?? requirementOf(judgement, context, operation.action);
   const body = {
     decision: "plan",
     action: operation.action,
-    tier: judgement.tier,
-    rule: judgement.rule,
+    tier: planned.tally.lifted?.tier ?? judgement.tier,
+    rule: planned.tally.lifted?.rule ?? judgement.rule,
     facts: judgement.facts.facts,
     cost:
       judgement.cost.kind === "priced"
@@ -92,7 +96,7 @@ export async function planWrite(
         : { ceiling_usd: 0, ceiling_micros: 0, adds_usd: 0, adds_micros: 0, price_version: null, price_as_of: null },
     budget: { before: planned.before, after: planned.after },
     approvals: { needed: requirement.kind === "approval" ? requirement.needed : 0, eligible: planned.eligible },
-    missing: judgement.missingContext,
+    missing: requirement.kind === "approval" ? requirement.missingContext : judgement.missingContext,
     ...shownReach(context, operation.action, observation),
     upstream: answer === null ? null : { status: answer.status, body: answer.json ?? answer.text },
     request_digest: digest,

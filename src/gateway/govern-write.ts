@@ -7,6 +7,7 @@ import type { Refusal } from "../refusal.ts";
 import { readAnswer } from "../upstream/read-answer.ts";
 import { send } from "../upstream/send.ts";
 import { admissionRequest } from "./admission-request.ts";
+import { noteTally } from "./aggregated.ts";
 import { askLedger, neverSent, reportConclusion } from "./ask-ledger.ts";
 import { inlineDryRun, planWrite } from "./dry-run.ts";
 import type { Ended } from "./ended.ts";
@@ -68,6 +69,7 @@ export async function governWrite(write: Write, context: TenantContext): Promise
       ),
   );
   if (outcome.kind === "stale") return "stale";
+  if (outcome.kind !== "replay") noteTally(trail, outcome);
   if (outcome.kind === "refused") {
     showBudget(trail, outcome.budget);
     return { kind: "refused", refusal: withNearest(outcome.refusal, operation, judgement, context, trail.receivedAt) };
@@ -88,12 +90,15 @@ async function sealKept(
 ): Promise<Pick<AdmissionRequest, "sent" | "stored">> {
   if (judgement === null || trail.gate?.dryRun === true) return { sent: null, stored: null };
   const { sealing } = gate.keys;
-  const runs = judgement.tier >= 3 && policy.execute === "stored";
+  const runs = asksPeople(judgement) && policy.execute === "stored";
   return {
     sent: operation.outcome.lookUp === null ? null : await sealCall(operation.call, principal.tenant, sealing),
     stored: runs ? await sealProposed(operation.call, principal, sealing) : null,
   };
 }
+
+/** Whether people decide about the request, or may have to. */
+const asksPeople = ({ tier, missingIfLifted }: Judgement): boolean => tier >= 3 || missingIfLifted !== null;
 
 /** `refusal` is set wherever this is used; the union cannot say so. */
 const NEVER: Refusal = { kind: "unavailable", dependency: "gate", cause: "no refusal to report" };
@@ -104,8 +109,8 @@ function earlyRefusal(write: Write, judgement: Judgement, context: TenantContext
   if (headers?.dryRun === true) return null;
   if (context.policy.idempotency === "required" && (headers?.idempotencyKey ?? null) === null)
     return { kind: "idempotency-key-required" };
-  // From tier 3 missing context opens a draft instead.
-  if (judgement.tier === 2 && judgement.missingContext.length > 0)
+  // From tier 3 missing context opens a draft instead, and what may be lifted to it is the ledger's to refuse.
+  if (judgement.tier === 2 && judgement.missingIfLifted === null && judgement.missingContext.length > 0)
     return { kind: "reason-required", missing: judgement.missingContext };
   return null;
 }
@@ -120,14 +125,17 @@ const upstreamDown = ({ trail }: Write, { upstream }: TenantContext): Refusal | 
 function mayRepeat({ gate }: Trail, judgement: Judgement | null, { policy }: TenantContext): boolean {
   if (gate?.dryRun === true) return false;
   if (gate !== null && (gate.idempotencyKey !== null || gate.plan !== null || gate.approvals.length > 0)) return true;
-  return judgement !== null && (judgement.tier > 2 || policy.idempotency === "derived");
+  return judgement !== null && (asksPeople(judgement) || policy.idempotency === "derived");
 }
 
 /** What approvers have to type where the policy asks for it, as on the proposal; null where a click is enough. */
 function confirmation({ operation }: Write, judgement: Judgement | null, context: TenantContext): string | null {
   if (judgement === null) return null;
   const { action } = operation;
-  const asked = context.policy.confirms(judgement.tier, context.catalogue.actions.get(action)?.blastRadius ?? null);
+  const asked = context.policy.confirms(
+    asksPeople(judgement) && judgement.tier < 3 ? 3 : judgement.tier,
+    context.catalogue.actions.get(action)?.blastRadius ?? null,
+  );
   return asked ? (judgement.facts.resource ?? action) : null;
 }
 

@@ -7,6 +7,7 @@ import { requiredContext } from "../policy/incidents.ts";
 import type { Refusal } from "../refusal.ts";
 import { covers, reaches, requiredScope } from "../identity/scopes.ts";
 import { isWrite, type EpochMs, type Facts, type Tier } from "../vocabulary.ts";
+import { mayLift, uncounted } from "./aggregated.ts";
 import { brokenLimits, callersRule } from "./caller-limits.ts";
 import { lookUpAll, type LookUps } from "./look-ups.ts";
 import { nearestThat } from "./nearest-affordable.ts";
@@ -26,6 +27,8 @@ export type Judgement = {
   readonly incident: string | null;
   /** Context that the tier requires and the request does not bring. */
   readonly missingContext: readonly ContextField[];
+  /** The same at tier 3, for a request that aggregates may lift to it; null where none does, or its credential does not reach it. */
+  readonly missingIfLifted: readonly ContextField[] | null;
   /** What sizing looked up. */
   readonly lookedUp: LookedUp;
   /** When upstream was asked for the oldest price in `cost`; null where all are the gate's own. */
@@ -135,6 +138,8 @@ export function decide(
   trail.derivedIncident = incident;
   if (gate?.incident?.startsWith(CATALOGUE_INCIDENT) === true && gate.incident !== incident)
     return err({ kind: "malformed-request", reason: NOT_THE_CATALOGUES });
+  const notCounted = isWrite(verdict.tier) ? uncounted(policy, operation.action, facts.facts) : [];
+  if (notCounted.length > 0) return err({ kind: "unsized", missing: notCounted });
   if (cost.kind === "unpriced") return err({ kind: "unpriced", missing: explain(cost.missing) });
   trail.costMicros = cost.kind === "priced" ? cost.ceilingMicros : 0;
   trail.priceVersion = cost.kind === "priced" ? cost.priceVersion : null;
@@ -145,12 +150,18 @@ export function decide(
     const nearest = nearestThat(fits, operation, { facts: facts.facts, costOf }, policy, trail.receivedAt);
     return err({ kind: "constraint-exceeded", rule: trail.rule, violations: broken, nearest });
   }
-  const given = { reason: gate?.reason, evidence: gate?.evidence ?? gate?.evidenceRef, back_out: gate?.backOut, incident: gate?.incident ?? incident };
+  const given = {
+    reason: gate?.reason,
+    evidence: gate?.evidence ?? gate?.evidenceRef,
+    back_out: gate?.backOut,
+    incident: gate?.incident ?? incident,
+  };
   const isMissing = (field: ContextField): boolean => (given[field] ?? null) === null;
   const unenforced = policy.requiresInShadow(verdict.tier).filter(isMissing);
   if (unenforced.length > 0) {
     trail.shadow = [...trail.shadow, { rule: `require.tier_${verdict.tier}`, verdict: "reason-required" }];
   }
+  const lifts = mayLift(policy, operation.action, verdict.tier) && reaches(principal.scopes, 3);
   return ok({
     tier: verdict.tier,
     rule: verdict.rule,
@@ -158,6 +169,7 @@ export function decide(
     cost,
     open: verdict.open,
     missingContext: requiredContext(policy, verdict.tier, operation.action).filter(isMissing),
+    missingIfLifted: lifts ? requiredContext(policy, 3, operation.action).filter(isMissing) : null,
     incident,
     lookedUp: found,
     pricesAskedAt: cost.kind === "priced" ? pricesAskedAt : null,

@@ -2,6 +2,7 @@ import type { CostOutcome, MatchedOperation } from "../catalogue/types.ts";
 import type { CompiledPolicy } from "../policy/types.ts";
 import type { Nearest, Refusal, WindowShortage } from "../refusal.ts";
 import type { EpochMs, Facts, Micros } from "../vocabulary.ts";
+import { nearestCounted } from "./aggregated.ts";
 import type { Judgement } from "./judge.ts";
 import type { TenantContext } from "./tenant-context.ts";
 
@@ -26,6 +27,10 @@ export function withNearest(
   context: TenantContext,
   now: EpochMs,
 ): Refusal {
+  if (refusal.kind === "aggregate-exceeded" && judgement !== null) {
+    const nearest = nearestCounted(refusal, operation, judgement.facts.facts, context.policy, now);
+    return { ...refusal, nearest };
+  }
   if (refusal.kind !== "budget-exceeded" || judgement === null) return refusal;
   const room = Math.min(...refusal.windows.map(roomIn));
   if (room <= 0) return refusal;

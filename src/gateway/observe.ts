@@ -29,7 +29,7 @@ const MAX_ITEM_CHARS = 256;
 
 /**
  * Asks the control plane what the change would affect and which version it would change, where the decided tier needs
- * people to approve. A question that gets no usable answer refuses the write: unknown is never "nothing affected".
+ * people to approve, or may be lifted to one that does. A question that gets no usable answer refuses the write: unknown is never "nothing affected".
  */
 export async function observe(
   { gate, trail, operation }: Write,
@@ -37,7 +37,7 @@ export async function observe(
   judgement: Judgement,
 ): Promise<Result<Observation, Refusal>> {
   const { observation } = operation;
-  if (observation === null || judgement.tier < 3) return ok(UNOBSERVED);
+  if (observation === null || (judgement.tier < 3 && judgement.missingIfLifted === null)) return ok(UNOBSERVED);
   const answer = observation.call === null ? ok(null) : await ask(context, observation.call, trail.requestId);
   const read = answer.ok ? observation.read(answer.value, judgement.lookedUp) : answer;
   if (!read.ok)

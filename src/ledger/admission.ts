@@ -4,6 +4,7 @@ import type { Refusal } from "../refusal.ts";
 import { formatUsd } from "../platform/money.ts";
 import type { EpochMs, Micros } from "../vocabulary.ts";
 import { countActivity } from "./activity.ts";
+import { countIn, countingOf, type Counting } from "./aggregates.ts";
 import { consumeApproval, decisionsOf, latestApproval } from "./approval-rows.ts";
 import { eligibleApprovers, summaryOf, type Approval, type ApprovalRequirement } from "./approvals.ts";
 import { credentialFault, freezeRefusal, listFreezes, standing } from "./authority.ts";
@@ -21,8 +22,8 @@ import { budgetExceeded } from "./holds.ts";
 import { note, noteAlert } from "./notices.ts";
 import { endApproval } from "./endings.ts";
 import { findGrant, type GrantSearch } from "./grants.ts";
-import { releaseIdle } from "./incident-endings.ts";
-import { claimIncident, claimingOf, incidentOf, incidentRefusal } from "./incidents.ts";
+import { claimIncident, claimingOf, incidentOf, incidentRefusal, releaseIdle } from "./incidents.ts";
+import { raised } from "./lift.ts";
 import { openProposal } from "./proposals.ts";
 import { findReservation, release, reserve, type Reservation } from "./reservations.ts";
 import { sized } from "./sized.ts";
@@ -67,12 +68,17 @@ export function admit(scope: AdmissionScope, asked: AdmissionRequest): Admission
   const stop = commonChecks(scope, asked);
   if (stop !== null) return stop;
   const { windows } = scope;
-  const request = sized(sql, asked, now);
+  const fitted = sized(sql, asked, now);
+  const counting = countingOf(sql, fitted, now);
+  const { request, tally } = raised(sql, fitted, counting, now);
   const refuse = (refusal: Refusal): AdmissionOutcome => ({
     kind: "refused",
     refusal,
     budget: budgetView(sql, windows, request.budget, now),
+    tally,
   });
+  const lacking = tally.lifted === null ? (request.lift?.otherwise ?? null) : null;
+  if (lacking !== null) return refuse(lacking);
 
   const taken = incidentRefusal(sql, incidentOf(sql, request), request.requester.subject, now);
   if (taken !== null) return refuse(taken);
@@ -82,6 +88,7 @@ export function admit(scope: AdmissionScope, asked: AdmissionRequest): Admission
     const refusal = receiptRefusal(sql, request.handles.receipt, request.requester.subject, request.requestDigest, now);
     if (refusal !== null) return refuse(refusal);
   }
+  if (counting.refusal !== null) return refuse(counting.refusal);
   const own = ownHold(sql, request);
   const short = shortages(sql, windows, request.budget, ceilingOf(request), own, now);
   if (short.length > 0) {
@@ -115,7 +122,8 @@ export function admit(scope: AdmissionScope, asked: AdmissionRequest): Admission
       spending = { kind: "standing", ...use };
     }
   }
-  commitAdmission(scope, request, asked, spending, context);
+  if (request.lift !== null && tally.lifted === null) endOpen(scope, request);
+  commitAdmission(scope, request, asked, spending, context, counting);
   if (spending.kind === "standing") releaseIdle(sql, scope.place, request.requester.subject, request.entry, now);
   return {
     kind: "admitted",
@@ -123,7 +131,14 @@ export function admit(scope: AdmissionScope, asked: AdmissionRequest): Admission
     approvalId: "approval" in spending ? spending.approval.id : null,
     approvers: "approval" in spending ? spending.approvers : [],
     context,
+    tally,
   };
+}
+
+/** There was no room under an aggregate, and there is now: what was put before people because of that is answered by this. */
+function endOpen({ sql, place, now }: AdmissionScope, request: AdmissionRequest): void {
+  const open = latestApproval(sql, request.requester.subject, request.requestDigest);
+  if (open !== null) endApproval(sql, place, open, "invalidated", request.entry, now);
 }
 
 /** Opens a proposal for a request that nothing lets run yet, or says which one is open. */
@@ -174,10 +189,12 @@ function commitAdmission(
   asked: AdmissionRequest,
   spending: Spending,
   context: RequestContext,
+  counting: Counting,
 ): void {
   const { sql, now, windows, place } = scope;
   const ceiling = ceilingOf(request);
-  if (spending.kind === "receipt") consumeReceipt(sql, spending.receipt, request.requestId);
+  const receipt = spending.kind === "receipt" ? spending.receipt : spareReceipt(sql, request, now);
+  if (receipt !== null) consumeReceipt(sql, receipt, request.requestId);
   if (spending.kind === "grant") {
     consumeApproval(sql, spending.approval.id, request.requestId);
     // The proposal's hold ends and the execution's begins in the windows of this moment: never both, never neither.
@@ -235,6 +252,7 @@ function commitAdmission(
     JSON.stringify(entry),
     now,
   );
+  countIn(sql, request, counting.parts);
   rememberHandles(sql, request, now);
   if (request.resource !== null) {
     sql.exec("INSERT INTO busy_resources (resource, request_id) VALUES (?, ?)", request.resource, request.requestId);
@@ -246,6 +264,13 @@ function commitAdmission(
   const work = { requester, action, entry, approvalId: null, instead };
   claimIncident(sql, place, claimingOf(request, context.incident), work, now);
   tellOf(sql, request, context, now);
+}
+
+/** A receipt that came with a request which runs on an approval instead: one execution spends both, or a repeat would run again. */
+function spareReceipt(sql: SqlStorage, request: AdmissionRequest, now: EpochMs): string | null {
+  const { requester, requestDigest, handles, lift } = request;
+  if (lift === null || handles.receipt === null) return null;
+  return receiptRefusal(sql, handles.receipt, requester.subject, requestDigest, now) === null ? handles.receipt : null;
 }
 
 /** Counts what was admitted for the message about it, where the policy has people told. */
@@ -263,7 +288,7 @@ const useOf = ({ id, used, uses, usedMicros, capMicros }: StandingApproval, micr
 
 /** A hold that this very request's open proposal or grant already has. */
 export function ownHold(sql: SqlStorage, request: AdmissionRequest): Reservation | null {
-  if (request.requirement.kind !== "approval") return null;
+  if (request.requirement.kind !== "approval" && request.lift === null) return null;
   const approval = latestApproval(sql, request.requester.subject, request.requestDigest);
   if (approval === null || (approval.state !== "pending" && approval.state !== "approved")) return null;
   const reservation = findReservation(sql, approval.id);

@@ -2,6 +2,7 @@ import { appendEntry, type Place } from "../audit/journal.ts";
 import type { AuditEntry } from "../audit/record.ts";
 import type { LookUpJob } from "../outbox/port.ts";
 import type { EpochMs } from "../vocabulary.ts";
+import { concludeCounted } from "./aggregate-endings.ts";
 import { commitRunning, findReservation, holdUnknown, release, runningOf, settle, shrink } from "./reservations.ts";
 import type { Conclusion } from "./contract.ts";
 import { done, plan } from "./due.ts";
@@ -88,6 +89,7 @@ export function conclude(sql: SqlStorage, place: Place, conclusion: Concluded, t
     completed ? 1 : 0,
     conclusion.requestId,
   );
+  concludeCounted(sql, conclusion);
   settleHold(sql, place, operation, conclusion, now);
   if (operation.state === "dispatching") {
     // Heard in time: the deadline has nothing left to do. Should it stand at another time, it comes due and finds so.

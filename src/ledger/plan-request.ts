@@ -1,9 +1,11 @@
+import { countingOf } from "./aggregates.ts";
 import { busyRefusal, ceilingOf, commonChecks, ownHold, type AdmissionScope } from "./admission.ts";
 import { eligibleApprovers } from "./approvals.ts";
 import { budgetView, shortages } from "./budget.ts";
 import type { AdmissionRequest, PlanOutcome } from "./contract.ts";
 import { budgetExceeded } from "./holds.ts";
 import { claimedByOther, incidentOf } from "./incidents.ts";
+import { raised } from "./lift.ts";
 import { issueReceipt } from "./receipts.ts";
 import { sized } from "./sized.ts";
 
@@ -13,10 +15,10 @@ import { sized } from "./sized.ts";
  */
 export function planRequest(scope: AdmissionScope, asked: AdmissionRequest, issue: boolean): PlanOutcome {
   const { sql, now } = scope;
-  const request = sized(sql, asked, now);
+  const fitted = sized(sql, asked, now);
   // A plan repeats nothing: handles that would replay an execution do not apply to it.
   const bare = {
-    ...request,
+    ...fitted,
     handles: { idempotencyKey: null, byDigest: false, receipt: null, tokens: [], signed: [], tokenFault: null },
   };
   const stop = commonChecks(scope, bare);
@@ -29,16 +31,19 @@ export function planRequest(scope: AdmissionScope, asked: AdmissionRequest, issu
     };
   }
   const { windows } = scope;
+  const counting = countingOf(sql, fitted, now);
+  const { request, tally } = raised(sql, fitted, counting, now);
   const before = budgetView(sql, windows, request.budget, now);
   const taken = claimedByOther(sql, incidentOf(sql, request), request.requester.subject, now);
   if (taken !== null) return { kind: "refused", refusal: taken.refusal, budget: before };
   const busy = busyRefusal(sql, request.resource);
   if (busy !== null) return { kind: "refused", refusal: busy, budget: before };
+  if (counting.refusal !== null) return { kind: "refused", refusal: counting.refusal, budget: before, tally };
   const own = ownHold(sql, request);
   const ceiling = ceilingOf(request);
   const short = shortages(sql, windows, request.budget, ceiling, own, now);
   if (short.length > 0)
-    return { kind: "refused", refusal: budgetExceeded(sql, short, request.requester.subject), budget: before };
+    return { kind: "refused", refusal: budgetExceeded(sql, short, request.requester.subject), budget: before, tally };
   const eligible =
     request.requirement.kind === "approval"
       ? eligibleApprovers(request.requirement.approvers, request.requester).length
@@ -49,6 +54,9 @@ export function planRequest(scope: AdmissionScope, asked: AdmissionRequest, issu
     before,
     after: budgetView(sql, windows, request.budget, now, ceiling - (own?.ceilingMicros ?? 0)),
     eligible,
-    receipt: issue ? issueReceipt(sql, request.requester.subject, request.requestDigest, now) : null,
+    // What people have to approve is run on their approval, not on a receipt.
+    receipt:
+      issue && tally.lifted === null ? issueReceipt(sql, request.requester.subject, request.requestDigest, now) : null,
+    tally,
   };
 }

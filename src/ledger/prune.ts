@@ -1,4 +1,5 @@
 import type { EpochMs } from "../vocabulary.ts";
+import { pruneCounts } from "./aggregate-parts.ts";
 import { pruneIncidents } from "./incident-rows.ts";
 import { ALERT_RETENTION_MS } from "./notices.ts";
 import { KEY_RETENTION_MS } from "./replay.ts";
@@ -12,7 +13,8 @@ const RECEIPT_RETENTION_MS = 24 * 3_600_000;
 
 /**
  * Drops what nothing may refer to any more: old receipts, old idempotency keys, the stored responses behind them, which
- * alerts of past windows were told, and what signals of past windows were counted from.
+ * alerts of past windows were told, and what signals and aggregates of past windows were
+ * counted from.
  * Operations, reservations, windows and approvals stay: they are the books. A deleted receipt or key denies (positive
  * records), it never re-opens anything.
  */
@@ -30,5 +32,6 @@ export function prune(sql: SqlStorage, now: EpochMs): void {
   );
   sql.exec("DELETE FROM alerts WHERE at < ?", now - ALERT_RETENTION_MS);
   pruneSignals(sql, now);
+  pruneCounts(sql, now);
   pruneIncidents(sql, now);
 }

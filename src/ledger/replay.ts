@@ -57,7 +57,8 @@ export function findReplay(sql: SqlStorage, request: AdmissionRequest, now: Epoc
       return consumed(spentBy);
     return answerFrom(operation, KEYLESS_REPLAY_MS, now);
   }
-  if (idempotencyKey === null && request.handles.receipt === null && request.handles.byDigest) {
+  const byDigest = request.handles.byDigest || request.lift !== null;
+  if (idempotencyKey === null && request.handles.receipt === null && byDigest) {
     const known = sql
       .exec(
         "SELECT request_id FROM idempotency WHERE handle = ?",

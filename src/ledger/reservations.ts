@@ -1,6 +1,7 @@
 import { assert } from "../platform/assert.ts";
 import { integerOf, integerOrNull, textOf, textOrNull, type SqlRow } from "../platform/sql-row.ts";
 import type { EpochMs, Micros } from "../vocabulary.ts";
+import { endCounted } from "./aggregate-endings.ts";
 import type { BudgetWindows } from "./budget-windows.ts";
 import { book } from "./entries.ts";
 import type { ScopeCap } from "./finance-port.ts";
@@ -156,6 +157,7 @@ export function release(sql: SqlStorage, id: string, basis: string, now: EpochMs
   const grossMicros = found.state === "held" ? 0 : -found.ceilingMicros;
   const change = { heldMicros: -found.ceilingMicros, settledMicros: 0, grossMicros };
   book(sql, found, { reservation: id, kind: "release", basis, priceVersion: found.priceVersion }, change, now);
+  if (found.state !== "held") endCounted(sql, id, found.resource);
   return true;
 }
 
@@ -195,6 +197,7 @@ export function settle(
   };
   const kind = wasHeld ? "settle" : "adjust";
   book(sql, found, { reservation: id, kind, basis, priceVersion: found.priceVersion }, change, now);
+  if (wasHeld) endCounted(sql, id, found.resource);
 }
 
 /**

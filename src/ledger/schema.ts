@@ -4,6 +4,7 @@ import { TREE_SCHEMA } from "../audit/log-tree.ts";
 import { RETENTION_SCHEMA } from "../audit/retention-state.ts";
 import { LIFECYCLE_SCHEMA } from "./activations.ts";
 import { ACTIVITY_BATCH_SCHEMA, ACTIVITY_SCHEMA } from "./activity.ts";
+import { AGGREGATE_SCHEMA } from "./aggregate-parts.ts";
 import { INCIDENT_SCHEMA } from "./incident-rows.ts";
 import { SIGNAL_SCHEMA } from "./signals.ts";
 
@@ -187,4 +188,5 @@ export const LEDGER_SCHEMA: readonly string[] = [
   `${ACTIVITY_SCHEMA}
    ${ACTIVITY_BATCH_SCHEMA}`,
   INCIDENT_SCHEMA,
+  AGGREGATE_SCHEMA,
 ];

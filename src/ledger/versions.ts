@@ -2,6 +2,7 @@ import { assert } from "../platform/assert.ts";
 import type { Refusal } from "../refusal.ts";
 import type { EpochMs } from "../vocabulary.ts";
 import { recordActivation, type Activation } from "./activations.ts";
+import { forgetMeasures } from "./aggregate-fill.ts";
 import { activeVersion, termsOf, type VersionTerms } from "./authority.ts";
 import { textOf, integerOf, textOrNull, integerOrNull, type SqlRow } from "../platform/sql-row.ts";
 import { tell } from "./signals.ts";
@@ -144,6 +145,7 @@ export function putInForce(sql: SqlStorage, version: PolicyVersion, how: Omit<Ac
   const { by, at, previous, reason } = how;
   sql.exec("UPDATE versions SET activated_by = ?, activated_at = ? WHERE version = ?", by, at, version.version);
   recordActivation(sql, { ...how, version: version.version });
+  forgetMeasures(sql);
   if (previous === null) return;
   const scheduled = how.how === "scheduled";
   tell(

@@ -173,6 +173,8 @@ export function write(over: Over = {}): AdmissionRequest {
     sent: null,
     stored: null,
     resource: null,
+    aggregates: [],
+    lift: null,
     facts: {},
     observed: { affected: null, version: null },
     cost: priced(USD),

@@ -140,6 +140,8 @@ export function requestFor(policy: Policy, { who, what, key, receipt, other }: S
     incident: { derived: null, claimMs: 60 * MINUTE },
     open: null,
     tellAfterMs: null,
+    aggregates: [],
+    lift: null,
     refusal: null,
     entry: {
       ...blankEntry("intent", requestId, START),

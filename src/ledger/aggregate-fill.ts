@@ -1,0 +1,154 @@
+import { integerOf, textOf, textOrNull, type SqlRow } from "../platform/sql-row.ts";
+import type { Measure } from "../policy/types.ts";
+import type { EpochMs } from "../vocabulary.ts";
+import {
+  add,
+  bucketOf,
+  chargedBy,
+  keepParts,
+  oldestBucket,
+  partOf,
+  partsRowOf,
+  RUNNING_BUCKET,
+  scopeOf,
+  type Change,
+  type Part,
+  type PartsRow,
+} from "./aggregate-parts.ts";
+
+/** Clocks step back: whatever was admitted so much earlier than its neighbours is still found. */
+const CLOCK_SLACK_MS = 3_600_000;
+
+/** An operation as the books have it: what a measure needs of it, read out of the record of its intent. */
+type Booked = {
+  readonly requestId: string;
+  readonly principal: string;
+  readonly resource: string | null;
+  readonly action: string;
+  readonly amount: number | null;
+  readonly label: string | null;
+  readonly admittedAt: EpochMs;
+  readonly inFlight: boolean;
+  /** Whether its own hold is open, and whether anything that was admitted for its resource runs. */
+  readonly runs: boolean;
+  readonly resourceRuns: boolean;
+};
+
+/**
+ * Counts measures from the books, as if they had been counted all along: a new version of the policy gives nothing afresh. Whatever
+ * was counted of them before is dropped. Of a day it reads at most what 26 hours admitted and what runs.
+ */
+export function fillMeasures(sql: SqlStorage, measures: ReadonlyMap<string, Measure>, now: EpochMs): void {
+  const rows = new Map<string, PartsRow>(
+    sql
+      .exec("SELECT * FROM aggregate_parts")
+      .toArray()
+      .map(partsRowOf)
+      .map((row) => [row.requestId, { ...row, parts: row.parts.filter(({ measure }) => !measures.has(measure)) }]),
+  );
+  for (const [key, measure] of measures) {
+    sql.exec("DELETE FROM aggregate_counts WHERE measure = ?", key);
+    const { counts, kept } = replay(key, measure, booked(sql, measure, now), now);
+    add(sql, counts);
+    for (const row of kept) {
+      const parts = [...(rows.get(row.requestId)?.parts ?? []), ...row.parts];
+      rows.set(row.requestId, { ...row, parts });
+    }
+    sql.exec("INSERT OR IGNORE INTO aggregate_measures (measure) VALUES (?)", key);
+  }
+  for (const row of rows.values()) keepParts(sql, row);
+}
+
+/** What a measure counts of these operations, in the order in which they were admitted. */
+function replay(
+  key: string,
+  measure: Measure,
+  operations: readonly Booked[],
+  now: EpochMs,
+): { readonly counts: readonly Change[]; readonly kept: readonly PartsRow[] } {
+  const counts: Change[] = [];
+  const rows = new Map<string, PartsRow>();
+  const last = new Map<string, { readonly requestId: string; readonly part: Part }>();
+  const oldest = oldestBucket(measure.within, now);
+  for (const operation of operations) {
+    const { requestId, resource, principal, label, amount, admittedAt, inFlight } = operation;
+    if (amount === null || (measure.actions !== null && !measure.actions.includes(operation.action))) continue;
+    const scope = scopeOf(measure.per, principal, label);
+    const before = resource === null ? undefined : last.get(resource);
+    // What has ended since has nothing any more; its label is still the one that it had.
+    const had = before === undefined || operation.resourceRuns ? before?.part : { ...before.part, has: 0, charged: 0 };
+    const part = partOf({ key, measure, scope, amount }, had ?? null, resource ?? requestId, admittedAt);
+    if (part.bucket !== RUNNING_BUCKET && part.bucket >= oldest) counts.push(...chargedBy([part]));
+    const whole =
+      !inFlight && part.ofResource && part.bucket === RUNNING_BUCKET ? { ...part, charged: part.has } : part;
+    if (!inFlight && part.ofResource && resource !== null) {
+      if (before !== undefined) rows.delete(before.requestId);
+      last.set(resource, { requestId, part: whole });
+    }
+    const stays = inFlight || operation.runs || (part.ofResource && operation.resourceRuns);
+    if (stays) rows.set(requestId, { requestId, resource, done: !inFlight, parts: [whole] });
+  }
+  const kept = [...rows.values()];
+  const running = chargedBy(kept.flatMap(({ parts }) => parts).filter(({ bucket }) => bucket === RUNNING_BUCKET));
+  return { counts: [...counts, ...running], kept };
+}
+
+const COLUMNS = `operations.rowid AS number, request_id, operations.principal AS principal, operations.resource AS resource,
+  operations.state AS state, admitted_at, entry ->> '$.action' AS action, json_extract(entry, ?) AS amount,
+  json_type(entry, ?) AS type, json_extract(entry, ?) AS label,
+  EXISTS (SELECT 1 FROM reservations WHERE reservations.id = request_id AND reservations.state IN ('dispatching','committed','unknown')) AS runs,
+  EXISTS (SELECT 1 FROM reservations WHERE reservations.resource = operations.resource AND reservations.state = 'committed') AS resource_runs`;
+const BEGUN = "operations.state NOT IN ('failed','not-sent')";
+
+/** Everything that the measure may count: what its window began, and what was done to whatever still runs. Oldest first. */
+function booked(sql: SqlStorage, measure: Measure, now: EpochMs): readonly Booked[] {
+  const fact = pathOf(measure.of);
+  const paths = [fact, fact, pathOf(typeof measure.per === "string" ? "" : measure.per.fact)];
+  const found = new Map<number, Booked>();
+  const keep = (row: SqlRow): void => void found.set(integerOf(row, "number"), bookedOf(row, measure));
+  const running = [
+    "SELECT id FROM reservations INDEXED BY reservations_open WHERE state IN ('held','dispatching','committed','unknown')",
+    "SELECT resource FROM reservations INDEXED BY reservations_running WHERE state = 'committed' AND resource IS NOT NULL",
+  ] as const;
+  for (const [column, of] of [
+    ["request_id", running[0]],
+    ["resource", running[1]],
+  ] as const)
+    for (const row of sql.exec(
+      `SELECT ${COLUMNS} FROM operations WHERE operations.${column} IN (${of}) AND ${BEGUN}`,
+      ...paths,
+    ))
+      keep(row);
+  if (measure.within !== "running") {
+    const from = oldestBucket(measure.within, now);
+    // Backwards by row, which is the order of admission: there is no index by time, and none is needed for this.
+    for (const row of sql.exec(`SELECT ${COLUMNS} FROM operations ORDER BY operations.rowid DESC`, ...paths)) {
+      const admittedAt = integerOf(row, "admitted_at");
+      if (admittedAt < from - CLOCK_SLACK_MS) break;
+      if (admittedAt >= from && row["state"] !== "failed" && row["state"] !== "not-sent") keep(row);
+    }
+  }
+  return [...found].toSorted(([a], [b]) => a - b).map(([, operation]) => operation);
+}
+
+/** Names of facts are words of the catalogue's grammar: nothing in them ends the quotes. */
+const pathOf = (fact: string): string => `$.facts."${fact}"`;
+
+function bookedOf(row: SqlRow, { of }: Measure): Booked {
+  const countsOne = of === "submissions" || of === "resources";
+  return {
+    requestId: textOf(row, "request_id"),
+    principal: textOf(row, "principal"),
+    resource: textOrNull(row, "resource"),
+    action: textOf(row, "action"),
+    amount: countsOne ? 1 : row["type"] === "integer" ? Math.max(0, integerOf(row, "amount")) : null,
+    label: typeof row["label"] === "string" ? row["label"] : null,
+    admittedAt: integerOf(row, "admitted_at"),
+    inFlight: row["state"] === "dispatching" || row["state"] === "unknown",
+    runs: row["runs"] === 1,
+    resourceRuns: row["resource_runs"] === 1,
+  };
+}
+
+/** Every measure is counted from the books anew before it is used: called whenever a version comes in force. */
+export const forgetMeasures = (sql: SqlStorage): void => void sql.exec("DELETE FROM aggregate_measures");
