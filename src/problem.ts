@@ -167,13 +167,13 @@ export const PROBLEMS: Readonly<Record<RefusalKind, Wording>> = {
     remedy:
       "settled + held + requested would pass the cap of each window listed. Ask for less (`nearest` is the nearest request that fits now), wait for `resets_at`, or ask finance for a higher cap: POST `increase_url` {window, cap_usd, reason}.",
   },
-  "approval-required": {
   "aggregate-exceeded": {
     status: 403,
     title: "Together with others the request is too much",
     remedy:
       "`current` + `requested` would pass the `limit` of the policy's aggregate `aggregate`, which counts many requests together (`of`, `scope`, `within`). Ask for less (`nearest` is the nearest request that fits now), or wait: an hour or a day slides on, and what ends gives back what runs. Splitting the request changes nothing.",
   },
+  "approval-required": {
     status: 428,
     title: "Human approval is required",
     remedy:
@@ -291,10 +291,10 @@ function shortageText(w: WindowShortage): string {
   return `Window ${w.window}: ${w.settled_usd} settled + ${w.held_usd} held + ${w.requested_usd} requested passes ${cap} of ${w.cap_usd} USD by ${w.short_usd}; it resets at ${w.resets_at}.`;
 }
 
-/** One sentence about this very request, for people. */
-function detailOf(refusal: Refusal): string {
 const AGGREGATE_TIMES = { hour: "in the last hour", day: "in the last day", running: "running" } as const;
 
+/** One sentence about this very request, for people. */
+function detailOf(refusal: Refusal): string {
   switch (refusal.kind) {
     case "malformed-request":
     case "unsupported-media-type":
@@ -334,10 +334,10 @@ const AGGREGATE_TIMES = { hour: "in the last hour", day: "in the last day", runn
       return `Missing: ${refusal.missing.join(", ")}.`;
     case "budget-exceeded":
       return `${refusal.windows.map(shortageText).join(" ")} To ask finance for more: POST ${INCREASE_URL}.`;
-    case "approval-required":
-      return approvalText(refusal.approval);
     case "aggregate-exceeded":
       return `Aggregate ${refusal.aggregate}: ${refusal.current} ${refusal.of} of ${refusal.scope} ${AGGREGATE_TIMES[refusal.within]} + ${refusal.requested} requested passes ${refusal.limit}.`;
+    case "approval-required":
+      return approvalText(refusal.approval);
     case "approval-denied":
       return `Denied by ${refusal.decided_by.join(", ")}.`;
     case "already-decided":

@@ -53,13 +53,6 @@ export type Refusal =
       readonly other_holds: { readonly count: number; readonly held_usd: number; readonly held_micros: number };
       readonly nearest: Nearest | null;
     }
-  | { readonly kind: "approval-required"; readonly approval: ApprovalSummary }
-  | { readonly kind: "approval-invalid"; readonly reason: string }
-  | { readonly kind: "approval-expired"; readonly reason: string }
-  | { readonly kind: "approval-consumed"; readonly operation_url: string }
-  | { readonly kind: "approval-denied"; readonly decided_by: readonly string[] }
-  | { readonly kind: "not-eligible"; readonly reason: string }
-  | { readonly kind: "already-decided"; readonly state: string; readonly decided_by: readonly string[] }
   | {
       readonly kind: "aggregate-exceeded";
       /** The aggregate's name in the policy, what it counts (`gpus`), whose (`tenant`, `principal:agent:a`) and in what time. */
@@ -72,6 +65,13 @@ export type Refusal =
       readonly requested: number;
       readonly nearest: Nearest | null;
     }
+  | { readonly kind: "approval-required"; readonly approval: ApprovalSummary }
+  | { readonly kind: "approval-invalid"; readonly reason: string }
+  | { readonly kind: "approval-expired"; readonly reason: string }
+  | { readonly kind: "approval-consumed"; readonly operation_url: string }
+  | { readonly kind: "approval-denied"; readonly decided_by: readonly string[] }
+  | { readonly kind: "not-eligible"; readonly reason: string }
+  | { readonly kind: "already-decided"; readonly state: string; readonly decided_by: readonly string[] }
   | { readonly kind: "not-found" }
   | {
       readonly kind: "policy-invalid";
