@@ -13,6 +13,7 @@ import { budgetRoutes } from "./admin/budget.ts";
 import { answerAdmin, type AdminRoute } from "./admin/call.ts";
 import { channelRoutes } from "./admin/channels.ts";
 import { credentialRoutes } from "./admin/credentials.ts";
+import { freezeDeployment, showDeploymentFreeze, unfreezeDeployment } from "./admin/deployment-freeze.ts";
 import { evidenceRoutes } from "./admin/evidence.ts";
 import { escalationRoutes } from "./admin/escalations.ts";
 import { incidentRoutes } from "./admin/incidents.ts";
@@ -105,6 +106,15 @@ app.post("/_gate/v1/issuers", (c) =>
 );
 app.post("/_gate/v1/approval-issuers", (c) =>
   registerApprovalIssuer(c.req.raw, c.get("gate"), (work) => c.executionCtx.waitUntil(work)),
+);
+app.get("/_gate/v1/deployment/freeze", (c) =>
+  showDeploymentFreeze(c.req.raw, c.get("gate"), (work) => c.executionCtx.waitUntil(work)),
+);
+app.post("/_gate/v1/deployment/freeze", (c) =>
+  freezeDeployment(c.req.raw, c.get("gate"), (work) => c.executionCtx.waitUntil(work)),
+);
+app.delete("/_gate/v1/deployment/freeze", (c) =>
+  unfreezeDeployment(c.req.raw, c.get("gate"), (work) => c.executionCtx.waitUntil(work)),
 );
 app.post("/_gate/slack/interactions", (c) =>
   answerInteraction(c.req.raw, c.get("gate"), (work) => c.executionCtx.waitUntil(work)),

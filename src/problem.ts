@@ -93,7 +93,8 @@ export const PROBLEMS: Readonly<Record<RefusalKind, Wording>> = {
   frozen: {
     status: 403,
     title: "Writes are frozen",
-    remedy: "Somebody stopped writes (`frozen_by`, `freeze_reason`). Wait until the freeze is lifted.",
+    remedy:
+      "Somebody stopped what `scope` names (`frozen_by`, `freeze_reason`). Nothing was spent: an approval or receipt that is still valid when the freeze is lifted can be used then; what the gate runs by itself (`execute: stored`) it then tries again.",
   },
   "not-allowed": {
     status: 403,
@@ -276,7 +277,8 @@ function membersOf(refusal: Refusal): Record<string, JsonValue> {
   if (refusal.kind === "unavailable") return { dependency: refusal.dependency };
   // `reason` of a freeze is a person's text; renamed so that `reason` always means the gate's own wording.
   if (refusal.kind === "frozen") {
-    return { frozen_by: refusal.frozen_by, freeze_reason: refusal.reason, since: refusal.since };
+    const { scope, frozen_by, reason, since } = refusal;
+    return { scope, frozen_by, freeze_reason: reason, since };
   }
   const { kind: _kind, ...members } = refusal;
   return refusal.kind === "budget-exceeded" ? { ...members, increase_url: INCREASE_URL } : members;
@@ -320,7 +322,7 @@ function detailOf(refusal: Refusal): string {
     case "rate-limited":
       return `The limit is ${refusal.limit}; retry in ${refusal.retry_after_s} s.`;
     case "frozen":
-      return `Writes were frozen by ${refusal.frozen_by} at ${refusal.since}.`;
+      return `Writes were frozen (${refusal.scope}) by ${refusal.frozen_by} at ${refusal.since}.`;
     case "not-allowed":
       return refusal.runbook === undefined ? `${refusal.rule}.` : `${refusal.rule}, by the runbook ${refusal.runbook}.`;
     case "outside-window":

@@ -20,7 +20,14 @@ export type Refusal =
   | { readonly kind: "out-of-scope"; readonly required_scope: string }
   | { readonly kind: "prohibited"; readonly rule: string }
   | { readonly kind: "rate-limited"; readonly limit: string; readonly retry_after_s: number }
-  | { readonly kind: "frozen"; readonly frozen_by: string; readonly reason: string; readonly since: string }
+  | {
+      readonly kind: "frozen";
+      /** What is stopped: `everything`, `tenant`, `spending`, `action:<action>` or `principal:<subject>`. */
+      readonly scope: string;
+      readonly frozen_by: string;
+      readonly reason: string;
+      readonly since: string;
+    }
   /** `runbook`: how people do by hand what a guard lets no agent do. */
   | { readonly kind: "not-allowed"; readonly rule: string; readonly runbook?: string }
   | {

@@ -1,6 +1,6 @@
-import { timingSafeEqual } from "node:crypto";
 import { z } from "zod";
 import { NO_TENANT } from "../audit/recorder.ts";
+import { readDeploymentFreeze } from "../db/deployment-freeze.ts";
 import { writeDocuments, writeUpstreamCredential } from "../db/tenant-rows.ts";
 import type { Gate } from "../gateway/gate.ts";
 import { READ_LIMITS, readRequest } from "../gateway/read-request.ts";
@@ -8,16 +8,19 @@ import { problemResponse } from "../gateway/respond.ts";
 import { sealingContext } from "../gateway/tenant-context.ts";
 import { openTrail, refusalEntry } from "../gateway/trail.ts";
 import { KEY_RANDOM_BYTES, mintApiKey, type ApiKeyRecord } from "../identity/api-key.ts";
-import { readBearer } from "../identity/carriers.ts";
 import type { Role } from "../identity/principal.ts";
 import { seal } from "../identity/sealed.ts";
+import type { DeploymentFreeze } from "../ledger/contract.ts";
 import { ledgerOf } from "../ledger/ledger-port.ts";
+import { describeError } from "../platform/describe-error.ts";
 import { newId } from "../platform/ids.ts";
 import type { JsonObject } from "../platform/json.ts";
 import { err, ok, type Result } from "../platform/result.ts";
 import type { Refusal } from "../refusal.ts";
 import { TENANT_ID } from "../vocabulary.ts";
 import { readBody } from "./body.ts";
+import { DEPLOYMENT } from "./deployment-call.ts";
+import { checkBootstrapSecret } from "./deployment-secret.ts";
 import { checkDocuments } from "./documents.ts";
 import { upstreamCredentialSchema } from "./upstream-credential.ts";
 
@@ -85,7 +88,11 @@ async function run(request: Request, gate: Gate, requestId: string, now: number)
     record: JSON.stringify(record),
     expiresAt: record.expiresAt,
   }));
-  const done = await ledger.bootstrap({ tenant, requestId, terms: checked.value.terms, founders });
+  // Read after the tenant's row was written: a freeze of all tenants that is ordered from here on finds that row.
+  const order = await deploymentOrder(gate);
+  if (!order.ok) return order;
+  const deployment = order.value === null ? null : { actor: DEPLOYMENT, order: order.value };
+  const done = await ledger.bootstrap({ tenant, requestId, terms: checked.value.terms, founders, deployment });
   if (done.kind === "refused") return err(done.refusal);
   gate.tenants.forget(tenant);
   return ok({
@@ -93,6 +100,15 @@ async function run(request: Request, gate: Gate, requestId: string, now: number)
     ...Object.fromEntries(minted.value.map(({ role, key, record }) => [role, { key, key_id: record.keyId }])),
     warnings: checked.value.warnings.map((warning) => ({ ...warning })),
   });
+}
+
+/** What the deployment says about all tenants: a new one begins frozen while they are. */
+async function deploymentOrder(gate: Gate): Promise<Result<DeploymentFreeze | null, Refusal>> {
+  try {
+    return ok(await readDeploymentFreeze(gate.env.DB));
+  } catch (error) {
+    return err({ kind: "unavailable", dependency: "d1", cause: describeError(error) });
+  }
 }
 
 type Founder = { readonly role: Role; readonly key: string; readonly record: ApiKeyRecord };
@@ -131,19 +147,4 @@ function mintFounders(
     founders.push({ role, ...minted.value });
   }
   return ok(founders);
-}
-
-/** Whether the call carries the deployment's bootstrap secret; judged before anything of its body is read. */
-export function checkBootstrapSecret(request: Request, gate: Gate): Refusal | null {
-  const presented = readBearer(request.headers.get("authorization"));
-  if (!presented.ok) return presented.error;
-  return matches(presented.value, gate.config.bootstrapSecret)
-    ? null
-    : { kind: "unauthenticated", cause: "not the bootstrap secret" };
-}
-
-function matches(presented: string | null, secret: string | null): boolean {
-  if (presented === null || secret === null) return false;
-  const [a, b] = [new TextEncoder().encode(presented), new TextEncoder().encode(secret)];
-  return a.length === b.length && timingSafeEqual(a, b);
 }

@@ -8,7 +8,7 @@ import type { JsonObject } from "../platform/json.ts";
 import type { Result } from "../platform/result.ts";
 import type { Refusal } from "../refusal.ts";
 import type { StrictRequest } from "../strict-request.ts";
-import { checkBootstrapSecret } from "./bootstrap.ts";
+import { checkBootstrapSecret } from "./deployment-secret.ts";
 
 /** Whoever holds the deployment's bootstrap secret: no person of the tenant. */
 export const DEPLOYMENT: Actor = {
@@ -19,7 +19,7 @@ export const DEPLOYMENT: Actor = {
   roles: [],
 };
 
-/** What a registration does once the call was let in and read. `now` is when it arrived. */
+/** What such a call does once the call was let in and read. `now` is when it arrived. */
 type Act = (strict: StrictRequest, requestId: string, now: number) => Promise<Result<JsonObject, Refusal>>;
 
 /**
@@ -31,6 +31,7 @@ export async function answerDeployment(
   gate: Gate,
   waitUntil: (work: Promise<unknown>) => void,
   act: Act,
+  status: 200 | 201 | 202 = 201,
 ): Promise<Response> {
   const trail = openTrail(request, Date.now());
   const refuse = (refusal: Refusal): Response => {
@@ -44,6 +45,6 @@ export async function answerDeployment(
   if (!strict.ok) return refuse(strict.error);
   const outcome = await act(strict.value, trail.requestId, trail.receivedAt);
   return outcome.ok
-    ? Response.json(outcome.value, { status: 201, headers: { "cache-control": "no-store" } })
+    ? Response.json(outcome.value, { status, headers: { "cache-control": "no-store" } })
     : refuse(outcome.error);
 }

@@ -267,6 +267,22 @@ export const ANSWER = {
   channelRemoved: named("ChannelRemoved", z.object({ name: text, removed: z.boolean() })),
   upstreamCredential: named("UpstreamCredentialState", z.object({ replaced: z.boolean(), control_plane: text })),
   freeze: named("FreezeState", z.object({ frozen: z.boolean(), scope: text })),
+  deploymentFreeze: named(
+    "DeploymentFreeze",
+    z.object({ frozen: z.boolean(), reason: text.optional(), since: time.optional() }),
+  ),
+  deploymentFreezeStep: named(
+    "DeploymentFreezeStep",
+    z.object({
+      frozen: z.boolean(),
+      reason: text.optional(),
+      since: time.optional(),
+      changed: z.int().meta({ description: "Tenants that follow since this call." }),
+      unchanged: z.int().meta({ description: "Tenants that did so already." }),
+      failed: z.array(text).meta({ description: "Tenants whose ledger did not answer: repeat the call for them." }),
+      next_cursor: text.nullable().meta({ description: "Where to go on; null when every tenant was asked." }),
+    }),
+  ),
   approval: named("Approval", approval),
   approvals: listOf("Approvals", approval),
   evidenceStored: named("EvidenceStored", z.object({ ref: digest, bytes: count, use: text })),

@@ -8,7 +8,7 @@ import { ANSWER } from "./openapi-answers.ts";
 type Operation = { readonly method: string; readonly path: string; readonly operation: JsonObject };
 
 /** How the document writes bodies, answers and refusals (openapi.ts). */
-type Parts = {
+export type Parts = {
   readonly requestBody: (body: z.ZodType) => JsonObject;
   readonly answered: (answer: z.ZodType, description: string) => JsonObject;
   readonly problemResponses: (refusals: readonly RefusalKind[]) => JsonObject;

@@ -9,6 +9,7 @@ import { registrationSchema } from "../identity/issuers.ts";
 import { bootstrapBody } from "./bootstrap.ts";
 import type { AdminRoute } from "./call.ts";
 import { ANSWER, ANSWERS } from "./openapi-answers.ts";
+import { deploymentOperations } from "./openapi-deployment.ts";
 import { pageOperations } from "./openapi-pages.ts";
 import { PATH_PARAMETERS, RESPONSE_HEADERS, ROUTE_DESCRIPTIONS } from "./openapi-routes.ts";
 
@@ -50,7 +51,12 @@ export function openApiDocument(routes: readonly AdminRoute[]): JsonObject {
         "response headers that it adds.",
     },
     servers: [{ url: "/" }],
-    paths: pathsOf([...publicOperations(), ...pageOperations(PARTS), ...routes.map(adminOperation)]),
+    paths: pathsOf([
+      ...publicOperations(),
+      ...deploymentOperations(PARTS),
+      ...pageOperations(PARTS),
+      ...routes.map(adminOperation),
+    ]),
     components: {
       securitySchemes: {
         credential: {

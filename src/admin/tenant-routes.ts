@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { EVERYTHING } from "../ledger/authority.ts";
 import { holdsSecret } from "../platform/secret-forms.ts";
 import { usd } from "../platform/money.ts";
 import type { Refusal } from "../refusal.ts";
@@ -111,13 +112,15 @@ function readFreeze(
 
 /** Why the caller's roles do not reach this scope, null where they do. */
 function barrierOf({ principal }: AdminCall, scope: string): Refusal | null {
+  if (scope === EVERYTHING) return { kind: "out-of-scope", required_scope: "the deployment's own secret" };
   if (scope === "spending" || principal.roles.some((role) => role === "operator" || role === "security")) return null;
   return { kind: "out-of-scope", required_scope: "role operator or security; finance freezes and lifts spending" };
 }
 
 /** A scope that could never match would be a kill switch that does nothing. */
 function isScope(scope: string): boolean {
-  if (scope === "tenant" || scope === "spending") return true;
+  // `everything` is a scope, and never a tenant's: who asks for it is told so.
+  if (scope === "tenant" || scope === "spending" || scope === EVERYTHING) return true;
   if (scope.startsWith("principal:")) return SUBJECT.test(scope.slice("principal:".length));
   return scope.startsWith("action:") && ACTION.test(scope.slice("action:".length));
 }

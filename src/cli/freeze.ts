@@ -4,12 +4,14 @@ import { ok } from "../platform/result.ts";
 import { openClient, readAs } from "./client.ts";
 import { addCommand, type CommandSpec, type Session } from "./command.ts";
 import { table, text, verbatim, type Cell } from "./print.ts";
+import { EVERYTHING_NOTES, freezeEverything, showEverything } from "./freeze-everything.ts";
 import { shortTime } from "./times.ts";
 
-const none = z.object({});
 const scope = z.string().max(160).default("tenant");
+const everything = z.boolean().default(false);
 const scopeOption = (): Option =>
   new Option("--scope <scope>", "tenant, spending, principal:<subject> or action:<action>").default("tenant");
+const everythingOption = (): Option => new Option("--everything", "all tenants of the deployment").conflicts("scope");
 
 /** `freeze set|lift|list`: the kill switch. */
 export function addFreezeCommands(program: Command, session: Session): void {
@@ -19,7 +21,7 @@ export function addFreezeCommands(program: Command, session: Session): void {
   addCommand(group, session, list);
 }
 
-const setOptions = z.object({ reason: z.string().min(1).max(1_024), scope });
+const setOptions = z.object({ reason: z.string().min(1).max(1_024), scope, everything });
 
 const set: CommandSpec<z.infer<typeof setOptions>> = {
   usage: "set",
@@ -27,9 +29,12 @@ const set: CommandSpec<z.infer<typeof setOptions>> = {
   options: [
     new Option("--reason <text>", "why; everybody who is refused gets it").makeOptionMandatory(),
     scopeOption(),
+    everythingOption(),
   ],
+  notes: EVERYTHING_NOTES,
   schema: setOptions,
   run: async (invocation) => {
+    if (invocation.options.everything) return freezeEverything(invocation, invocation.options.reason);
     const client = openClient(invocation);
     if (!client.ok) return client;
     const { reason, scope: wanted } = invocation.options;
@@ -49,14 +54,16 @@ const set: CommandSpec<z.infer<typeof setOptions>> = {
   },
 };
 
-const liftOptions = z.object({ scope });
+const liftOptions = z.object({ scope, everything });
 
 const lift: CommandSpec<z.infer<typeof liftOptions>> = {
   usage: "lift",
   summary: "let writes through again (the role that froze them, or security)",
-  options: [scopeOption()],
+  options: [scopeOption(), everythingOption()],
+  notes: EVERYTHING_NOTES,
   schema: liftOptions,
   run: async (invocation) => {
+    if (invocation.options.everything) return freezeEverything(invocation, null);
     const client = openClient(invocation);
     if (!client.ok) return client;
     const query = { scope: invocation.options.scope };
@@ -70,11 +77,16 @@ const freezeList = z.object({
   records: z.array(z.object({ scope: z.string(), reason: z.string(), frozen_by: z.string(), since: z.string() })),
 });
 
-const list: CommandSpec<z.infer<typeof none>> = {
+const listOptions = z.object({ everything });
+
+const list: CommandSpec<z.infer<typeof listOptions>> = {
   usage: "list",
   summary: "list what is frozen",
-  schema: none,
+  options: [everythingOption()],
+  notes: EVERYTHING_NOTES,
+  schema: listOptions,
   run: async (invocation) => {
+    if (invocation.options.everything) return showEverything(invocation);
     const client = openClient(invocation);
     if (!client.ok) return client;
     const answer = await client.value.call({ method: "GET", path: "/_gate/v1/freeze" });

@@ -196,6 +196,19 @@ export const signIns = sqliteTable(
   ],
 );
 
+/**
+ * Whether the deployment's owner has frozen all tenants: one row. What holds is what each ledger has heard of it; this says what
+ * those that are told later are told. `generation` grows with every change, so that an order that was overtaken is known as such.
+ */
+export const deploymentFreeze = sqliteTable("deployment_freeze", {
+  only: integer("only").primaryKey(),
+  generation: integer("generation").notNull(),
+  frozen: integer("frozen", { mode: "boolean" }).notNull(),
+  reason: text("reason").notNull(),
+  /** Milliseconds since the epoch. */
+  since: integer("since").notNull(),
+});
+
 /** Logs whose second copy is late. No row for those in time: they write nothing here. */
 export const lateCopies = sqliteTable(
   "late_copies",

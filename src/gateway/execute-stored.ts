@@ -11,17 +11,22 @@ import { storedTrail } from "./trail.ts";
 
 type WaitUntil = (work: Promise<unknown>) => void;
 
-/** What became of the try, and the problem slug where something said no. */
+/**
+ * What became of the try, and the problem slug where something said no. `frozenScope`: of the freeze that said it; the approval
+ * stands, and the ledger has to try again when that freeze is lifted.
+ */
 export type StoredExecution = {
   readonly delivery: Delivery;
   readonly requestId: string;
   readonly refused: string | null;
+  readonly frozenScope: string | null;
 };
 
 /**
  * Runs the request of an approved proposal that the gate has kept (`execute: stored`). It is judged from the beginning, as if
  * its requester had sent it at this moment: credential, policy, freeze, price and budget all have their say, and the grant is
- * consumed in the admission. Run twice, the second finds the grant spent and sends nothing.
+ * consumed in the admission. Run twice, the second finds the grant spent and sends nothing. What is refused is not tried again, but
+ * for a freeze.
  */
 export async function executeStored(
   gate: Gate,
@@ -30,11 +35,11 @@ export async function executeStored(
   waitUntil: WaitUntil,
 ): Promise<StoredExecution> {
   const requestId = newId("req");
-  const ended = (delivery: Delivery, refused: string | null = null): StoredExecution => ({
-    delivery,
-    requestId,
-    refused,
-  });
+  const ended = (
+    delivery: Delivery,
+    refused: string | null = null,
+    frozenScope: string | null = null,
+  ): StoredExecution => ({ delivery, requestId, refused, frozenScope });
   const sealed = await ledgerOf(gate.env.LEDGER, tenant).storedRequest(approvalId);
   // Used, ended, or run before.
   if (sealed === null) return ended({ kind: "done" });
@@ -70,7 +75,7 @@ export async function executeStored(
     if (outcome.kind !== "refused" || refusal === null) return ended({ kind: "done" });
     return refusal.kind === "unavailable"
       ? ended({ kind: "retry", afterMs: null, reason: `${refusal.dependency} is unavailable` })
-      : ended({ kind: "done" }, refusal.kind);
+      : ended({ kind: "done" }, refusal.kind, refusal.kind === "frozen" ? refusal.scope : null);
   }
   return ended({ kind: "retry", afterMs: null, reason: "the policy changed twice" });
 }

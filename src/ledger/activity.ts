@@ -120,7 +120,7 @@ export function tellActivity(sql: SqlStorage, now: EpochMs): void {
     requests,
     since: integerOf(all, "since"),
     until: integerOf(all, "until"),
-    lines: lines.map(({ tellAfterMs: _, reason, ...line }) => ({ ...line, reason: cut(reason) })),
+    lines: lines.map(({ tellAfterMs: _after, reason, ...line }) => ({ ...line, reason: cut(reason) })),
     more: {
       lines: integerOf(all, "lines") - lines.length,
       requests: requests - lines.reduce((sum, { count }) => sum + count, 0),

@@ -175,23 +175,32 @@ export function listFreezes(sql: SqlStorage): readonly Freeze[] {
 /** Scope of the freeze that stops whatever costs money and nothing else: finance's own. */
 export const SPENDING = "spending";
 
-/** The freeze that covers a write by `subject` of `action` that may cost `ceilingMicros`, as a refusal; null where none does. */
+/** Scope of the freeze of all tenants: the deployment's own. */
+export const EVERYTHING = "everything";
+
+/**
+ * The freeze that covers a write by `subject` of `action` that may cost `ceilingMicros`, as a refusal; null where none does. Of
+ * several the widest: whoever is refused learns how much is stopped.
+ */
 export function freezeRefusal(
   freezes: readonly Freeze[],
   subject: string,
   action: string,
   ceilingMicros: Micros,
 ): Refusal | null {
-  const hit = freezes.find(
-    (f) =>
-      f.scope === "tenant" ||
-      f.scope === `principal:${subject}` ||
-      f.scope === `action:${action}` ||
-      (f.scope === SPENDING && ceilingMicros > 0),
-  );
-  return hit === undefined
-    ? null
-    : { kind: "frozen", frozen_by: hit.frozenBy, reason: hit.reason, since: new Date(hit.since).toISOString() };
+  const covering = [
+    EVERYTHING,
+    "tenant",
+    ...(ceilingMicros > 0 ? [SPENDING] : []),
+    `action:${action}`,
+    `principal:${subject}`,
+  ];
+  const hit = freezes
+    .filter(({ scope }) => covering.includes(scope))
+    .toSorted((a, b) => covering.indexOf(a.scope) - covering.indexOf(b.scope))[0];
+  if (hit === undefined) return null;
+  const { scope, frozenBy, reason, since } = hit;
+  return { kind: "frozen", scope, frozen_by: frozenBy, reason, since: new Date(since).toISOString() };
 }
 
 function asDigest(value: SqlStorageValue | undefined): Digest {

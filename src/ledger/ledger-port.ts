@@ -13,6 +13,7 @@ import type {
   Authority,
   BudgetTerms,
   Conclusion,
+  DeploymentFreeze,
   Freeze,
   LedgerSnapshot,
   PlanOutcome,
@@ -121,6 +122,8 @@ export interface LedgerPort extends FinancePort, LifecyclePort, IncidentPort {
     requestId: string;
     terms: VersionTerms;
     founders: readonly { credentialId: string; subject: string; record: string; expiresAt: EpochMs }[];
+    /** What the deployment says about all tenants, and so about this one from its first moment on. */
+    deployment?: { readonly actor: Actor; readonly order: DeploymentFreeze } | null;
   }): Promise<{ kind: "done" } | Refused>;
   addCredential(
     actor: Actor,
@@ -133,6 +136,10 @@ export interface LedgerPort extends FinancePort, LifecyclePort, IncidentPort {
   revokeCredential(actor: Actor, requestId: string, credentialId: string): Promise<boolean>;
   freeze(actor: Actor, requestId: string, freeze: Omit<Freeze, "frozenBy" | "since" | "role">): Promise<void>;
   unfreeze(actor: Actor, requestId: string, scope: string): Promise<{ kind: "done" } | Refused>;
+  /** Follows what the deployment says about all tenants. An older order, or the same again, changes nothing. */
+  followDeployment(actor: Actor, requestId: string, order: DeploymentFreeze): Promise<"changed" | "unchanged">;
+  /** A freeze of this scope kept the gate from running an approved request: it is run when the freeze is lifted. */
+  awaitLift(approvalId: string, scope: string): Promise<void>;
   /** Journals an administrative act whose effect lies outside the ledger. */
   recordAct(actor: Actor, requestId: string, code: string, detail: string): Promise<void>;
   /**

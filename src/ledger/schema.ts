@@ -5,6 +5,7 @@ import { RETENTION_SCHEMA } from "../audit/retention-state.ts";
 import { LIFECYCLE_SCHEMA } from "./activations.ts";
 import { ACTIVITY_BATCH_SCHEMA, ACTIVITY_SCHEMA } from "./activity.ts";
 import { AGGREGATE_SCHEMA } from "./aggregate-parts.ts";
+import { FREEZE_SCHEMA } from "./freezes.ts";
 import { INCIDENT_SCHEMA } from "./incident-rows.ts";
 import { SIGNAL_SCHEMA } from "./signals.ts";
 
@@ -189,4 +190,5 @@ export const LEDGER_SCHEMA: readonly string[] = [
    ${ACTIVITY_BATCH_SCHEMA}`,
   INCIDENT_SCHEMA,
   AGGREGATE_SCHEMA,
+  FREEZE_SCHEMA,
 ];

@@ -16,6 +16,7 @@ import type {
   AdmissionRequest,
   Authority,
   Conclusion,
+  DeploymentFreeze,
   LedgerSnapshot,
   PlanOutcome,
 } from "./contract.ts";
@@ -24,7 +25,7 @@ import { completeDraft } from "./drafts.ts";
 import { done, plan, type DueRow } from "./due.ts";
 import { expireApproval, withdraw } from "./endings.ts";
 import type { StatusCheck } from "./finance-port.ts";
-import { liftFreeze, setFreeze } from "./freezes.ts";
+import { awaitLift, followDeployment, liftFreeze, setFreeze } from "./freezes.ts";
 import { expireIncident } from "./incident-endings.ts";
 import { IncidentLedger } from "./incident-ledger.do.ts";
 import { LOG } from "./ledger-object.do.ts";
@@ -176,7 +177,8 @@ export class TenantLedger extends IncidentLedger implements LedgerPort {
     const founders = request.founders.map((founder) => founder.subject);
     const by = { author: founders[0] ?? "", reason: "bootstrap", gitCommit: null };
     const place = { tenant: request.tenant, log: LOG };
-    this.transactAt(place, ({ sql, now }) => {
+    this.transactAt(place, (scope) => {
+      const { sql, now } = scope;
       const version = addVersion(sql, request.terms, by, now);
       putFirstVersionInForce(sql, request.tenant, version, by.author, now);
       for (const founder of request.founders) addCredential(sql, founder, now);
@@ -192,6 +194,8 @@ export class TenantLedger extends IncidentLedger implements LedgerPort {
           detail: `founders ${founders.join(", ")}`,
         },
         now,
+      const { deployment = null } = request;
+      if (deployment !== null) followDeployment(scope, deployment.actor, request.requestId, deployment.order);
       );
     });
     return { kind: "done" };
@@ -244,6 +248,14 @@ export class TenantLedger extends IncidentLedger implements LedgerPort {
   async unfreeze(actor: Actor, requestId: string, scope: string): Promise<{ kind: "done" } | Refused> {
     return this.administer(actor, requestId, "unfrozen", scope, ({ sql, now }) => liftFreeze(sql, scope, actor, now));
   }
+  async followDeployment(actor: Actor, requestId: string, order: DeploymentFreeze): Promise<"changed" | "unchanged"> {
+    return this.transact((scope) => (followDeployment(scope, actor, requestId, order) ? "changed" : "unchanged"));
+  }
+
+  async awaitLift(approvalId: string, scope: string): Promise<void> {
+    this.transact(({ sql, now }) => awaitLift(sql, approvalId, scope, now));
+  }
+
 
   async recordAct(actor: Actor, requestId: string, code: string, detail: string): Promise<void> {
     this.administer(actor, requestId, code, detail, () => undefined);

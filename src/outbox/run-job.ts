@@ -153,8 +153,11 @@ async function execute(
   { tenant, approvalId }: Extract<Job, { kind: "execute" }>,
   background: Background,
 ): Promise<JobOutcome> {
-  const { delivery, requestId, refused } = await executeStored(gate, tenant, approvalId, background);
+  const executed = await executeStored(gate, tenant, approvalId, background);
+  const { delivery, requestId, refused, frozenScope } = executed;
   if (refused === null) return { delivery, notice: null };
+  // Should this fail, the job comes again, and is refused or run again.
+  if (frozenScope !== null) await ledgerOf(gate.env.LEDGER, tenant).awaitLift(approvalId, frozenScope);
   const id = `${approvalId}/execution-refused/${requestId}`;
   return {
     delivery,

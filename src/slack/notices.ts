@@ -88,9 +88,11 @@ export function refusedExecution(
 ): SlackMessage {
   const what = `${headline(view)}: the gate was about to run it, and something said no: ${TITLES.get(slug) ?? "Refused"} (${name(slug)}).`;
   const next =
-    view.state === "approved"
-      ? ` The approval still stands: its requester may send exactly this request. ${expiry(view.expiresAt, now)}`
-      : "";
+    view.state !== "approved"
+      ? ""
+      : slug === "frozen"
+        ? ` The approval still stands: the gate runs it when the freeze is lifted, unless its requester sends it first. ${expiry(view.expiresAt, now)}`
+        : ` The approval still stands: its requester may send exactly this request. ${expiry(view.expiresAt, now)}`;
   return oneSection(`${what} Nothing was sent. Request ${name(requestId)}.${next}`);
 }
 
@@ -115,7 +117,7 @@ function reasonOf(refusal: Refusal): string {
     case "not-found":
       return "There is no such proposal.";
     case "frozen":
-      return `Everything is frozen: ${inertLine(refusal.reason, REASON_MAX)}`;
+      return `Frozen (${name(refusal.scope)}): ${inertLine(refusal.reason, REASON_MAX)}`;
     case "unavailable":
       return "The gate cannot decide right now. Nothing was recorded; try again, or use the proposal's page.";
     default:

@@ -60,7 +60,10 @@ async function toldOf(told: Told, requests: number): Promise<void> {
     .poll(async () => {
       await alarms(told.box);
       const events = await eventsOf(told);
-      return new Map(events.map((event) => [event.id, event.requests])).values().reduce((sum, one) => sum + one, 0);
+      return [...new Map(events.map((event) => [event.id, event.requests])).values()].reduce(
+        (sum, one) => sum + one,
+        0,
+      );
     })
     .toBe(requests);
 }

@@ -280,7 +280,7 @@ describe("SLK-10 no proposal can make Slack act on its text", () => {
           refusalNotice({ kind: "not-eligible", reason: text }),
           refusalNotice({ kind: "approval-invalid", reason: text }),
           refusalNotice({ kind: "already-decided", state: text, decided_by: [text, text] }),
-          refusalNotice({ kind: "frozen", frozen_by: text, reason: text, since: text }),
+          refusalNotice({ kind: "frozen", scope: text, frozen_by: text, reason: text, since: text }),
         ];
         for (const message of messages) {
           expectInert(message);

@@ -263,7 +263,9 @@ describe("notices", () => {
     const approved = { ...CANCEL, state: "approved" as const };
     const { text } = refusedExecution(approved, "frozen", "req_1", { now: NOW });
     expect(text).toContain("something said no: Writes are frozen (frozen). Nothing was sent. Request req_1.");
-    expect(text).toContain("The approval still stands");
+    expect(text).toContain("The approval still stands: the gate runs it when the freeze is lifted");
+    const short = refusedExecution(approved, "budget-exceeded", "req_1", { now: NOW });
+    expect(short.text).toContain("The approval still stands: its requester may send exactly this request.");
     const ended = refusedExecution({ ...CANCEL, state: "invalidated" }, "nonsense", "req_1", { now: NOW });
     expect(ended.text).toContain("Refused (nonsense)");
     expect(ended.text).not.toContain("still stands");
@@ -275,7 +277,10 @@ describe("notices", () => {
     [{ kind: "approval-expired", reason: "" } as const, "time is over"],
     [{ kind: "approval-invalid", reason: "Use its newest message." } as const, "Use its newest message."],
     [{ kind: "not-found" } as const, "no such proposal"],
-    [{ kind: "frozen", frozen_by: "x", reason: "drill", since: "" } as const, "frozen: drill"],
+    [
+      { kind: "frozen", scope: "tenant", frozen_by: "x", reason: "drill", since: "" } as const,
+      "Frozen (tenant): drill",
+    ],
     [{ kind: "unavailable", dependency: "ledger", cause: "secret cause" } as const, "Nothing was recorded"],
     [{ kind: "already-decided", state: "expired", decided_by: [] } as const, "expired already. Nothing more"],
     [{ kind: "malformed-request", reason: "confirm: type it" } as const, "confirm: type it"],
