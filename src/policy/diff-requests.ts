@@ -75,30 +75,37 @@ export function ruleChanges(before: PolicyWorld, after: PolicyWorld): readonly P
  * later than that. Narrower is only a guard of the same reach with fewer windows.
  */
 function windowGuards(before: PolicyWorld, after: PolicyWorld): readonly PolicyChange[] {
-  const [was, is] = [before, after].map(guardsWithWindows);
-  if (was === undefined || is === undefined || textsOf(was) === textsOf(is)) return [];
-  const widens = was.some(
-    (guard) =>
-      !is.some((other) => other.reach === guard.reach && other.windows.every((one) => guard.windows.includes(one))),
-  );
-  return [change("guard", "writes only inside of windows", widens, textsOf(was), textsOf(is))];
+  const common = [...before.catalogue.actions.keys()].filter((action) => after.catalogue.actions.has(action));
+  const [was, is] = [guardsWithWindows(before, common), guardsWithWindows(after, common)];
+  const widens = was.some((guard) => !is.some((other) => isNarrower(guard, other)));
+  const [wasText, isText] = [guardsText(was), guardsText(is)];
+  // A window of another time under the same name is told as such.
+  return changed("guard", "writes only inside of windows", widens, wasText, isText);
 }
 
 type WindowGuard = { readonly reach: string; readonly windows: readonly string[]; readonly text: string };
 
-const textsOf = (guards: readonly WindowGuard[]): string | null =>
+const isNarrower = (guard: WindowGuard, other: WindowGuard): boolean =>
+  other.reach === guard.reach && other.windows.every((one) => guard.windows.includes(one));
+
+const guardsText = (guards: readonly WindowGuard[]): string | null =>
   guards.length === 0 ? null : [...new Set(guards.map(({ text }) => text))].toSorted().join("; ");
 
-function guardsWithWindows({ policy: { parts }, catalogue }: PolicyWorld): readonly WindowGuard[] {
-  const specs = [...catalogue.actions.values()];
+function guardsWithWindows(
+  { policy: { parts }, catalogue }: PolicyWorld,
+  actions: readonly string[],
+): readonly WindowGuard[] {
   return parts.guards.flatMap((guard): WindowGuard[] => {
     if (guard.windows === null || guard.isShadow) return [];
-    const windows = guard.windows.map((name) => `${name} ${parts.windows.get(name)?.definition ?? ""}`).toSorted();
-    const covered = specs.filter((spec) => guard.covers(spec)).map(({ action }) => action);
+    const covered = actions.filter((action) => {
+      const spec = catalogue.actions.get(action);
+      return spec !== undefined && guard.covers(spec);
+    });
+    const windows = guard.windows.map((name) => `${name} ${parts.windows.get(name)?.definition ?? ""}`);
     const environments = guard.environments?.toSorted() ?? null;
-    const reach = JSON.stringify([covered, environments, definitionsOf(parts, guard)]);
     const where = environments === null ? "everywhere" : `in ${environments.join(", ")}`;
-    return [{ reach, windows, text: `${covered.length} actions ${where}: ${guard.windows.toSorted().join(", ")}` }];
+    const text = `${covered.length} actions ${where}: ${guard.windows.toSorted().join(", ")}`;
+    return [{ reach: JSON.stringify([covered, environments, definitionsOf(parts, guard)]), windows, text }];
   });
 }
 
