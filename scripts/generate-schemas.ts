@@ -8,12 +8,13 @@ import { join } from "node:path";
 import { auditRecordJsonSchema } from "../src/audit/record-schema.ts";
 import { catalogueJsonSchema, pricesJsonSchema } from "../src/catalogue/json-schema.ts";
 import type { JsonValue } from "../src/platform/json.ts";
-import { peopleJsonSchema, policyJsonSchema } from "../src/policy/json-schema.ts";
+import { peopleJsonSchema, policyJsonSchema, policyTestsJsonSchema } from "../src/policy/json-schema.ts";
 
 const FOLDER = join(import.meta.dirname, "../policies/schemas");
 
 const SCHEMAS: Readonly<Record<string, () => JsonValue>> = {
   "policy.schema.json": policyJsonSchema,
+  "policy-tests.schema.json": policyTestsJsonSchema,
   "people.schema.json": peopleJsonSchema,
   "catalogue.schema.json": catalogueJsonSchema,
   "prices.schema.json": pricesJsonSchema,

@@ -3,9 +3,11 @@ import { METHODS } from "../strict-request.ts";
 import { jsonSchema } from "./expression-schema.ts";
 import { momentSchema, statusSchema } from "./schema-words.ts";
 
-const fact = z.union([z.number(), z.string(), z.boolean(), z.array(z.string())]);
+/** A fact as a table states it. */
+export const factSchema = z.union([z.number(), z.string(), z.boolean(), z.array(z.string())]);
 
-const requestSchema = z.strictObject({
+/** A request as a table states it. */
+export const requestSchema = z.strictObject({
   method: z.enum(METHODS),
   path: z.string(),
   query: z.record(z.string(), z.string()).optional(),
@@ -25,7 +27,7 @@ export const callSchema = z.strictObject({
 const judged = z.strictObject({
   action: z.string(),
   tier: z.literal([0, 1, 2, 3, 4, 5]),
-  facts: z.record(z.string(), fact).optional(),
+  facts: z.record(z.string(), factSchema).optional(),
   missing: z.array(z.string()).optional(),
   ceiling_usd: z.string().optional(),
   /** What the thing that is changed costs as it is. */

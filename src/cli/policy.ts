@@ -9,6 +9,9 @@ import { usage, type Failure } from "./failure.ts";
 import { absolute, readText } from "./files.ts";
 import { commitOf } from "./git-commit.ts";
 import { checkPolicy } from "./policy-check.ts";
+import { diffPolicies } from "./policy-diff.ts";
+import { explainPolicy } from "./policy-explain.ts";
+import { testPolicy } from "./policy-test.ts";
 import { addVersionCommands } from "./policy-versions.ts";
 import { fields, text, verbatim } from "./print.ts";
 import { changeBlocks, changesShown } from "./version-changes.ts";
@@ -33,6 +36,9 @@ type PushOptions = z.infer<typeof pushOptions>;
 export function addPolicyCommands(program: Command, session: Session): void {
   const group = program.command("policy").description("what a tenant allows, and who put it in force");
   addCommand(group, session, checkPolicy);
+  addCommand(group, session, testPolicy);
+  addCommand(group, session, explainPolicy);
+  addCommand(group, session, diffPolicies);
   addCommand(group, session, push);
   addVersionCommands(group, session);
 }
