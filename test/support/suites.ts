@@ -52,7 +52,10 @@ export const SUITES = [
   "canaries-said",
   "versions",
   "remediation",
+  "guardrails",
   "route-set",
+  "registrations",
+  "aggregates",
 ] as const;
 export type Suite = (typeof SUITES)[number];
 
