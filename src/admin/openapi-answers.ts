@@ -263,7 +263,7 @@ export const ANSWER = {
   freezes: listOf("Freezes", z.object({ scope: text, reason: text, frozen_by: text, since: time })),
   channels: listOf("Channels", z.object({ name: text, set_at: text })),
   slackChannel: named("SlackChannel", z.object({ name: z.literal("slack"), team_id: text })),
-  webhookChannel: named("WebhookChannel", z.object({ name: z.literal("webhook"), origin: text })),
+  webhookChannel: named("WebhookChannel", z.object({ name: z.enum(["webhook", "audit-webhook"]), origin: text })),
   channelRemoved: named("ChannelRemoved", z.object({ name: text, removed: z.boolean() })),
   upstreamCredential: named("UpstreamCredentialState", z.object({ replaced: z.boolean(), control_plane: text })),
   freeze: named("FreezeState", z.object({ frozen: z.boolean(), scope: text })),

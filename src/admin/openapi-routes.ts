@@ -311,6 +311,16 @@ export const ROUTE_DESCRIPTIONS: Readonly<Record<string, RouteDescription>> = {
     summary: "Sets up the tenant's webhook at one of the deployment's origins; the secret is never shown again",
     answer: ANSWER.webhookChannel,
   },
+  "PUT /_gate/v1/channels/audit-webhook": {
+    operationId: "setUpAuditWebhook",
+    summary: "Has every audit record from the next one on sent to an address at one of the deployment's origins",
+    answer: ANSWER.webhookChannel,
+  },
+  "DELETE /_gate/v1/channels/audit-webhook": {
+    operationId: "removeAuditWebhook",
+    summary: "Ends the sending of audit records",
+    answer: ANSWER.channelRemoved,
+  },
   "DELETE /_gate/v1/channels/:name": {
     operationId: "removeChannel",
     summary: "Removes a channel and its secrets",

@@ -37,6 +37,16 @@ export function beginCopy(sql: SqlStorage, name: CopyName, now: EpochMs): Cursor
   return copyCursor(sql, name);
 }
 
+/** Whether the copy has begun: one that is switched on for each log by itself is on from then on. */
+export const isCopyOn = (sql: SqlStorage, name: CopyName): boolean =>
+  sql.exec("SELECT 1 FROM sinks WHERE name = ?", name).toArray().length > 0;
+
+/** Begins a copy with the next record, or forgets it. One that is on goes on where it is. */
+export function switchCopy(sql: SqlStorage, name: CopyName, isOn: boolean, now: EpochMs): void {
+  if (!isOn) return void sql.exec("DELETE FROM sinks WHERE name = ?", name);
+  sql.exec("INSERT OR IGNORE INTO sinks (name, confirmed, written_at) VALUES (?, ?, ?)", name, heads(sql).newest, now);
+}
+
 /** Says that the next run ends with `last`. */
 export const planRun = (sql: SqlStorage, name: CopyName, last: number): void =>
   void sql.exec("UPDATE sinks SET planned = ? WHERE name = ?", last, name);

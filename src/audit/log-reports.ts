@@ -133,7 +133,10 @@ export function createLogReporter(
       const state = standing(now);
       const activity = storage.transactionSync(() => nextBatch(sql));
       try {
-        await ledgerOf(env.LEDGER, at.tenant).noteLog({ log: at.log, denials, waitingRows: rows, halted, ...state }, activity);
+        await ledgerOf(env.LEDGER, at.tenant).noteLog(
+          { log: at.log, denials, waitingRows: rows, halted, ...state },
+          activity,
+        );
         toldHalt = halted;
         if (isTroubled(state)) stateNotBefore = now + STATE_EVERY_MS;
         storage.transactionSync(() => {

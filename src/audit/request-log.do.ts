@@ -6,7 +6,8 @@ import { dropOldest } from "../platform/drop-oldest.ts";
 import { migrate } from "../platform/sqlite-migrations.ts";
 import type { EpochMs } from "../vocabulary.ts";
 import { countServed, LOG_ACTIVITY_SCHEMA } from "./activity-reports.ts";
-import { SINK_SCHEMA } from "./copy-cursor.ts";
+import { SINK_SCHEMA, switchCopy } from "./copy-cursor.ts";
+import type { AuditCopyPort } from "./copy-port.ts";
 import { deletableLeaves } from "./deletable-leaves.ts";
 import { appendOpenEntries, backlog, JOURNAL_SCHEMA, sealEntries, type Place } from "./journal.ts";
 import type { SignedCheckpoint } from "./checkpoints.ts";
@@ -14,7 +15,14 @@ import { TREE_SCHEMA } from "./log-tree.ts";
 import { BACKLOG_LIMIT_ROWS, PROJECTION_DELAY_MS, projectJournal } from "./projection.ts";
 import type { Ending } from "./record.ts";
 import type { AppendOutcome, RequestLogPort, SubmittedEnding } from "./request-log-port.ts";
-import { countDenials, createLogReporter, DENIALS_SCHEMA, newestChained, standingOf, type LogReporter } from "./log-reports.ts";
+import {
+  countDenials,
+  createLogReporter,
+  DENIALS_SCHEMA,
+  newestChained,
+  standingOf,
+  type LogReporter,
+} from "./log-reports.ts";
 import { auditBucket, createSecondCopy, type SecondCopy } from "./second-copy.ts";
 import { createTreeKeeper, type TreeKeeper } from "./tree-keeper.ts";
 import type { AuditTreePort, ConsistencyProof, InclusionProof, LogLeavesPort, TreeAnswer } from "./tree-port.ts";
@@ -26,6 +34,7 @@ const SCHEMA: readonly string[] = [
   TREE_SCHEMA,
   DENIALS_SCHEMA,
   SINK_SCHEMA,
+  LOG_ACTIVITY_SCHEMA,
 ];
 
 /** How long a read's record waits for its ending before it is chained without one. */
@@ -33,7 +42,6 @@ const ENDING_WAIT_MS = 5_000;
 
 /** Entries chained per alarm: ≈ 15 µs each, so a few milliseconds. */
 const SEAL_ROWS = 500;
-  LOG_ACTIVITY_SCHEMA,
 
 /** Endings kept in memory: far more than can come while an alarm waits; without the bound a stuck alarm would fill it. */
 const ENDINGS_MAX = 50_000;
@@ -50,7 +58,10 @@ const ALARM_RETRY_MS = 2_000;
  * later. A crash in between leaves an open entry that is durable and is chained, ending `not-seen`, once it has waited
  * long enough.
  */
-export class RequestLog extends DurableObject<Env> implements RequestLogPort, AuditTreePort, LogLeavesPort {
+export class RequestLog
+  extends DurableObject<Env>
+  implements RequestLogPort, AuditTreePort, LogLeavesPort, AuditCopyPort
+{
   readonly #tree: TreeKeeper;
   readonly #reporter: LogReporter;
   readonly #copy: SecondCopy;
@@ -133,6 +144,11 @@ export class RequestLog extends DurableObject<Env> implements RequestLogPort, Au
     return deletableLeaves(this.ctx.storage.sql, auditBucket(this.env) !== null, after, limit);
   }
 
+  async switchWebhookCopy(isOn: boolean): Promise<void> {
+    switchCopy(this.ctx.storage.sql, "webhook", isOn, Date.now());
+    this.#armForTree();
+  }
+
   /** A checkpoint that was signed for this answer has to leave the object. */
   #signed<T>(answer: T): T {
     this.#armForTree();
@@ -168,6 +184,7 @@ export class RequestLog extends DurableObject<Env> implements RequestLogPort, Au
       const before = newestChained(storage.sql);
       const open = sealEntries(storage.sql, place, this.#endings, Date.now() - ENDING_WAIT_MS, SEAL_ROWS);
       countDenials(storage.sql, before);
+      countServed(storage.sql, before);
       return open;
     });
     const { keepFrom } = this.#copy;
@@ -180,7 +197,6 @@ export class RequestLog extends DurableObject<Env> implements RequestLogPort, Au
   }
 
   /** Null before the first append. */
-      countServed(storage.sql, before);
   #place(): Place | null {
     const row = this.ctx.storage.sql.exec("SELECT tenant, log FROM place").toArray()[0];
     return row === undefined ? null : { tenant: textOf(row, "tenant"), log: textOf(row, "log") };

@@ -3,6 +3,7 @@ import type { EpochMs } from "../vocabulary.ts";
 import { createLogCopy, type LateCopy } from "./copy.ts";
 import type { Place } from "./journal.ts";
 import { r2Copy } from "./r2-copy.ts";
+import { webhookCopy } from "./webhook-copy.ts";
 
 /** What a log's object keeps its copies beside D1 with. Where there are none, there is nothing to do. */
 export type SecondCopy = {
@@ -27,7 +28,7 @@ export function createSecondCopy(
   ended: () => void,
 ): SecondCopy {
   const keepFrom = (): number => Math.min(...copies.map((copy) => copy.keepFrom()));
-  const targets = [r2Copy(storage.sql, env)];
+  const targets = [r2Copy(storage.sql, env), webhookCopy(storage.sql, env)];
   const copies = targets.map((target) => createLogCopy(storage, target, place, keepFrom, ended));
   return {
     keepFrom,

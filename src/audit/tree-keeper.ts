@@ -146,8 +146,8 @@ export function createTreeKeeper(storage: DurableObjectStorage, env: Env, place:
   };
 
   const trouble: TreeKeeper["trouble"] = (now) => {
-    const [sign, backfilled] = [failing.get("sign"), failing.get("backfill")];
-    if (sign !== undefined) return sign.cause;
+    const [signed, backfilled] = [failing.get("sign"), failing.get("backfill")];
+    if (signed !== undefined) return signed.cause;
     return backfilled !== undefined && backfilled.since + BACKFILL_PATIENCE_MS <= now ? backfilled.cause : null;
   };
 

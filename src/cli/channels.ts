@@ -14,17 +14,18 @@ import { abandoned, deliver, openSecretPlace } from "./secret-output.ts";
 import { shortTime } from "./times.ts";
 
 const none = z.object({});
-const CHANNELS: readonly string[] = ["slack", "webhook"];
+const CHANNELS: readonly string[] = ["slack", "webhook", "audit-webhook"];
 
 /** Standard Webhooks asks for 24 to 64 bytes. */
 const SECRET_BYTES = 32;
 
-/** `channels list|set-slack|set-webhook|remove`. Settings come from a file or a pipe: they hold secrets. */
+/** `channels list|set-slack|set-webhook|set-audit-webhook|remove`. Settings come from a file or a pipe: they hold secrets. */
 export function addChannelCommands(program: Command, session: Session): void {
-  const group = program.command("channels").description("how people are told about proposals");
+  const group = program.command("channels").description("how people are told, and where audit records are sent");
   addCommand(group, session, list);
   addCommand(group, session, setSlack);
   addCommand(group, session, setWebhook);
+  addCommand(group, session, setAuditWebhook);
   addCommand(group, session, remove);
 }
 
@@ -73,9 +74,14 @@ const setSlack: CommandSpec<z.infer<typeof none>> = {
 const webhookOptions = z.object({ out: z.string().optional() });
 const webhookAnswer = z.object({ origin: z.string() });
 
-const setWebhook: CommandSpec<z.infer<typeof webhookOptions>> = {
-  usage: "set-webhook <file>",
-  summary: "set the webhook from a JSON file, or - for stdin (role operator)",
+type WebhookOptions = z.infer<typeof webhookOptions>;
+
+/** Which webhook is set, and what is said of it. */
+type WebhookName = "webhook" | "audit-webhook";
+
+const webhookCommand = (name: WebhookName, summary: string): CommandSpec<WebhookOptions> => ({
+  usage: `set-${name} <file>`,
+  summary,
   options: [new Option("--out <file>", "write the secret that is made to this new file, mode 0600")],
   notes:
     'The settings: {"url": "https://…", "secret": "whsec_…"}. Without a secret one is made and shown once: to --out, or to stdout, which then has to be a terminal or have --json.',
@@ -84,24 +90,31 @@ const setWebhook: CommandSpec<z.infer<typeof webhookOptions>> = {
     const opened = await openSettings(invocation);
     if (!opened.ok) return opened;
     const { client, settings } = opened.value;
-    if (!("secret" in settings)) return setWithMadeSecret(invocation, opened.value);
+    if (!("secret" in settings)) return setWithMadeSecret(invocation, name, opened.value);
     if (invocation.options.out !== undefined)
       return err(usage("--out: the settings have a secret, so none is made that could be written"));
-    const answer = await putWebhook(client, settings);
+    const answer = await putWebhook(client, name, settings);
     if (!answer.ok) return answer;
     return ok({ json: answer.value.body, human: [text({ text: answer.value.told, style: "good" })] });
   },
-};
+});
+
+const setWebhook = webhookCommand("webhook", "set the webhook from a JSON file, or - for stdin (role operator)");
+const setAuditWebhook = webhookCommand(
+  "audit-webhook",
+  "have every audit record sent to a webhook from a JSON file, or - for stdin (role security)",
+);
 
 async function setWithMadeSecret(
-  invocation: Invocation<z.infer<typeof webhookOptions>>,
+  invocation: Invocation<WebhookOptions>,
+  name: WebhookName,
   { client, settings }: Opened,
 ): Promise<Result<Outcome, Failure>> {
   const { out } = invocation.options;
   const place = openSecretPlace(invocation, out === undefined ? null : [out]);
   if (!place.ok) return place;
   const secret = `whsec_${Buffer.from(randomBytes(SECRET_BYTES)).toString("base64")}`;
-  const answer = await putWebhook(client, { ...settings, secret });
+  const answer = await putWebhook(client, name, { ...settings, secret });
   if (!answer.ok) return abandoned(place.value, answer.error);
   const { body, told } = answer.value;
   return deliver(place.value, {
@@ -115,17 +128,20 @@ async function setWithMadeSecret(
 
 async function putWebhook(
   client: GateClient,
+  name: WebhookName,
   settings: JsonObject,
 ): Promise<Result<{ readonly body: JsonObject; readonly told: string }, Failure>> {
-  const answer = await client.call({ method: "PUT", path: "/_gate/v1/channels/webhook", body: settings });
+  const answer = await client.call({ method: "PUT", path: `/_gate/v1/channels/${name}`, body: settings });
   if (!answer.ok) return answer;
   const view = readAs(webhookAnswer, answer.value);
-  return view.ok ? ok({ body: answer.value, told: `Signed events go to ${view.value.origin}.` }) : view;
+  if (!view.ok) return view;
+  const what = name === "webhook" ? "Signed events go" : "Every audit record from now on goes, signed,";
+  return ok({ body: answer.value, told: `${what} to ${view.value.origin}.` });
 }
 
 const remove: CommandSpec<z.infer<typeof none>> = {
   usage: "remove <channel>",
-  summary: "forget the settings of slack or webhook (role operator)",
+  summary: "forget the settings of slack or webhook (role operator), or of audit-webhook (role security)",
   schema: none,
   run: async (invocation) => {
     const [name = ""] = invocation.args;
@@ -134,7 +150,9 @@ const remove: CommandSpec<z.infer<typeof none>> = {
     if (!client.ok) return client;
     const answer = await client.value.call({ method: "DELETE", path: `/_gate/v1/channels/${name}` });
     if (!answer.ok) return answer;
-    return ok({ json: answer.value, human: [fields([[name, "removed: nobody is told there any more"]])] });
+    const told =
+      name === "audit-webhook" ? "removed: nothing is sent there any more" : "removed: nobody is told there any more";
+    return ok({ json: answer.value, human: [fields([[name, told]])] });
   },
 };
 

@@ -166,7 +166,7 @@ export const channels = sqliteTable(
   "channels",
   {
     tenant: text("tenant").notNull(),
-    name: text("name", { enum: ["slack", "webhook", "sign-in"] }).notNull(),
+    name: text("name", { enum: ["slack", "webhook", "audit-webhook", "sign-in"] }).notNull(),
     /** What a message that comes in names its channel by: the Slack workspace. Empty where nothing comes in. */
     address: text("address").notNull(),
     sealed: text("sealed").notNull(),

@@ -1,5 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { appendEntry, backlog, type Place } from "../audit/journal.ts";
+import { switchCopy } from "../audit/copy-cursor.ts";
+import type { AuditCopyPort } from "../audit/copy-port.ts";
 import { deletableLeaves } from "../audit/deletable-leaves.ts";
 import { isTroubled, QUIET_BACKLOG_ROWS, standingOf } from "../audit/log-reports.ts";
 import { PROJECTION_DELAY_MS, projectJournal } from "../audit/projection.ts";
@@ -43,7 +45,7 @@ export const LOG = LEDGER_LOG;
  * What a tenant's ledger stands on: its SQLite and their steps, synchronous transactions, the one alarm, the projection of
  * its journal to D1, and the tree of its log. The object's own clock is the authority for windows and expiry.
  */
-export abstract class LedgerObject extends DurableObject<Env> implements AuditTreePort, LogLeavesPort {
+export abstract class LedgerObject extends DurableObject<Env> implements AuditTreePort, LogLeavesPort, AuditCopyPort {
   protected readonly timings: Timings;
   readonly #calendar = budgetCalendar();
   readonly #tree: TreeKeeper;
@@ -97,6 +99,11 @@ export abstract class LedgerObject extends DurableObject<Env> implements AuditTr
 
   async deletableLeaves(after: number, limit: number): Promise<readonly string[]> {
     return deletableLeaves(this.ctx.storage.sql, auditBucket(this.env) !== null, after, limit);
+  }
+
+  async switchWebhookCopy(isOn: boolean): Promise<void> {
+    switchCopy(this.ctx.storage.sql, "webhook", isOn, Date.now());
+    this.#armForCopy();
   }
 
   /** A checkpoint that was signed for this answer has to leave the object. */

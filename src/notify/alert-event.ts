@@ -146,12 +146,6 @@ const escalationJson = ({ id, incident, by, hypothesis, evidence, tried, note }:
   note,
 });
 
-const checkpointJson = ({ log, size, root, note, verifierKey, signedAt }: AnchoredCheckpoint): JsonObject => ({
-  log,
-  size,
-  root,
-  note,
-  verifier_key: verifierKey,
 const activityJson = ({ requests, since, until, lines, more }: ActivityAlert): JsonObject => ({
   requests,
   since: new Date(since).toISOString(),
@@ -170,5 +164,11 @@ const activityJson = ({ requests, since, until, lines, more }: ActivityAlert): J
   more: { ...more },
 });
 
+const checkpointJson = ({ log, size, root, note, verifierKey, signedAt }: AnchoredCheckpoint): JsonObject => ({
+  log,
+  size,
+  root,
+  note,
+  verifier_key: verifierKey,
   signed_at: new Date(signedAt).toISOString(),
 });

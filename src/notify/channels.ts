@@ -40,7 +40,9 @@ export function webhookUrl(text: string, { webhookOrigins }: Pick<Config, "webho
 
 /** What a tenant's operator sets up. How people sign in is not among it: whoever says who people are speaks for them. */
 export const TENANT_CHANNELS = ["slack", "webhook"] as const;
-type TenantChannel = (typeof TENANT_CHANNELS)[number];
+/** What its security sets up: whoever may read the audit records says where they are sent. */
+export const AUDIT_WEBHOOK = "audit-webhook";
+type TenantChannel = (typeof TENANT_CHANNELS)[number] | typeof AUDIT_WEBHOOK;
 
 type Store = { readonly d1: D1Database; readonly pepper: SecretKey; readonly sealing: SecretKey };
 
@@ -52,7 +54,7 @@ export async function saveChannel(
   tenant: string,
   channel:
     | { readonly name: "slack"; readonly settings: SlackSettings }
-    | { readonly name: "webhook"; readonly settings: WebhookSettings },
+    | { readonly name: "webhook" | typeof AUDIT_WEBHOOK; readonly settings: WebhookSettings },
   now: number,
 ): Promise<void> {
   const { name, settings } = channel;
@@ -66,6 +68,9 @@ export const readSlack = (store: Store, tenant: string): Promise<Result<SlackSet
 
 export const readWebhook = (store: Store, tenant: string): Promise<Result<WebhookSettings | null, string>> =>
   readChannel(store, tenant, "webhook", webhookSettings);
+
+export const readAuditWebhook = (store: Store, tenant: string): Promise<Result<WebhookSettings | null, string>> =>
+  readChannel(store, tenant, AUDIT_WEBHOOK, webhookSettings);
 
 /** A tenant's settings of a channel, null where it has none. The error is for a store or a row that cannot be trusted. */
 async function readChannel<T>(

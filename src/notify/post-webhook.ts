@@ -18,15 +18,18 @@ export type WebhookMessage = {
   /** In the form that `webhookSettings` accepts. */
   readonly secret: string;
   readonly body: string;
+  /** JSON where nothing else is said. */
+  readonly contentType?: string;
 };
 
 /**
  * Posts one message, signed (Standard Webhooks 1.0.0: HMAC-SHA-256, `v1`). Follows no redirect, reads no answer's body, never
  * throws. Reasons hold a status at most: neither address (its path may be a secret) nor what the answer says.
  */
-export async function postWebhook({ id, url, secret, body }: WebhookMessage, now: EpochMs): Promise<Delivery> {
+export async function postWebhook(message: WebhookMessage, now: EpochMs): Promise<Delivery> {
+  const { id, url, secret, body, contentType = "application/json" } = message;
   const headers = {
-    "content-type": "application/json",
+    "content-type": contentType,
     "webhook-id": id,
     "webhook-timestamp": String(Math.floor(now / 1_000)),
     "webhook-signature": new Webhook(secret).sign(id, new Date(now), body),

@@ -172,6 +172,11 @@ test("the gate's own API answers what its OpenAPI document says, on every route"
   compare("DELETE /_gate/v1/channels/:name", await operator.delete("/_gate/v1/channels/webhook"));
   // Nothing is left to be told to anybody when the test is over.
   await operator.delete("/_gate/v1/channels/slack");
+  compare(
+    "PUT /_gate/v1/channels/audit-webhook",
+    await security.put("/_gate/v1/channels/audit-webhook", webhook),
+  );
+  compare("DELETE /_gate/v1/channels/audit-webhook", await security.delete("/_gate/v1/channels/audit-webhook"));
 
   compare(
     "POST /_gate/v1/sessions/revoke",

@@ -20,7 +20,9 @@ const gateWithChannels = (): Promise<StubGate> =>
     },
     "PUT /_gate/v1/channels/slack": { body: { name: "slack", team_id: "T0123" } },
     [PUT_WEBHOOK]: { body: WEBHOOK },
+    "PUT /_gate/v1/channels/audit-webhook": { body: { ...WEBHOOK, name: "audit-webhook" } },
     "DELETE /_gate/v1/channels/webhook": { body: { name: "webhook", removed: true } },
+    "DELETE /_gate/v1/channels/audit-webhook": { body: { name: "audit-webhook", removed: true } },
   });
 
 /** The secret that reached the gate with the last settings. */
@@ -56,7 +58,18 @@ describe("channels", () => {
     for (const { stdout, stderr } of [fromFile, fromStdin]) expect(stdout + stderr).not.toContain("xoxb");
   });
 
-  test("remove forgets one of the two that there are", async () => {
+  test("set-audit-webhook makes a secret, sends it and shows it once; remove ends it", async () => {
+    const gate = await gateWithChannels();
+    const ran = await runCli(["channels", "set-audit-webhook", "-", "--json"], { env: gate.env, input: URL_ONLY });
+    expect(ran.code).toBe(0);
+    expect(gate.received.at(-1)).toMatchObject({ method: "PUT", target: "/_gate/v1/channels/audit-webhook" });
+    expect(jsonOf(ran)).toEqual({ name: "audit-webhook", origin: "https://hooks.example", secret: secretSent(gate) });
+    const removed = await runCli(["channels", "remove", "audit-webhook"], { env: gate.env });
+    expect(removed.stdout).toContain("nothing is sent there any more");
+    expect(gate.received.at(-1)).toMatchObject({ method: "DELETE", target: "/_gate/v1/channels/audit-webhook" });
+  });
+
+  test("remove forgets one of those that there are", async () => {
     const gate = await gateWithChannels();
     expect((await runCli(["channels", "remove", "webhook"], { env: gate.env })).code).toBe(0);
     expect((await runCli(["channels", "remove", "../policy"], { env: gate.env })).code).toBe(2);
@@ -72,7 +85,7 @@ describe("channels", () => {
     ["nothing", ""],
   ])("settings that are %s are refused without being repeated", async (_, input) => {
     const gate = await gateWithChannels();
-    for (const command of ["set-slack", "set-webhook"]) {
+    for (const command of ["set-slack", "set-webhook", "set-audit-webhook"]) {
       const ran = await runCli(["channels", command, "-"], { env: gate.env, input });
       expect(ran.code).toBe(2);
       expect(ran.stdout + ran.stderr).not.toContain("my-private-text");

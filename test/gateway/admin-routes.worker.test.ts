@@ -143,6 +143,8 @@ const EXPECTED: Readonly<Record<string, Expectation>> = {
   "GET /_gate/v1/channels": { answers: only(["operator", "security"], "200") },
   "PUT /_gate/v1/channels/slack": { body: {}, answers: only(["operator"], "400 malformed-request") },
   "PUT /_gate/v1/channels/webhook": { body: {}, answers: only(["operator"], "400 malformed-request") },
+  "PUT /_gate/v1/channels/audit-webhook": { body: {}, answers: only(["security"], "400 malformed-request") },
+  "DELETE /_gate/v1/channels/audit-webhook": { answers: only(["security"], "200") },
   "DELETE /_gate/v1/channels/:name": {
     path: "/_gate/v1/channels/pager",
     answers: only(["operator"], "404 not-found"),

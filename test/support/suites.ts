@@ -24,6 +24,7 @@ export const SUITES = [
   "audit-proofs",
   "audit-verify",
   "audit-sql",
+  "audit-webhook",
   "audit-retention",
   "audit-webhook",
   "signed",
