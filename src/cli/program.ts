@@ -11,7 +11,9 @@ import { DEFAULT_URL, keyOnCommandLine } from "./connection.ts";
 import { addCredentialCommands } from "./credentials.ts";
 import { addDoctorCommand } from "./doctor.ts";
 import { EXIT, failed, usage, type ExitCode } from "./failure.ts";
+import { addEscalationCommands } from "./escalations.ts";
 import { addFreezeCommands } from "./freeze.ts";
+import { addIncidentCommands } from "./incidents.ts";
 import { addOperationCommands } from "./operations.ts";
 import { addPolicyCommands } from "./policy.ts";
 import type { Terminal } from "./terminal.ts";
@@ -85,6 +87,8 @@ function buildProgram(session: Session, complain: (text: string) => void): Comma
   addOperationCommands(program, session);
   addUsageCommands(program, session);
   addFreezeCommands(program, session);
+  addIncidentCommands(program, session);
+  addEscalationCommands(program, session);
   addChannelCommands(program, session);
   addAuditCommands(program, session);
   addDoctorCommand(program, session);
