@@ -1,5 +1,5 @@
 import { sql } from "drizzle-orm";
-import { auditBucket } from "../audit/second-copy.ts";
+import { auditBucket } from "../audit/r2-copy.ts";
 import { openDatabase } from "../db/client.ts";
 import { readLateCopies } from "../db/copy-rows.ts";
 import type { Gate } from "../gateway/gate.ts";

@@ -33,7 +33,7 @@ export const REPORT_EVERY_MS = 10_000;
 const STATE_EVERY_MS = 10 * 60_000;
 
 /** A copy that writes something every few minutes is none that people have to hear of, whatever their bound. */
-export const BEHIND_MINUTES = 5;
+const BEHIND_MINUTES = 5;
 
 /** Principals and minutes per report, the most refused first; the next report takes the rest. */
 const COUNTS_PER_REPORT = 200;

@@ -10,10 +10,10 @@ const MANIFEST_DOMAIN = "portcullis/manifest/v1";
  * Under which name manifests of a tenant's exports are signed. The key is that of the checkpoints: whoever holds the verifier key of
  * one log has its public half. No log has this name, and no checkpoint has two lines.
  */
-export const exportName = (tenant: string): string => `portcullis/${tenant}/export`;
+const exportName = (tenant: string): string => `portcullis/${tenant}/export`;
 
 /** What is signed of a manifest: whose export it is, and the digest of all that the manifest says (RFC 8785 text without `signature`). */
-export function manifestNoteText(tenant: string, manifest: JsonObject): string {
+function manifestNoteText(tenant: string, manifest: JsonObject): string {
   const { signature: _, ...stated } = manifest;
   return `${exportName(tenant)}\n${digestOf(MANIFEST_DOMAIN, canonicalJson(stated))}\n`;
 }

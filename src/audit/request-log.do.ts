@@ -23,7 +23,8 @@ import {
   standingOf,
   type LogReporter,
 } from "./log-reports.ts";
-import { auditBucket, createSecondCopy, type SecondCopy } from "./second-copy.ts";
+import { auditBucket } from "./r2-copy.ts";
+import { createSecondCopy, type SecondCopy } from "./second-copy.ts";
 import { createTreeKeeper, type TreeKeeper } from "./tree-keeper.ts";
 import type { AuditTreePort, ConsistencyProof, InclusionProof, LogLeavesPort, TreeAnswer } from "./tree-port.ts";
 import { textOf } from "../platform/sql-row.ts";

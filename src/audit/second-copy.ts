@@ -42,6 +42,3 @@ export function createSecondCopy(
     behind: (now) => copies.map((copy) => copy.behind(now)).filter((one) => one !== null),
   };
 }
-
-/** Re-exported where the objects look for it. */
-export { auditBucket } from "./r2-copy.ts";

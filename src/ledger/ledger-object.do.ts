@@ -6,7 +6,8 @@ import { deletableLeaves } from "../audit/deletable-leaves.ts";
 import { isTroubled, QUIET_BACKLOG_ROWS, standingOf } from "../audit/log-reports.ts";
 import { PROJECTION_DELAY_MS, projectJournal } from "../audit/projection.ts";
 import { blankEntry } from "../audit/record.ts";
-import { auditBucket, createSecondCopy, type SecondCopy } from "../audit/second-copy.ts";
+import { auditBucket } from "../audit/r2-copy.ts";
+import { createSecondCopy, type SecondCopy } from "../audit/second-copy.ts";
 import type { SignedCheckpoint } from "../audit/checkpoints.ts";
 import { createTreeKeeper, type TreeKeeper } from "../audit/tree-keeper.ts";
 import {
