@@ -36,7 +36,7 @@ export const auditShow: CommandSpec<z.infer<typeof none>> = {
         failed(
           "No record of this request",
           `Nothing is known of ${id}.`,
-          "Records appear a moment after they are made.",
+          "Records appear a moment after they are made; what retention has deleted is not shown any more.",
         ),
       );
     const found = new Map<string, Found>();

@@ -93,14 +93,14 @@ const boundary = (d1: D1Database, tenant: string, run: LogRun, time: string): Pr
 
 /**
  * Where a log's records stop being `before`, by halving: some twenty are looked at, of a million. A record that is not there any more
- * counts as the next that is.
+ * counts as the next that is. D1 binds every number as a fraction: halves have to be whole.
  */
 async function halved(d1: D1Database, tenant: string, { log, first, last }: LogRun, before: SQL): Promise<number> {
   const isBefore = sql`(SELECT ${before} FROM audit WHERE tenant = ${tenant} AND log = ${log} AND sequence >= (low + high) / 2
     ORDER BY sequence LIMIT 1)`;
   const [found] = await openDatabase(d1).all<{ readonly place: number }>(sql`
     WITH RECURSIVE halves (low, high) AS (
-      SELECT ${first}, ${last + 1}
+      SELECT CAST(${first} AS INTEGER), CAST(${last + 1} AS INTEGER)
       UNION ALL
       SELECT iif(${isBefore}, (low + high) / 2 + 1, low), iif(${isBefore}, high, (low + high) / 2) FROM halves WHERE low < high
     )

@@ -29,7 +29,7 @@ const MAX_COPY_LATE_MINUTES = 7 * 24 * 60;
 const MAX_TOLD_ACTIONS = 100;
 /** Longest time between two messages about activity, one day: what is told later than that informs nobody. */
 const MAX_ACTIVITY_MINUTES = 24 * 60;
-/** Shortest retention of audit records: a month, so that what happened in one budget month is there when it is closed. */
+/** Shortest retention of audit records: a month. What has to be looked into is seldom noticed on the day. */
 const MIN_RETAIN_DAYS = 30;
 /** Longest, a hundred years; catches a slipped digit. Whoever wants longer states none. */
 const MAX_RETAIN_DAYS = 36_500;

@@ -117,6 +117,7 @@ const FOUND: Readonly<Record<string, (rows: Rows) => void>> = {
   "Who changed what": (rows) => expect(rows).toContainEqual(expect.objectContaining({ reason_code: "bootstrap" })),
   "Who read the audit record": (rows) => expect(rows[0]).toMatchObject({ principal: "person:security" }),
   "What destroys": (rows) => expect(rows).toEqual([]),
+  "What retention has deleted": (rows) => expect(rows).toEqual([]),
   "How new the copy is": (rows) => expect(rows).toContainEqual(expect.objectContaining({ log: "ledger" })),
   Gaps: (rows) => expect(rows).toEqual([]),
   "Links of the chain that do not hold": (rows) => expect(rows).toEqual([]),

@@ -314,3 +314,52 @@ test("RFC 9162: roots by its own recursion are those of the trees that the gate 
     expect(merkleRoot(lines), `${size} leaves`).toBe(toBase64(rangeRoot(tilesOf(leaves), 0, size)));
   }
 });
+
+/** What retention leaves of a record. */
+const remains = (line: string): string => {
+  const { log, sequence, hash }: { [name: string]: Json } = JSON.parse(line);
+  const leaf = toBase64(leafHash(new TextEncoder().encode(line)));
+  return canonical({
+    deleted: true,
+    hash: hash ?? null,
+    leaf_hash: leaf,
+    log: log ?? null,
+    sequence: sequence ?? null,
+  });
+};
+const problemsIn = (lines: readonly string[]): readonly string[] =>
+  replay("acme", new Map([["ledger", lines]])).problems;
+
+describe("records without text:", () => {
+  const LINES = linesOf(STORY);
+  const digestOver = (lines: readonly string[]): string => {
+    let digest = `sha256:${"0".repeat(64)}`;
+    for (const line of lines) {
+      const left: { sequence: number; hash: string; leaf_hash: string } = JSON.parse(remains(line));
+      const text = `portcullis/audit-deleted/v1\n${digest}\n${left.sequence} ${left.hash} ${left.leaf_hash}`;
+      digest = `sha256:${createHash("sha256").update(text).digest("hex")}`;
+    }
+    return digest;
+  };
+  const stating = (logs: readonly string[]): readonly string[] =>
+    linesOf([
+      ...STORY,
+      { kind: "admin", request_id: "req_r", principal_class: "gate", reason_code: "audit-retention", facts: { logs } },
+    ]);
+  const cut = (lines: readonly string[], count: number): readonly string[] =>
+    lines.map((line, index) => (index < count ? remains(line) : line));
+  test("the first ones, which a record says go, are none of a story any more", () => {
+    const lines = cut(stating([`ledger 3 ${digestOver(LINES.slice(0, 3))}`]), 3);
+    expect(replay("acme", new Map([["ledger", lines]]))).toMatchObject({ problems: [], isWhole: false });
+    expect(merkleRoot(lines)).toBe(merkleRoot(stating([`ledger 3 ${digestOver(LINES.slice(0, 3))}`])));
+  });
+
+  test.each([
+    ["more than that", cut(stating([`ledger 3 ${digestOver(LINES.slice(0, 3))}`]), 4), "ledger/4 has lost its text"],
+    ["no such record", cut(LINES, 2), "ledger/2 has lost its text, and no record says that retention took it"],
+    ["in the middle", LINES.with(3, remains(LINES[3] ?? "")), "ledger/4 has lost its text, and one before it has not"],
+    ["another digest", cut(stating([`ledger 3 ${digestOver(LINES.slice(0, 2))}`]), 3), "are not what the record"],
+  ])("%s", (_, lines, named) => {
+    expect(problemsIn(lines).join("\n")).toContain(named);
+  });
+});

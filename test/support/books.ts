@@ -18,8 +18,14 @@ const RECORD = z.looseObject({
 });
 export type BookRecord = z.infer<typeof RECORD>;
 
-const ROW = z.object({ sequence: z.int(), hash: z.string().nullable(), record: z.string() });
-/** A row of a journal: in its object, or in D1. Without a hash it is still open. */
+const ROW = z.object({
+  sequence: z.int(),
+  hash: z.string().nullable(),
+  record: z.string(),
+  log: z.string().optional(),
+  leaf_hash: z.string().nullish(),
+});
+/** A row of a journal: in its object, or in D1. Without a hash it is still open; with a leaf retention has taken its text. */
 export type BookRow = z.infer<typeof ROW>;
 
 const LEDGER = z.object({
@@ -79,7 +85,7 @@ export async function readBooks(tenant: string): Promise<Books> {
 /** The rows of a log of this tenant that reached D1, in order. */
 export async function projectedRows(tenant: string, log: string): Promise<readonly BookRow[]> {
   const found = await testEnv.DB.prepare(
-    "SELECT sequence, hash, record FROM audit WHERE tenant = ? AND log = ? ORDER BY sequence",
+    "SELECT sequence, hash, record, log, leaf_hash FROM audit WHERE tenant = ? AND log = ? ORDER BY sequence",
   )
     .bind(tenant, log)
     .all();
@@ -93,5 +99,8 @@ export async function ledgerRecords(tenant: string): Promise<readonly BookRecord
   const { journal } = await readBooks(tenant);
   const rows = new Map((await projectedRows(tenant, "ledger")).map((row) => [row.sequence, row]));
   for (const row of journal) rows.set(row.sequence, row);
-  return [...rows.values()].toSorted((a, b) => a.sequence - b.sequence).map(recordOf);
+  return [...rows.values()]
+    .filter(({ leaf_hash: leaf }) => leaf === null || leaf === undefined)
+    .toSorted((a, b) => a.sequence - b.sequence)
+    .map(recordOf);
 }

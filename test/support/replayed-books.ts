@@ -13,8 +13,14 @@ export function exportedLines(held: readonly BookRow[], projected: readonly Book
   return [...rows.values()]
     .filter(({ hash }) => hash !== null)
     .toSorted((a, b) => a.sequence - b.sequence)
-    .map(({ record }) => record);
+    .map(lineOf);
 }
+
+/** As an export writes it, from the documents: retention has left hash and leaf of a record, or all of it is there. */
+const lineOf = ({ sequence, log, hash, record, leaf_hash: leaf }: BookRow): string =>
+  leaf === null || leaf === undefined
+    ? record
+    : `{"deleted":true,"hash":"${hash}","leaf_hash":"${leaf}","log":"${log}","sequence":${sequence}}`;
 
 /** The records of a tenant, replayed by somebody who knows nothing else of it, come to what its ledger says. */
 export async function checkReplayed(
@@ -22,13 +28,14 @@ export async function checkReplayed(
   books: Books,
   logs: ReadonlyMap<string, readonly string[]>,
 ): Promise<void> {
-  const { problems, effects, money } = replay(tenant, logs);
+  const { problems, effects, money, isWhole } = replay(tenant, logs);
   expect(problems, `${tenant}: what its records say`).toEqual([]);
   for (const [log, lines] of logs) {
     const signed = await auditTreeOf(testEnv, tenant, log).latestCheckpoint();
     if (signed !== null && signed.size <= lines.length)
       expect(merkleRoot(lines.slice(0, signed.size)), `${tenant} ${log}: signed root`).toBe(signed.root);
   }
+  if (!isWhole) return;
   expect(Object.fromEntries(effects.states), `${tenant}: how its writes ended`).toEqual(
     Object.fromEntries(books.operations.map(({ request_id: id, state }) => [id, state])),
   );

@@ -24,6 +24,7 @@ export const SUITES = [
   "audit-proofs",
   "audit-verify",
   "audit-sql",
+  "audit-retention",
   "audit-webhook",
   "audit-retention",
   "audit-webhook",

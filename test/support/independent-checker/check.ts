@@ -1,4 +1,4 @@
-import { checkChain } from "./chain.ts";
+import { checkChain, checkRetention, isCut } from "./chain.ts";
 import { checkEffects, type Effects } from "./effects.ts";
 import { sumMoney, type Money } from "./money.ts";
 import { checkPeople } from "./people.ts";
@@ -10,6 +10,8 @@ export type Replayed = {
   readonly problems: readonly string[];
   readonly effects: Effects;
   readonly money: Money;
+  /** Whether the ledger's log has all its texts: what came of what, and what it cost, is told by the whole log only. */
+  readonly isWhole: boolean;
 };
 
 /**
@@ -30,7 +32,10 @@ export function replay(tenant: string, logs: ReadonlyMap<string, readonly string
     }
     if (log === "ledger") ledger = records;
   }
-  const effects = checkEffects(ledger, complain);
-  checkPeople(ledger, complain);
-  return { problems, effects, money: sumMoney(ledger, complain) };
+  for (const [log, lines] of logs) checkRetention(log, lines, ledger, complain);
+  const isWhole = !isCut(logs.get("ledger") ?? []);
+  const told = isWhole ? ledger : [];
+  const effects = checkEffects(told, complain);
+  checkPeople(told, complain);
+  return { problems, effects, money: sumMoney(told, complain), isWhole };
 }

@@ -35,6 +35,7 @@ const RECORD = z.looseObject({
     })
     .nullable(),
   outcome: z.string().nullable(),
+  facts: z.unknown().optional(),
 });
 export type CheckedRecord = z.infer<typeof RECORD>;
 
