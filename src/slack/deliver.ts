@@ -47,12 +47,14 @@ async function tell(call: AlertCall): Promise<Delivery> {
   const thread = known?.app_id === app_id && known.team_id === team_id ? known : null;
   const message = alertMessage(call.alert, call.tenant.tenant, thread !== null);
   if (channel === null || message === null) return DONE;
-  const posted =
-    thread === null
-      ? await slack.postMessage(channel, message)
-      : await slack.postMessage(thread.channel_id, message, thread.message_ts);
+  if (thread !== null) {
+    const said = await slack.postMessage(thread.channel_id, message, thread.message_ts);
+    if (said.ok) return DONE;
+    if (!isDeleted(said.error)) return deliveryOf(said.error, "thread");
+  }
+  const posted = await slack.postMessage(channel, message);
   if (!posted.ok) return deliveryOf(posted.error, "post");
-  if (subject !== null && thread === null) {
+  if (subject !== null) {
     const { channelId: channel_id, messageTs: message_ts } = posted.value;
     call.postings.put(subject, { app_id, team_id, channel_id, message_ts, told: [] });
   }
@@ -169,7 +171,7 @@ const OUTCOMES: readonly ExecutionOutcome["kind"][] = ["succeeded", "failed", "u
 const placeOf = ({ channel_id, message_ts }: Posting) => ({ channelId: channel_id, messageTs: message_ts });
 
 const isDeleted = (failure: SlackCallFailure): boolean =>
-  failure.kind === "refused" && failure.error === "message_not_found";
+  failure.kind === "refused" && (failure.error === "message_not_found" || failure.error === "thread_not_found");
 
 function deliveryOf(failure: SlackCallFailure, what: string): Delivery {
   switch (failure.kind) {

@@ -6,8 +6,10 @@ import { dateTimeOf, name } from "./wording.ts";
 
 /** What people and agents wrote, in one line, so that none of it can pass for a line of the gate's. */
 const TEXT_MAX = 600;
-/** With the words around it a title, which holds 150. */
-const KEY_MAX = 80;
+/** With the words around it and an owner's name a title, which holds 150. */
+const TITLE_KEY_MAX = 40;
+/** All of a key: people copy it. */
+const KEY_MAX = 128;
 
 /**
  * What became of a claim, as people read it. A key of the catalogue's is told of when somebody else wants to work on the same
@@ -15,9 +17,10 @@ const KEY_MAX = 80;
  */
 export function toldOfIncident(alert: IncidentAlert, isInThread: boolean): Told | null {
   const { event, owner, startedAt, by } = alert;
-  const key = inertLine(alert.key, KEY_MAX);
+  const key = inertLine(alert.key, TITLE_KEY_MAX);
+  const whole = inertLine(alert.key, KEY_MAX);
   const isQuiet = alert.isDerived && !isInThread;
-  const show = `portcullis incident show ${key}`;
+  const next = `To see it: portcullis incident show ${whole}. An operator hands it over: portcullis incident hand-over ${whole} --to <subject>.`;
   const note = alert.note === null ? [] : [`Note: ${inertLine(alert.note, TEXT_MAX)}`];
   switch (event) {
     case "claimed":
@@ -25,14 +28,14 @@ export function toldOfIncident(alert: IncidentAlert, isInThread: boolean): Told 
         ? null
         : said(`Incident ${key}: ${name(owner)} is at it`, [
             `Since ${dateTimeOf(startedAt)}${doing(alert)}. Others are refused until it is over.`,
-            `To see it: ${show}. An operator hands it over: portcullis incident hand-over ${key} --to <subject>.`,
+            next,
           ]);
     case "contended":
       return said(
         `Incident ${key}: two want to work on it`,
         [
           `${name(owner)} has, since ${dateTimeOf(startedAt)}${doing(alert)}; ${name(by ?? "somebody else")} was refused.`,
-          `To see it: ${show}. An operator hands it over: portcullis incident hand-over ${key} --to <subject>.`,
+          next,
         ],
         "told once per claim, however often others try",
       );
@@ -68,7 +71,7 @@ const doing = ({ action, requestId }: IncidentAlert): string =>
 /** What somebody could not diagnose, for the people who can. */
 export function toldOfEscalation(alert: EscalationAlert): Told {
   const { id, by, note } = alert;
-  const about = alert.incident === null ? "" : ` (incident ${inertLine(alert.incident, KEY_MAX)})`;
+  const about = alert.incident === null ? "" : ` (incident ${inertLine(alert.incident, TITLE_KEY_MAX)})`;
   if (alert.event === "closed")
     return said(`Escalation closed${about}`, [`By ${name(by)}: ${inertLine(note ?? "", TEXT_MAX)}`, name(id)]);
   return said(

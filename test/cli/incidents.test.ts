@@ -100,7 +100,7 @@ describe("incident", () => {
 
 describe("escalation", () => {
   test("open says what was seen, and whether people have it already", async () => {
-    const twice = { entries: [...Array.from({ length: 2 })].map((_, number) => ({ ...ENTRY, number })) };
+    const twice = { entries: [1, 2].map((number) => ({ ...ENTRY, number })) };
     const answers = [escalation(), escalation(twice)];
     const gate = await startStubGate({ [`POST ${ESCALATIONS}`]: () => ({ status: 201, body: answers.shift() }) });
     const args = ["--hypothesis", "a switch", "--evidence", "link down", "--tried", "nothing", "--incident", "INC-7"];

@@ -50,6 +50,7 @@ export const SUITES = [
   "running",
   "finance-sign-in",
   "incidents",
+  "incidents-told",
   "canaries",
   "canaries-said",
   "versions",
