@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from "vitest";
+import { ANSWER } from "../../src/admin/openapi-answers.ts";
 import { openDatabase } from "../../src/db/client.ts";
 import { tenants } from "../../src/db/schema.ts";
 import { verdict } from "../support/answer.ts";
@@ -34,6 +35,7 @@ describe("a freeze of everything", () => {
       failed: [],
       next_cursor: null,
     });
+    expect(ANSWER.deploymentFreezeStep.parse(frozen.body)).toEqual(frozen.body);
     boxes.push(await open(inline));
     for (const box of boxes) {
       const answered = await submit(box, "during");
@@ -48,7 +50,9 @@ describe("a freeze of everything", () => {
         { principal: "deployment", principal_class: "deployment", detail: "everything: breach of the control plane" },
       ]);
     }
-    expect((await owner.get(PATH)).body).toMatchObject({ frozen: true, reason: "breach of the control plane" });
+    const shown = (await owner.get(PATH)).body;
+    expect(shown).toMatchObject({ frozen: true, reason: "breach of the control plane" });
+    expect(ANSWER.deploymentFreeze.parse(shown)).toEqual(shown);
     expect((await lift()).body).toMatchObject({ frozen: false, failed: [], next_cursor: null });
     boxes.push(await open(inline));
     for (const box of boxes) expect(verdict(await submit(box, "after"))).toBe("201");

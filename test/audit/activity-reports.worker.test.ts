@@ -5,6 +5,7 @@ import { createLogReporter, REPORT_EVERY_MS } from "../../src/audit/log-reports.
 import type { AuditEntry } from "../../src/audit/record.ts";
 import type { SubmittedEntry } from "../../src/audit/request-log-port.ts";
 import type { Env } from "../../src/env.ts";
+import { ledgerOf, type LedgerPort } from "../../src/ledger/ledger-port.ts";
 import { newTenant, rowsOf } from "../ledger/fixture.ts";
 import { testEnv } from "../support/test-env.ts";
 import { entry, logOf, START } from "./fixture.ts";
@@ -51,21 +52,17 @@ async function shard() {
 }
 
 /** A gate whose ledgers take everything in and whose answers are lost. */
-const answerless = (env: Pick<Env, "LEDGER">): Env =>
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- nothing else of it is used
-  ({
-    LEDGER: {
-      getByName: (name: string) => ({
-        noteLog: async (...report: readonly unknown[]) => {
-          // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the stub's own method, by its own arguments
-          await (
-            env.LEDGER.getByName(name) as unknown as { noteLog: (...all: readonly unknown[]) => Promise<void> }
-          ).noteLog(...report);
-          throw new Error("the answer is lost");
-        },
-      }),
-    },
-  }) as unknown as Env;
+// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- nothing else of it is used
+const ANSWERLESS = {
+  LEDGER: {
+    getByName: (name: string) => ({
+      noteLog: async (...report: Parameters<LedgerPort["noteLog"]>) => {
+        await ledgerOf(testEnv.LEDGER, name).noteLog(...report);
+        throw new Error("the answer is lost");
+      },
+    }),
+  },
+} as unknown as Env;
 
 describe("a log of requests hands over what people are to be told of", () => {
   it("by action, principal and tier, and nothing that the policy does not name", async () => {
@@ -105,11 +102,10 @@ describe("a log of requests hands over what people are to be told of", () => {
     const { tenant, stub, submit, settle, counted } = await shard();
     await submit(served("a"));
     await runInDurableObject(stub, async (_, { storage }) => {
-      const place = () => ({ tenant, log: "requests-0" });
       // Chained, and not yet reported by the object itself.
       storage.sql.exec("UPDATE journal SET hash = 'sha256:x', ended = 1");
       countServed(storage.sql, 0);
-      await createLogReporter(storage, answerless(testEnv), place).run(Date.now());
+      await createLogReporter(storage, ANSWERLESS, () => ({ tenant, log: "requests-0" })).run(Date.now());
     });
     expect(await counted()).toEqual(["insights.analyze agent:trainer 1 1"]);
     await submit(served("b"));

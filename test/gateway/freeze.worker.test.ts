@@ -78,23 +78,24 @@ describe("a freeze set between approval and execution", () => {
   });
 });
 
-describe("a stored request that a freeze has stopped", () => {
-  async function stopped(scope: string): Promise<{ readonly box: BlackBox; readonly approval: string }> {
-    const box = await open({ policy: STORED });
-    const approval = proposalOf(await ask(box));
-    await freeze(box, scope);
-    await decide(box, approval, ["alice"]);
-    await expect
-      .poll(async () => {
-        await alarms(box);
-        return waitsFor(box, approval);
-      })
-      .toBe(scope);
-    expect(await box.upstream.mutations()).toEqual([]);
-    expect(await stateOf(box, approval)).toBe("approved");
-    return { box, approval };
-  }
+/** A stored request that was approved while this was frozen, and that the gate has tried to run. */
+async function stopped(scope: string): Promise<{ readonly box: BlackBox; readonly approval: string }> {
+  const box = await open({ policy: STORED });
+  const approval = proposalOf(await ask(box));
+  await freeze(box, scope);
+  await decide(box, approval, ["alice"]);
+  await expect
+    .poll(async () => {
+      await alarms(box);
+      return waitsFor(box, approval);
+    })
+    .toBe(scope);
+  expect(await box.upstream.mutations()).toEqual([]);
+  expect(await stateOf(box, approval)).toBe("approved");
+  return { box, approval };
+}
 
+describe("a stored request that a freeze has stopped", () => {
   test("runs once, by itself, when the freeze is lifted", async () => {
     const { box, approval } = await stopped("tenant");
     await lift(box, "tenant");

@@ -183,14 +183,15 @@ describe("a freeze between approval and execution", () => {
   });
 });
 
-describe("a request that the gate was about to run when a freeze said no", () => {
-  const executions = async (tenant: string): Promise<number> =>
-    runInDurableObject(testEnv.LEDGER.getByName(tenant), (_, { storage }) => {
-      const waiting = storage.sql.exec("SELECT id FROM notices WHERE kind = 'execute'").toArray().length;
-      storage.sql.exec("DELETE FROM notices");
-      return waiting;
-    });
+/** How many orders to run an approved request wait to be handed over; they are taken. */
+const executions = async (tenant: string): Promise<number> =>
+  runInDurableObject(testEnv.LEDGER.getByName(tenant), (_, { storage }) => {
+    const waiting = storage.sql.exec("SELECT id FROM notices WHERE kind = 'execute'").toArray().length;
+    storage.sql.exec("DELETE FROM notices");
+    return waiting;
+  });
 
+describe("a request that the gate was about to run when a freeze said no", () => {
   async function approved(name = "request") {
     const { tenant, ledger } = await newTenant();
     const requirement = needing(1, { execute: "stored" });
@@ -244,7 +245,7 @@ describe("a request that the gate was about to run when a freeze said no", () =>
     await ended.ledger.withdraw({
       requestId: newId("req"),
       approvalId: ended.approvalId,
-      by: { ...person("dana"), fault: null },
+      by: person("dana"),
     });
     await executions(ended.tenant);
     await lift(ended.ledger, "tenant");
