@@ -1,5 +1,6 @@
 import { Hono, type Context } from "hono";
 import { registerApprovalIssuer } from "./admin/approval-issuers.ts";
+import { aggregateRoutes } from "./admin/aggregates.ts";
 import { approvalRoutes } from "./admin/approvals.ts";
 import { auditExportRoutes } from "./admin/audit-export.ts";
 import { auditOpenRoutes } from "./admin/audit-open.ts";
@@ -52,6 +53,7 @@ import { answerInteraction } from "./slack/route.ts";
 export const ADMIN_ROUTES: readonly AdminRoute[] = [
   ...tenantRoutes,
   ...budgetRoutes,
+  ...aggregateRoutes,
   ...budgetChangeRoutes,
   ...budgetBookRoutes,
   ...budgetExportRoutes,

@@ -144,7 +144,29 @@ const forecast = named(
 const sums = z.object({ ...held, ...settled });
 
 /** Answers of the routes about money, under the names that the OpenAPI document gives them. */
+const aggregates = named(
+  "Aggregates",
+  z.object({
+    aggregates: z.array(
+      z.object({
+        name: text,
+        of: text.meta({ description: "A number among the facts; submissions; or resources: different things." }),
+        per: z.union([z.enum(["tenant", "principal"]), z.object({ fact: text })]),
+        within: z.enum(["hour", "day", "running"]),
+        actions: z.array(text).nullable().meta({ description: "Null: every write that has what is counted." }),
+        max: count,
+        over: z.enum(["refuse", "approve"]),
+        mode: z.enum(["enforce", "shadow"]),
+        scopes: z
+          .array(z.object({ scope: text, current: count, left: count }))
+          .meta({ description: "Those that have something, the largest first, at most 100." }),
+      }),
+    ),
+  }),
+);
+
 export const MONEY_ANSWER = {
+  aggregates,
   budget,
   change,
   /** What stands at /approvals/{id}: a proposal, or with an id `bud_…` a change of a cap. */

@@ -25,6 +25,12 @@ export const MONEY_ROUTES: Readonly<Record<string, RouteDescription>> = {
     also: 202,
     refusals: ["not-eligible", "already-decided"],
   },
+  "GET /_gate/v1/aggregates": {
+    operationId: "getAggregates",
+    summary:
+      "The policy's limits over many requests, and how much of each is used: of the tenant and of labels, and of principals the caller's own, for people with a role all",
+    answer: MONEY_ANSWER.aggregates,
+  },
   "POST /_gate/v1/budget/requests": {
     operationId: "requestBudget",
     summary: "Asks finance for a higher cap; decided at /approvals/{id}/decisions",

@@ -194,8 +194,7 @@ function commitAdmission(
 ): void {
   const { sql, now, windows, place } = scope;
   const ceiling = ceilingOf(request);
-  const receipt = spending.kind === "receipt" ? spending.receipt : spareReceipt(sql, request, now);
-  if (receipt !== null) consumeReceipt(sql, receipt, request.requestId);
+  if (spending.kind === "receipt") consumeReceipt(sql, spending.receipt, request.requestId);
   if (spending.kind === "grant") {
     consumeApproval(sql, spending.approval.id, request.requestId);
     // The proposal's hold ends and the execution's begins in the windows of this moment: never both, never neither.
@@ -265,13 +264,6 @@ function commitAdmission(
   const work = { requester, action, entry, approvalId: null, instead };
   claimIncident(sql, place, claimingOf(request, context.incident), work, now);
   tellOf(sql, request, context, now);
-}
-
-/** A receipt that came with a request which runs on an approval instead: one execution spends both, or a repeat would run again. */
-function spareReceipt(sql: SqlStorage, request: AdmissionRequest, now: EpochMs): string | null {
-  const { requester, requestDigest, handles, lift } = request;
-  if (lift === null || handles.receipt === null) return null;
-  return receiptRefusal(sql, handles.receipt, requester.subject, requestDigest, now) === null ? handles.receipt : null;
 }
 
 /** Counts what was admitted for the message about it, where the policy has people told. */

@@ -1,6 +1,7 @@
 import type { Refusal } from "../refusal.ts";
 import type { EpochMs } from "../vocabulary.ts";
 import type { ActivityBatch } from "./activity.ts";
+import type { ScopeCount } from "./aggregate-report.ts";
 import type { ApprovalWithDecisions } from "./approval-with-decisions.ts";
 import type { StandingAsk } from "./ask-standing-approval.ts";
 import type { Decider, DecisionOutcome, DecisionRequest } from "./decisions.ts";
@@ -25,7 +26,7 @@ import type { LifecyclePort } from "./lifecycle-port.ts";
 import type { IncidentPort } from "./incident-port.ts";
 import type { OpenOperations } from "./open-operations.ts";
 import type { LogReport } from "./signals.ts";
-import type { ContextField } from "../policy/types.ts";
+import type { Aggregate, ContextField } from "../policy/types.ts";
 
 export type CredentialRow = {
   readonly credentialId: string;
@@ -148,6 +149,8 @@ export interface LedgerPort extends FinancePort, LifecyclePort, IncidentPort {
    */
   noteLog(report: LogReport, activity?: ActivityBatch | null): Promise<void>;
   openOperations(limit: number): Promise<OpenOperations>;
+  /** What is counted of each of these, in their order; of principals only `own`, null: of all. */
+  aggregateReport(aggregates: readonly Aggregate[], own: string | null): Promise<readonly (readonly ScopeCount[])[]>;
 }
 
 /** The ledger of one tenant. The object's name is the tenant id, which comes from the credential alone. */

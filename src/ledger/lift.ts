@@ -1,4 +1,3 @@
-import type { JsonObject } from "../platform/json.ts";
 import type { EpochMs } from "../vocabulary.ts";
 import { ruleOf, type Counting, type Exceeded } from "./aggregates.ts";
 import type { AdmissionRequest, Tally } from "./contract.ts";
@@ -13,11 +12,16 @@ export type Raised = { readonly request: AdmissionRequest; readonly tally: Tally
  */
 export function raised(sql: SqlStorage, request: AdmissionRequest, counting: Counting, now: EpochMs): Raised {
   const { lift, requirement, entry } = request;
-  const noted = { ...request, entry: { ...entry, shadow: [...entry.shadow, ...counting.shadow] } };
+  // What a change of something that runs costs is what it adds, as the records of its execution have it.
+  const cost = request.cost.kind === "priced" ? { cost_micros: request.cost.ceilingMicros } : {};
+  const noted = { ...request, entry: { ...entry, ...cost, shadow: [...entry.shadow, ...counting.shadow] } };
   const asIs: Raised = { request: noted, tally: { lifted: null, shadow: counting.shadow } };
-  const beyond: JsonObject = counting.exceeded.length === 0 ? {} : { aggregates: counting.exceeded.map(shownExceeded) };
-  if (requirement.kind === "approval")
-    return { ...asIs, request: { ...noted, shown: { ...request.shown, ...beyond } } };
+  const beyond = counting.exceeded.map(exceededText);
+  if (requirement.kind === "approval") {
+    if (beyond.length === 0) return asIs;
+    const shown = { ...request.shown, rule: [request.shown["rule"] ?? "", ...beyond].join("; ") };
+    return { ...asIs, request: { ...noted, shown } };
+  }
   if (lift === null) return asIs;
   const rule = counting.lifted?.rule ?? liftingRule(request);
   const asked: AdmissionRequest = {
@@ -26,7 +30,7 @@ export function raised(sql: SqlStorage, request: AdmissionRequest, counting: Cou
     requirement: lift.requirement,
     handles: { ...request.handles, byDigest: true },
     entry: { ...noted.entry, tier: 3, rule },
-    shown: { ...request.shown, tier: 3, rule, ...beyond },
+    shown: { ...request.shown, tier: 3, rule: beyond.length === 0 ? rule : beyond.join("; ") },
   };
   const isApproved = (): boolean =>
     request.handles.tokenFault === null && findGrant(sql, asked, lift.requirement, now).kind === "granted";
@@ -40,12 +44,6 @@ function liftingRule({ aggregates }: AdmissionRequest): string {
   return lifting === undefined ? "aggregate" : ruleOf(lifting);
 }
 
-const shownExceeded = ({ aggregate, scope, current, requested }: Exceeded): JsonObject => ({
-  aggregate: aggregate.name,
-  of: aggregate.measure.of,
-  scope,
-  within: aggregate.measure.within,
-  limit: aggregate.max,
-  current,
-  requested,
-});
+/** For approvers: which limit, how much of it is used, and how much this would add. */
+const exceededText = ({ aggregate, current, requested }: Exceeded): string =>
+  `${ruleOf(aggregate)}: ${current} + ${requested} ${aggregate.measure.of} passes ${aggregate.max}`;

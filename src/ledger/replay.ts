@@ -2,7 +2,8 @@ import { assert } from "../platform/assert.ts";
 import type { Refusal } from "../refusal.ts";
 import type { EpochMs } from "../vocabulary.ts";
 import type { AdmissionRequest, StoredOutcome, StoredResponse } from "./contract.ts";
-import { textOf, textOrNull, integerOrNull } from "../platform/sql-row.ts";
+import { integerOf, integerOrNull, textOf, textOrNull } from "../platform/sql-row.ts";
+import { RECEIPT_LIFETIME_MS } from "./receipts.ts";
 
 /** How long a stored outcome answers a request without a key, counted from completion (wire contract, section 3). */
 export const KEYLESS_REPLAY_MS = 10 * 60_000;
@@ -57,19 +58,29 @@ export function findReplay(sql: SqlStorage, request: AdmissionRequest, now: Epoc
       return consumed(spentBy);
     return answerFrom(operation, KEYLESS_REPLAY_MS, now);
   }
-  const byDigest = request.handles.byDigest || request.lift !== null;
-  if (idempotencyKey === null && request.handles.receipt === null && byDigest) {
+  if (idempotencyKey === null && (request.handles.byDigest || request.lift !== null)) {
     const known = sql
       .exec(
-        "SELECT request_id FROM idempotency WHERE handle = ?",
+        "SELECT request_id, created_at FROM idempotency WHERE handle = ?",
         digestHandle(request.requester.subject, request.requestDigest),
       )
       .toArray()[0];
-    const operation = known === undefined ? null : findOperation(sql, textOf(known, "request_id"));
+    const isRepeat = known !== undefined && !isNewer(sql, request.handles.receipt, integerOf(known, "created_at"));
+    const operation = !isRepeat ? null : findOperation(sql, textOf(known, "request_id"));
     if (operation !== null && !isStale(operation, now)) return answerFrom(operation, KEYLESS_REPLAY_MS, now);
   }
   return FRESH;
 }
+
+/**
+ * Whether a receipt was given after a request ran on an approval: then it asks for another execution. One from before was sent along
+ * with the request that people had to approve in the end.
+ */
+const isNewer = (sql: SqlStorage, receipt: string | null, ranAt: EpochMs): boolean =>
+  receipt !== null &&
+  sql
+    .exec("SELECT 1 FROM receipts WHERE receipt = ? AND expires_at <= ?", receipt, ranAt + RECEIPT_LIFETIME_MS)
+    .toArray().length === 0;
 
 /** Remembers what this request may later be repeated by. Part of the admission transaction. */
 export function rememberHandles(sql: SqlStorage, request: AdmissionRequest, now: EpochMs): void {

@@ -5,7 +5,9 @@ import { auditTreeOf } from "../audit/tree-port.ts";
 import { outboxOf, type LookUpJob } from "../outbox/port.ts";
 import { textOf, integerOf, textOrNull, integerOrNull } from "../platform/sql-row.ts";
 import { takeBatch, tellActivity, type ActivityBatch } from "./activity.ts";
+import type { Aggregate } from "../policy/types.ts";
 import { admit } from "./admission.ts";
+import { aggregateReport, type ScopeCount } from "./aggregate-report.ts";
 import { approvalById, listApprovals, listStandingApprovals, storedRequest } from "./approval-rows.ts";
 import { withDecisions, type ApprovalWithDecisions } from "./approval-with-decisions.ts";
 import { askStandingApproval, endStandingApproval } from "./ask-standing-approval.ts";
@@ -268,6 +270,13 @@ export class TenantLedger extends IncidentLedger implements LedgerPort {
       takeReport(sql, report, now);
       if (activity !== null) takeBatch(sql, report.log, activity, now);
     });
+  }
+
+  async aggregateReport(
+    aggregates: readonly Aggregate[],
+    own: string | null,
+  ): Promise<readonly (readonly ScopeCount[])[]> {
+    return this.transact(({ sql, now }) => aggregateReport(sql, aggregates, own, now));
   }
 
   async openOperations(limit: number): Promise<OpenOperations> {

@@ -58,6 +58,7 @@ type Expectation = {
 const EXPECTED: Readonly<Record<string, Expectation>> = {
   "GET /_gate/v1/whoami": { answers: { ...everybody("200"), service: "200" } },
   "GET /_gate/v1/budget": { answers: everybody("200") },
+  "GET /_gate/v1/aggregates": { answers: everybody("200") },
   "PUT /_gate/v1/budget": { body: {}, answers: only(["finance"], "400 malformed-request") },
   "POST /_gate/v1/budget/requests": { body: {}, answers: everybody("400 malformed-request") },
   "GET /_gate/v1/budget/requests": { answers: everybody("200") },
