@@ -191,17 +191,18 @@ const executions = async (tenant: string): Promise<number> =>
     return waiting;
   });
 
-describe("a request that the gate was about to run when a freeze said no", () => {
-  async function approved(name = "request") {
-    const { tenant, ledger } = await newTenant();
-    const requirement = needing(1, { execute: "stored" });
-    const request = write({ requirement, stored: SEALED, requestDigest: digest(name) });
-    const approvalId = await propose(ledger, request);
-    await decideAs(ledger, approvalId, person("alice"), "approve");
-    expect(await executions(tenant)).toBe(1);
-    return { tenant, ledger, request, approvalId };
-  }
+/** A tenant with an approved request that the gate keeps. */
+async function approved(name = "request") {
+  const { tenant, ledger } = await newTenant();
+  const requirement = needing(1, { execute: "stored" });
+  const request = write({ requirement, stored: SEALED, requestDigest: digest(name) });
+  const approvalId = await propose(ledger, request);
+  await decideAs(ledger, approvalId, person("alice"), "approve");
+  expect(await executions(tenant)).toBe(1);
+  return { tenant, ledger, request, approvalId };
+}
 
+describe("a request that the gate was about to run when a freeze said no", () => {
   it("is handed over once more when that freeze is lifted, and not when another is", async () => {
     const { tenant, ledger, approvalId } = await approved();
     for (const scope of ["tenant", "spending"]) await freeze(ledger, scope);
