@@ -5,8 +5,8 @@ import { CONTEXT, decide, job, proposalOf, REASON, receiptFor, submit, SUBMIT } 
 
 /**
  * Wire contract, section 6: the first that applies, in this order: malformed → unauthenticated → unknown-operation →
- * out-of-scope → prohibited → rate-limited → replay → frozen → not-allowed / constraint → unsized / unpriced →
- * reason-required → dry-run-required → budget → approval. Each test sends a request that deserves two neighbours and
+ * out-of-scope → prohibited → rate-limited → replay → frozen → not-allowed / constraint → outside-window → unsized /
+ * unpriced → reason-required → incident → dry-run-required → aggregate → budget → approval. Each test sends a request that deserves two neighbours and
  * gets the first, and shows that without the first fault it gets the second.
  */
 const open = useBlackBox("order");
@@ -168,6 +168,30 @@ test("constraint-exceeded before unpriced, unpriced before reason-required", asy
   expect(verdict(await agent.post(SUBMIT, job()))).toBe("428 reason-required");
 });
 
+/** A window that opens in an hour. */
+function closedWindow(): string {
+  const opens = new Date(Date.now() + 3_600_000);
+  return `${ACME_POLICY}
+maintenance_windows:
+  later: { cron: "${opens.getUTCMinutes()} ${opens.getUTCHours()} * * *", zone: UTC, minutes: 30 }
+blast_radius:
+  - { at_least: workload, inside: [later] }
+`;
+}
+
+test("constraint-exceeded before outside-window, outside-window before unpriced", async () => {
+  const box = await open({ prices: withoutL40S, policy: closedWindow() });
+  const agent = await box.as("agent");
+  expect(verdict(await agent.post(SUBMIT, job({ gpu_type: "L40S", gpus: 128 })))).toBe("403 constraint-exceeded");
+  expect(verdict(await agent.post(SUBMIT, job({ gpu_type: "L40S" })))).toBe("403 outside-window");
+});
+
+test("frozen before outside-window", async () => {
+  const box = await open({ policy: closedWindow() });
+  await freeze(box);
+  expect(verdict(await (await box.as("agent")).post(SUBMIT, job(), REASON))).toBe("403 frozen");
+});
+
 test("unpriced before the caller's own bounds, those before reason-required", async () => {
   const box = await open({ prices: withoutL40S });
   const agent = await box.as("agent");
@@ -186,6 +210,27 @@ test("reason-required before dry-run-required", async () => {
   expect(verdict(refused)).toBe("428 reason-required");
   expect(refused.body).toMatchObject({ missing: ["reason"] });
   expect(verdict(await agent.post(SUBMIT, job(), REASON))).toBe("428 dry-run-required");
+});
+
+test("reason-required before incident, incident before dry-run-required", async () => {
+  const box = await open();
+  const incident = { "gate-incident": "INC-7" };
+  expect(verdict(await submit(await box.as("agent"), job(), { ...REASON, ...incident }))).toBe("201");
+  const other = await box.as("agent2");
+  expect(verdict(await other.post(SUBMIT, job(), incident))).toBe("428 reason-required");
+  expect(verdict(await other.post(SUBMIT, job(), { ...REASON, ...incident }))).toBe("409 incident-in-progress");
+  expect(verdict(await other.post(SUBMIT, job(), REASON))).toBe("428 dry-run-required");
+});
+
+test("dry-run-required before aggregate, aggregate before budget", async () => {
+  const aggregate = "aggregates: [{ name: gpus, of: gpus, per: tenant, within: hour, max: 4 }]\n";
+  const box = await open({ policy: `${dailyCap(10)}${aggregate}` });
+  const agent = await box.as("agent");
+  const receipt = await receiptFor(agent, job({ name: "job-2" }));
+  expect(verdict(await submit(agent, job()))).toBe("201");
+  expect(verdict(await agent.post(SUBMIT, job({ name: "job-2" }), REASON))).toBe("428 dry-run-required");
+  const second = await agent.post(SUBMIT, job({ name: "job-2" }), { ...REASON, "gate-plan": receipt });
+  expect(verdict(second)).toBe("403 aggregate-exceeded");
 });
 
 test("dry-run-required before budget", async () => {
