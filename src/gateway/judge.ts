@@ -1,14 +1,13 @@
 import type { CostOutcome, FactsOutcome, LookedUp, MatchedOperation } from "../catalogue/types.ts";
 import { err, ok, type Result } from "../platform/result.ts";
 import type { CompiledPolicy, ContextField, OpenWindow } from "../policy/types.ts";
-import { CATALOGUE_INCIDENT } from "../catalogue/incident-key.ts";
-import { NOT_THE_CATALOGUES } from "../ledger/incident-record.ts";
-import { requiredContext } from "../policy/incidents.ts";
+import { requiredContext, shadowContext } from "../policy/incidents.ts";
 import type { Refusal } from "../refusal.ts";
 import { covers, reaches, requiredScope } from "../identity/scopes.ts";
 import { isWrite, type EpochMs, type Facts, type Tier } from "../vocabulary.ts";
 import { mayLift, uncounted } from "./aggregated.ts";
 import { brokenLimits, callersRule } from "./caller-limits.ts";
+import { incidentKey } from "./incident-key.ts";
 import { lookUpAll, type LookUps } from "./look-ups.ts";
 import { nearestThat } from "./nearest-affordable.ts";
 import type { PriceAnswers } from "./price-answers.ts";
@@ -131,13 +130,8 @@ export function decide(
   if (isWrite(verdict.tier) && facts.missing.length > 0) {
     return err({ kind: "unsized", missing: facts.missing.map((m) => `${m.fact}: ${m.reason}`) });
   }
-  const derived = operation.incident(facts.facts, found);
-  if (isWrite(verdict.tier) && derived.kind === "unsized")
-    return err({ kind: "unsized", missing: [`incident: ${derived.reason}`] });
-  const incident = derived.kind === "key" ? derived.key : null;
-  trail.derivedIncident = incident;
-  if (gate?.incident?.startsWith(CATALOGUE_INCIDENT) === true && gate.incident !== incident)
-    return err({ kind: "malformed-request", reason: NOT_THE_CATALOGUES });
+  const incident = incidentKey(trail, operation, facts.facts, found, verdict.tier);
+  if (!incident.ok) return incident;
   const notCounted = isWrite(verdict.tier) ? uncounted(policy, operation.action, facts.facts) : [];
   if (notCounted.length > 0) return err({ kind: "unsized", missing: notCounted });
   if (cost.kind === "unpriced") return err({ kind: "unpriced", missing: explain(cost.missing) });
@@ -154,10 +148,10 @@ export function decide(
     reason: gate?.reason,
     evidence: gate?.evidence ?? gate?.evidenceRef,
     back_out: gate?.backOut,
-    incident: gate?.incident ?? incident,
+    incident: gate?.incident ?? incident.value,
   };
   const isMissing = (field: ContextField): boolean => (given[field] ?? null) === null;
-  const unenforced = policy.requiresInShadow(verdict.tier).filter(isMissing);
+  const unenforced = shadowContext(policy, verdict.tier, operation.action).filter(isMissing);
   if (unenforced.length > 0) {
     trail.shadow = [...trail.shadow, { rule: `require.tier_${verdict.tier}`, verdict: "reason-required" }];
   }
@@ -170,7 +164,7 @@ export function decide(
     open: verdict.open,
     missingContext: requiredContext(policy, verdict.tier, operation.action).filter(isMissing),
     missingIfLifted: lifts ? requiredContext(policy, 3, operation.action).filter(isMissing) : null,
-    incident,
+    incident: incident.value,
     lookedUp: found,
     pricesAskedAt: cost.kind === "priced" ? pricesAskedAt : null,
     costOf,

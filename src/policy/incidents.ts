@@ -23,16 +23,27 @@ export function readIncidents(
     else if (names.indexOf(name) < index) report(document.problem(place, `${name} stands in this list twice`));
   }
   const required: ReadonlySet<string> = new Set(names);
-  return { requires: (action) => required.has(action), claimMs: minutes * MS_PER_MINUTE };
+  const isShadow = document.value.mode === "shadow";
+  return {
+    requires: (action) => !isShadow && required.has(action),
+    requiresInShadow: (action) => isShadow && required.has(action),
+    claimMs: minutes * MS_PER_MINUTE,
+  };
 }
 
 /** Which context a request of this action and tier has to bring. */
-export function requiredContext(
+export const requiredContext = (
   { requires, incidents }: Pick<CompiledPolicy, "requires" | "incidents">,
   tier: Tier,
   action: string,
-): readonly ContextField[] {
-  const fields = requires(tier);
-  const isAdded = isWrite(tier) && incidents.requires(action) && !fields.includes("incident");
-  return isAdded ? [...fields, "incident"] : fields;
-}
+): readonly ContextField[] => withIncident(requires(tier), tier, incidents.requires(action));
+
+/** Which it would have to bring if the policy were enforced. */
+export const shadowContext = (
+  { requiresInShadow, incidents }: Pick<CompiledPolicy, "requiresInShadow" | "incidents">,
+  tier: Tier,
+  action: string,
+): readonly ContextField[] => withIncident(requiresInShadow(tier), tier, incidents.requiresInShadow(action));
+
+const withIncident = (fields: readonly ContextField[], tier: Tier, isRequired: boolean): readonly ContextField[] =>
+  isRequired && isWrite(tier) && !fields.includes("incident") ? [...fields, "incident"] : fields;

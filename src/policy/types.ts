@@ -84,9 +84,13 @@ export type CompiledPolicy = {
   readonly requiresInShadow: (tier: Tier) => readonly ContextField[];
   /**
    * Whether a write of this action has to name the incident that it works on, where the catalogue derives none; and how long a
-   * claim lasts without activity.
+   * claim lasts without activity. In `mode: shadow` that is recorded and not required.
    */
-  readonly incidents: { readonly requires: (action: string) => boolean; readonly claimMs: number };
+  readonly incidents: {
+    readonly requires: (action: string) => boolean;
+    readonly requiresInShadow: (action: string) => boolean;
+    readonly claimMs: number;
+  };
   /** Which of reason, evidence, back_out and incident the tier requires. */
   readonly requires: (tier: Tier) => readonly ContextField[];
   /** The highest tier at which people approve some request of this action; null where no entry of tier 3 or 4 names it. */

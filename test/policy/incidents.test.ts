@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { requiredContext } from "../../src/policy/incidents.ts";
+import { requiredContext, shadowContext } from "../../src/policy/incidents.ts";
 import { compiling, refusing } from "./compiling.ts";
 
 const policy = (...lines: readonly string[]): string =>
@@ -23,6 +23,15 @@ describe("which incident a write has to name", () => {
     expect(requiredContext(byAction, 4, "workloads.cancel")).toEqual(["reason", "evidence", "back_out", "incident"]);
     expect(requiredContext(byAction, 4, "workloads.submit")).not.toContain("incident");
     expect(requiredContext(byAction, 1, "workloads.cancel")).toEqual([]);
+  });
+
+  it("is recorded and not asked for while the policy is in shadow", () => {
+    const shadow = compiled("mode: shadow", "incidents: { required_for: [workloads.cancel] }");
+    expect(requiredContext(shadow, 4, "workloads.cancel")).toEqual(["reason", "evidence", "back_out"]);
+    expect(shadowContext(shadow, 4, "workloads.cancel")).toEqual(["incident"]);
+    expect(shadowContext(compiled("incidents: { required_for: [workloads.cancel] }"), 4, "workloads.cancel")).toEqual(
+      [],
+    );
   });
 
   it("is named once where both ask for it", () => {
