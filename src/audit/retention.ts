@@ -13,7 +13,7 @@ import { recordUploads, RETENTION_CODE, stateRetention, type RetentionTerms } fr
 import { keepPlace, remainsDigest, retentionPlace, type RetentionPlace } from "./retention-state.ts";
 import { AUDIT_LOGS, type LogLeavesPort } from "./tree-port.ts";
 
-export const DAY_MS = 86_400_000;
+const DAY_MS = 86_400_000;
 
 /**
  * From the record that says what goes to the first text that does. Within it a hold can be set; and an export that begins before has

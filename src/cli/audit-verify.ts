@@ -5,7 +5,6 @@ import { judgeManifest } from "../audit/verify/manifest-signature.ts";
 import { anchorsOf, distinct, openNotes, ownNotes, type FoundNote } from "../audit/verify/checkpoints.ts";
 import { ExportVerifier, type ExportReport } from "../audit/verify/export.ts";
 import { readRecord } from "../audit/verify/line.ts";
-import type { Anchor } from "../audit/verify/anchors.ts";
 import { readVerifierKey, type VerifierKey } from "../audit/signed-note.ts";
 import { err, ok, type Result } from "../platform/result.ts";
 import { verified, type VerifiedFile } from "./audit-verify-outcome.ts";

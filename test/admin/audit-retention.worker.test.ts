@@ -1,6 +1,6 @@
 import { runDurableObjectAlarm } from "cloudflare:test";
 import { afterEach, expect, test, vi } from "vitest";
-import { DAY_MS, NOTICE_MS } from "../../src/audit/retention.ts";
+import { NOTICE_MS } from "../../src/audit/retention.ts";
 import { AUDIT_LOGS } from "../../src/audit/tree-port.ts";
 import { readVerifierKey } from "../../src/audit/signed-note.ts";
 import { openNotes } from "../../src/audit/verify/checkpoints.ts";
@@ -18,6 +18,7 @@ const open = useBlackBox("audit-retention");
 afterEach(() => void vi.useRealTimers());
 
 const POLICY = `${ACME_POLICY}\naudit: { retain_days: 30 }\n`;
+const DAY_MS = 86_400_000;
 const EXPORT = "/_gate/v1/audit/export";
 const security = ({ auditor }: Tenant, path: string): Promise<Answered> => auditor.get(path);
 const linesOf = ({ text: file }: Answered): readonly string[] => file.split("\n").slice(0, -1);

@@ -4,7 +4,7 @@ import { appendEntry, GENESIS } from "../../src/audit/journal.ts";
 import { leafHash } from "../../src/audit/merkle.ts";
 import { rowsForRun } from "../../src/audit/copy-rows.ts";
 import { deletableLeaves } from "../../src/audit/deletable-leaves.ts";
-import { DAY_MS, NOTICE_MS } from "../../src/audit/retention.ts";
+import { NOTICE_MS } from "../../src/audit/retention.ts";
 import { auditTreeOf } from "../../src/audit/tree-port.ts";
 import { nameEvidence, readEvidence, storeEvidence } from "../../src/db/evidence.ts";
 import { ledgerOf } from "../../src/ledger/ledger-port.ts";
@@ -22,6 +22,7 @@ import { append, fill, project, recordsOf, settle, sign as signTree, type Log } 
 beforeEach(() => void vi.useFakeTimers({ toFake: ["Date"], now: START }));
 afterEach(() => void vi.useRealTimers());
 
+const DAY_MS = 86_400_000;
 const MONTH: AuditRetention = { retainDays: 30, legalHold: false };
 const AFTER_A_MONTH = START + 31 * DAY_MS;
 
