@@ -8,6 +8,7 @@ import { parseYamlDocument } from "../platform/yaml-document.ts";
 import type { Refusal } from "../refusal.ts";
 import type { StrictRequest } from "../strict-request.ts";
 import type { Tier } from "../vocabulary.ts";
+import { boundsOf } from "./bounds.ts";
 import { checkCatalogue } from "./checks.ts";
 import { catalogueSchema } from "./document-schema.ts";
 import type { ActionDocument, CatalogueDocument, RouteDocument } from "./document-schema.ts";
@@ -73,6 +74,7 @@ export function compileCatalogue(text: string): Result<CompiledCatalogue, readon
     errorDialect: document.error_dialect,
     match: matchWith(routes.matcher, document.headers.refuse),
     status: (routeId) => routes.statuses.get(routeId) ?? null,
+    bounds: () => boundsOf(document),
     warnings: inOrder([...warnings.values()]),
   });
 }

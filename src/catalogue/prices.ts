@@ -27,6 +27,8 @@ export type PriceTable = {
   readonly effectiveFrom: EpochMs;
   /** Price of one unit of `rate` for `key` in micro-USD (e.g. `gpu_hour`, `H100`), null where the table has none. */
   readonly unitMicros: (rate: string, key: string) => Micros | null;
+  /** What the rate has prices for. */
+  readonly keysOf: (rate: string) => readonly string[];
   /** What has a price: rate and key, as written. */
   readonly priced: readonly (readonly [rate: string, key: string])[];
 };
@@ -111,5 +113,6 @@ function compileTable({ version, effective_from: from, rates }: PricesDocument["
     effectiveFrom: Date.parse(from),
     priced: Object.entries(rates).flatMap(([rate, keys]) => Object.keys(keys).map((key) => [rate, key] as const)),
     unitMicros: (rate, key) => units.get(rate)?.get(key) ?? null,
+    keysOf: (rate) => [...(units.get(rate)?.keys() ?? [])],
   };
 }

@@ -4,6 +4,7 @@ import type { Result } from "../platform/result.ts";
 import type { Refusal } from "../refusal.ts";
 import type { Method, StrictRequest } from "../strict-request.ts";
 import type { Digest, EpochMs, Facts, Micros, Tier } from "../vocabulary.ts";
+import type { ActionBounds } from "./bounds.ts";
 import type { CompiledPrices } from "./prices.ts";
 
 /**
@@ -34,6 +35,8 @@ export type CompiledCatalogue = {
   readonly match: (request: StrictRequest) => Result<MatchedOperation, Refusal>;
   /** How to read whether what a request of this route made still runs; null where there is no such route or read. */
   readonly status: (routeId: string) => StatusRule | null;
+  /** What requests of an action can be at all; computed when it is asked for. */
+  readonly bounds: () => ReadonlyMap<string, ActionBounds>;
   /** What the document says although it can hardly be meant. */
   readonly warnings: readonly DocumentProblem[];
 };

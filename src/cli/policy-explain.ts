@@ -14,8 +14,8 @@ import { viewOf, type DecisionView } from "./decision-view.ts";
 import { factText, stepRow } from "./explained-steps.ts";
 import { usage, type Failure } from "./failure.ts";
 import { readText } from "./files.ts";
-import { loadPolicy, policyFiles, withPrices } from "./policy-files.ts";
-import { broken, DOCUMENT_OPTIONS } from "./policy-test.ts";
+import { DOCUMENT_OPTIONS, documentsOf, loadPolicy, policyFiles } from "./policy-files.ts";
+import { broken } from "./policy-test.ts";
 import { fields, table, text, type Block, type Cell } from "./print.ts";
 
 const subject = z.string().regex(SUBJECT, { error: "a subject such as agent:NAME is required" });
@@ -53,13 +53,12 @@ export const explainPolicy: CommandSpec<Options> = {
     if (!asking.ok) return asking;
     const files = policyFiles(invocation.terminal, invocation.args[0] ?? "", invocation.options);
     if (!files.ok) return files;
-    const priced = withPrices(files.value);
-    if (!priced.ok) return priced;
-    const loaded = loadPolicy(invocation.terminal, priced.value);
+    const loaded = loadPolicy(invocation.terminal, files.value, invocation.terminal.now());
     if (!loaded.ok) return loaded;
     if (!loaded.value.ok) return ok(broken(loaded.value.error));
-    const { documents } = loaded.value.value;
-    return ok(told(documents, asking.value, await decideOffline(documents, asking.value)));
+    const documents = documentsOf(files.value, loaded.value.value);
+    if (!documents.ok) return documents;
+    return ok(told(documents.value, asking.value, await decideOffline(documents.value, asking.value)));
   },
 };
 

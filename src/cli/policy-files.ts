@@ -1,3 +1,4 @@
+import { Option } from "commander";
 import { dirname, join } from "node:path";
 import { parse } from "yaml";
 import { compileCatalogue } from "../catalogue/compile.ts";
@@ -5,12 +6,21 @@ import { compilePrices, type CompiledPrices } from "../catalogue/prices.ts";
 import type { CompiledCatalogue } from "../catalogue/types.ts";
 import { err, ok, type Result } from "../platform/result.ts";
 import { compilePolicy } from "../policy/compile-policy.ts";
-import { compilePeople, type CompiledPeople } from "../policy/people.ts";
+import { compilePeople } from "../policy/people.ts";
+import type { CompiledPolicy } from "../policy/types.ts";
+import type { EpochMs } from "../vocabulary.ts";
 import { exampleCatalogue, inFile, peopleBeside, pricesFor, testsBeside, type FileProblem } from "./documents.ts";
 import type { Documents } from "./decide-offline.ts";
 import { usage, type Failure } from "./failure.ts";
 import { absolute, firstExisting, readText, shown } from "./files.ts";
 import type { Terminal } from "./terminal.ts";
+
+/** The options of every command that needs the documents beside a policy. */
+export const DOCUMENT_OPTIONS = [
+  new Option("--people <file>", "people document (default: <name>.people.yaml beside the policy)"),
+  new Option("--catalogue <file>", "catalogue (default: the one that the tests name, else the example)"),
+  new Option("--prices <file>", "price table (default: the one of ../prices/ that goes with the catalogue)"),
+];
 
 /** What may be named on the command line; the rest is found. */
 export type NamedFiles = {
@@ -69,42 +79,52 @@ function idIn(text: string): string | null {
   }
 }
 
-/** The documents compiled, with what their author should still look at; or all that is wrong with them. */
+/** The documents compiled, with what their author should still look at. */
 export type LoadedPolicy = {
-  readonly documents: Documents;
-  readonly people: CompiledPeople;
+  readonly catalogue: CompiledCatalogue;
+  readonly policy: CompiledPolicy;
+  /** Null where no price table goes with the catalogue. */
+  readonly prices: CompiledPrices | null;
   readonly warnings: readonly FileProblem[];
 };
 
 /** Reads and compiles. A file that cannot be read is a failure; mistakes in documents are the result. */
 export function loadPolicy(
   place: Place,
-  files: PolicyFiles & { readonly prices: string },
+  files: PolicyFiles,
+  now: EpochMs,
 ): Result<Result<LoadedPolicy, readonly FileProblem[]>, Failure> {
-  const texts = readAll(place, [files.policy, files.people, files.catalogue, files.prices]);
+  const texts = readAll(place, [files.policy, files.people, files.catalogue]);
   if (!texts.ok) return texts;
-  const [policyText = "", peopleText = "", catalogueText = "", pricesText = ""] = texts.value;
+  const pricesText = files.prices === null ? ok(null) : readText(place, files.prices);
+  if (!pricesText.ok) return pricesText;
+  const [policyText = "", peopleText = "", catalogueText = ""] = texts.value;
   const people = compilePeople(peopleText);
   const catalogue = compileCatalogue(catalogueText);
-  const prices = compilePrices(pricesText);
+  const prices = pricesText.value === null ? ok(null) : compilePrices(pricesText.value);
+  const foundations = [
+    ...(catalogue.ok ? [] : inFile(files.catalogue, catalogue.error)),
+    ...(prices.ok ? [] : inFile(files.prices ?? "", prices.error)),
+    ...(people.ok ? [] : inFile(files.people, people.error)),
+  ];
   // A policy judged against broken people or a broken catalogue would only repeat their mistakes.
-  if (!people.ok || !catalogue.ok || !prices.ok) return ok(err(foundations(files, people, catalogue, prices)));
-  const policy = compilePolicy(policyText, people.value, catalogue.value);
-  if (!policy.ok) return ok(err(inFile(files.policy, policy.error)));
-  const documents = { catalogue: catalogue.value, prices: prices.value, policy: policy.value.policy };
-  return ok(ok({ documents, people: people.value, warnings: inFile(files.policy, policy.value.warnings) }));
+  if (!people.ok || !catalogue.ok || !prices.ok) return ok(err(foundations));
+  const advice = { bounds: catalogue.value.bounds(), prices: prices.value, now };
+  const compiled = compilePolicy(policyText, people.value, catalogue.value, advice);
+  if (!compiled.ok) return ok(err(inFile(files.policy, compiled.error)));
+  const { policy, warnings } = compiled.value;
+  return ok(ok({ catalogue: catalogue.value, prices: prices.value, policy, warnings: inFile(files.policy, warnings) }));
 }
 
-const foundations = (
-  files: PolicyFiles & { readonly prices: string },
-  people: ReturnType<typeof compilePeople>,
-  catalogue: Result<CompiledCatalogue, readonly FileProblem[] | Parameters<typeof inFile>[1]>,
-  prices: Result<CompiledPrices, Parameters<typeof inFile>[1]>,
-): readonly FileProblem[] => [
-  ...(catalogue.ok ? [] : inFile(files.catalogue, catalogue.error)),
-  ...(prices.ok ? [] : inFile(files.prices, prices.error)),
-  ...(people.ok ? [] : inFile(files.people, people.error)),
-];
+/** What decides: the price table has to be there as well. */
+export function documentsOf(
+  files: PolicyFiles,
+  { catalogue, policy, prices }: LoadedPolicy,
+): Result<Documents, Failure> {
+  return prices === null
+    ? err(usage(`${files.catalogue} has no price table that goes with it`, "Name the price table with --prices FILE."))
+    : ok({ catalogue, policy, prices });
+}
 
 function readAll(place: Place, files: readonly string[]): Result<readonly string[], Failure> {
   const read: string[] = [];
@@ -115,9 +135,3 @@ function readAll(place: Place, files: readonly string[]): Result<readonly string
   }
   return ok(read);
 }
-
-/** The price table has to be there where something is priced. */
-export const withPrices = (files: PolicyFiles): Result<PolicyFiles & { readonly prices: string }, Failure> =>
-  files.prices === null
-    ? err(usage(`${files.catalogue} has no price table that goes with it`, "Name the price table with --prices FILE."))
-    : ok({ ...files, prices: files.prices });

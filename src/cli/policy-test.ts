@@ -5,7 +5,7 @@ import type { CommandSpec, Invocation, Outcome } from "./command.ts";
 import { inFile, plural, problemLine, type FileProblem } from "./documents.ts";
 import { EXIT, usage, type Failure } from "./failure.ts";
 import { readText } from "./files.ts";
-import { loadPolicy, policyFiles, withPrices, type PolicyFiles } from "./policy-files.ts";
+import { DOCUMENT_OPTIONS, documentsOf, loadPolicy, policyFiles, type PolicyFiles } from "./policy-files.ts";
 import { runPolicyTests, type CaseResult, type PolicyTestReport } from "./policy-test-cases.ts";
 import { table, text, verbatim, type Block } from "./print.ts";
 
@@ -17,13 +17,6 @@ const schema = z.object({
 });
 type Options = z.infer<typeof schema>;
 type Files = PolicyFiles & { readonly tests: string };
-
-/** The options of every command that needs the documents beside a policy. */
-export const DOCUMENT_OPTIONS = [
-  new Option("--people <file>", "people document (default: <name>.people.yaml beside the policy)"),
-  new Option("--catalogue <file>", "catalogue (default: the one that the tests name, else the example)"),
-  new Option("--prices <file>", "price table (default: the one of ../prices/ that goes with the catalogue)"),
-];
 
 /** `policy test`: a policy's own table of requests, without a gate. */
 export const testPolicy: CommandSpec<Options> = {
@@ -39,14 +32,14 @@ export const testPolicy: CommandSpec<Options> = {
     const found = filesOf(invocation);
     if (!found.ok) return found;
     const files = found.value;
-    const priced = withPrices(files);
-    if (!priced.ok) return priced;
     const testsText = readText(invocation.terminal, files.tests);
     if (!testsText.ok) return testsText;
-    const loaded = loadPolicy(invocation.terminal, priced.value);
+    const loaded = loadPolicy(invocation.terminal, files, invocation.terminal.now());
     if (!loaded.ok) return loaded;
     if (!loaded.value.ok) return ok(broken(loaded.value.error));
-    const report = await runPolicyTests(loaded.value.value.documents, testsText.value);
+    const documents = documentsOf(files, loaded.value.value);
+    if (!documents.ok) return documents;
+    const report = await runPolicyTests(documents.value, testsText.value);
     return ok(report.ok ? reported(files, report.value) : broken(inFile(files.tests, report.error)));
   },
 };

@@ -21,8 +21,10 @@ import { readGuards } from "./guards.ts";
 import { readIncidents } from "./incidents.ts";
 import { readBudget, readRateLimits, readTimezone } from "./limits.ts";
 import { lintAggregates } from "./lint-aggregates.ts";
+import { lintBounds, type Advice } from "./lint-bounds.ts";
 import { lintBudget } from "./lint-budget.ts";
 import { lintGuards } from "./lint-guards.ts";
+import { lintShadowed } from "./lint-shadowed.ts";
 import { lintPolicy } from "./lint.ts";
 import { readMaintenanceWindows } from "./maintenance-windows.ts";
 import { moneyDigest } from "./money-digest.ts";
@@ -43,12 +45,14 @@ const MAX_PROBLEMS = 50;
 
 /**
  * Checks a policy document against a tenant's people and one catalogue and compiles it (wire contract, section 5). All
- * or nothing: one mistake refuses the whole document, with the line, column and JSON pointer of each. Never throws.
+ * or nothing: one mistake refuses the whole document, with the line, column and JSON pointer of each. `advice`: an author who can
+ * wait is warned of more. Never throws.
  */
 export function compilePolicy(
   text: string,
   people: CompiledPeople,
   catalogue: Pick<CompiledCatalogue, "actions" | "blastRadii" | "digest">,
+  advice: Advice | null = null,
 ): Result<PolicyCompilation, readonly DocumentProblem[]> {
   const parsed = parseYamlDocument(text, POLICY_DOCUMENT);
   if (!parsed.ok) return err(parsed.error.map(explainUnknownKey));
@@ -125,9 +129,11 @@ export function compilePolicy(
   };
   const warnings = [
     ...lintPolicy(document, enforced, reading),
+    ...lintShadowed(document, enforced, guards),
     ...lintGuards(document, guards, catalogue.actions),
     ...lintAggregates(document, aggregates, { rules: enforced, actions: catalogue.actions, approvers: reading }),
     ...lintBudget(document, rules, catalogue.actions, budget, caps),
+    ...(advice === null ? [] : lintBounds(document, enforced, { budget, caps }, advice)),
   ];
   return ok({ policy, warnings: inOrder(warnings) });
 }

@@ -5,7 +5,10 @@ import type { Guard } from "./guards.ts";
 import { warningAt } from "./lint.ts";
 import type { PolicyDocument } from "./policy-schema.ts";
 
-/** Warnings about guards that cover nothing, and about environments and windows that no guard speaks of. */
+/**
+ * Warnings about guards that cover nothing, and about environments and windows that nothing depends on. One environment that a guard
+ * speaks of is enough for all: what is in another one is not in that one.
+ */
 export function lintGuards(
   document: ParsedDocument<PolicyDocument>,
   guards: readonly Guard[],
@@ -31,7 +34,7 @@ export function lintGuards(
     ...unused(
       "environments",
       Object.keys(environments),
-      named.flatMap((guard) => guard.environments ?? []),
+      named.some((guard) => guard.environments !== undefined) ? Object.keys(environments) : [],
     ),
     ...unused(
       "maintenance_windows",

@@ -7,6 +7,10 @@ export type StaticCap = { readonly name: string; readonly capMicros: Micros };
 /** Unless the policy says otherwise, twice the daily cap may be submitted in a day. */
 const GROSS_PER_DAILY_CAP = 2;
 
+/** Most that may be submitted in a day. */
+export const grossCapOf = ({ grossDailyCapMicros, dailyCapMicros }: CompiledPolicy["budget"]): Micros =>
+  grossDailyCapMicros ?? dailyCapMicros * GROSS_PER_DAILY_CAP;
+
 /** Every cap that a requester's requests of an action have to fit: `daily`, `monthly`, `gross daily`, `daily of team:research`. */
 export function staticCaps(
   { budget, spending }: Pick<CompiledPolicy, "budget" | "spending">,
@@ -20,7 +24,7 @@ export function staticCaps(
   return [
     { name: "daily", capMicros: budget.dailyCapMicros },
     { name: "monthly", capMicros: budget.monthlyCapMicros },
-    { name: "gross daily", capMicros: budget.grossDailyCapMicros ?? budget.dailyCapMicros * GROSS_PER_DAILY_CAP },
+    { name: "gross daily", capMicros: grossCapOf(budget) },
     ...inner,
   ];
 }
