@@ -1,5 +1,5 @@
 import { Hono, type Context } from "hono";
-import { registerApprovalIssuer } from "./admin/approval-issuers.ts";
+import { approvalAuthorities } from "./admin/approval-issuers.ts";
 import { aggregateRoutes } from "./admin/aggregates.ts";
 import { approvalRoutes } from "./admin/approvals.ts";
 import { auditExportRoutes } from "./admin/audit-export.ts";
@@ -18,13 +18,14 @@ import { freezeDeployment, showDeploymentFreeze, unfreezeDeployment } from "./ad
 import { evidenceRoutes } from "./admin/evidence.ts";
 import { escalationRoutes } from "./admin/escalations.ts";
 import { incidentRoutes } from "./admin/incidents.ts";
-import { registerIssuer } from "./admin/issuers.ts";
+import { accessIssuers } from "./admin/issuers.ts";
 import { openApiDocument } from "./admin/openapi.ts";
 import { policyActivationRoutes } from "./admin/policy-activation.ts";
 import { policyVersionRoutes } from "./admin/policy-versions.ts";
 import { policyRoutes } from "./admin/policy.ts";
 import { problemPage, readiness } from "./admin/public.ts";
 import { reconciliationRoutes } from "./admin/reconciliation.ts";
+import { askToRegister, registrationRoutes } from "./admin/registration.ts";
 import { resolveRoutes } from "./admin/resolve.ts";
 import { signedDecisionRoutes } from "./admin/signed-decisions.ts";
 import { standingApprovalRoutes } from "./admin/standing-approvals.ts";
@@ -42,7 +43,7 @@ import { describeError } from "./platform/describe-error.ts";
 import { answerPage } from "./page/call.ts";
 import { PAGE_ROUTES } from "./page/routes.ts";
 import { answerMakeLink } from "./page/sign-in/make-link.ts";
-import { registerSignIn } from "./page/sign-in/register.ts";
+import { SIGN_IN_ID, signInRegistry } from "./page/sign-in/register.ts";
 import { newId } from "./platform/ids.ts";
 import { log } from "./platform/log.ts";
 import { toProblem } from "./problem.ts";
@@ -74,6 +75,9 @@ export const ADMIN_ROUTES: readonly AdminRoute[] = [
   ...policyRoutes,
   ...policyVersionRoutes,
   ...policyActivationRoutes,
+  ...registrationRoutes(accessIssuers),
+  ...registrationRoutes(approvalAuthorities),
+  ...registrationRoutes(signInRegistry, SIGN_IN_ID),
   ...upstreamCredentialRoutes,
   ...channelRoutes,
   ...sessionRoutes,
@@ -103,12 +107,11 @@ app.get("/_gate/ready", (c) => readiness(c.get("gate")));
 app.get("/_gate/openapi.json", (c) => c.json(openApiDocument(ADMIN_ROUTES)));
 app.get("/_gate/problems/:slug", (c) => problemPage(c.req.param("slug")));
 app.post("/_gate/v1/bootstrap", (c) => bootstrap(c.req.raw, c.get("gate"), (work) => c.executionCtx.waitUntil(work)));
-app.post("/_gate/v1/issuers", (c) =>
-  registerIssuer(c.req.raw, c.get("gate"), (work) => c.executionCtx.waitUntil(work)),
-);
-app.post("/_gate/v1/approval-issuers", (c) =>
-  registerApprovalIssuer(c.req.raw, c.get("gate"), (work) => c.executionCtx.waitUntil(work)),
-);
+for (const registry of [accessIssuers, approvalAuthorities, signInRegistry]) {
+  app.post(registry.path, (c) =>
+    askToRegister(registry, c.req.raw, c.get("gate"), (work) => c.executionCtx.waitUntil(work)),
+  );
+}
 app.get("/_gate/v1/deployment/freeze", (c) =>
   showDeploymentFreeze(c.req.raw, c.get("gate"), (work) => c.executionCtx.waitUntil(work)),
 );
@@ -122,9 +125,6 @@ app.post("/_gate/slack/interactions", (c) =>
   answerInteraction(c.req.raw, c.get("gate"), (work) => c.executionCtx.waitUntil(work)),
 );
 
-app.post("/_gate/v1/sign-in", (c) =>
-  registerSignIn(c.req.raw, c.get("gate"), (work) => c.executionCtx.waitUntil(work)),
-);
 app.post("/_gate/v1/sign-in/links", (c) =>
   answerMakeLink(c.req.raw, c.get("gate"), (work) => c.executionCtx.waitUntil(work)),
 );

@@ -185,26 +185,8 @@ export const ANSWER = {
     "Bootstrapped",
     z.object({ tenant: text, operator: issuedKey, security: issuedKey, finance: issuedKey, warnings }),
   ),
-  issuerRegistered: named(
-    "IssuerRegistered",
-    z.object({ registered: z.boolean(), tenant: text, id: text, issuer: text }),
-  ),
-  signInRegistered: named(
-    "SignInRegistered",
-    z.object({ registered: z.boolean(), tenant: text, oidc: z.boolean(), access: z.boolean() }),
-  ),
   signInLink: named("SignInLink", z.object({ path: text, expires_at: text })),
   sessionsRevoked: named("SessionsRevoked", z.object({ subject: text, ended: count })),
-  approvalIssuerRegistered: named(
-    "ApprovalIssuerRegistered",
-    z.object({
-      registered: z.boolean(),
-      tenant: text,
-      id: text,
-      issuer: text,
-      audience: text.meta({ description: "What its tokens must name as their `aud`, alone." }),
-    }),
-  ),
   whoami: named(
     "WhoAmI",
     z.object({

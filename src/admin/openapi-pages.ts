@@ -4,6 +4,7 @@ import { signInBody } from "../page/sign-in/settings.ts";
 import type { JsonObject } from "../platform/json.ts";
 import type { RefusalKind } from "../refusal.ts";
 import { ANSWER } from "./openapi-answers.ts";
+import { ASKED_TO_REGISTER } from "./openapi-registrations.ts";
 
 type Operation = { readonly method: string; readonly path: string; readonly operation: JsonObject };
 
@@ -83,13 +84,15 @@ export function pageOperations(parts: Parts): readonly Operation[] {
       path: "/_gate/v1/sign-in",
       operation: {
         operationId: "registerSignIn",
-        summary: "Says how a tenant's people sign in to the approval page; replaces what was said before",
-        description: "Needs the deployment's bootstrap secret: whoever says who people are speaks for them.",
+        summary:
+          "Asks for a way in which a tenant's people sign in to the approval page; replaces what was said before",
+        description:
+          "Needs the deployment's bootstrap secret, and then a person of the tenant with role security who confirms it: whoever says who people are speaks for them.",
         tags: ["bootstrap"],
         security: [{ bootstrapSecret: [] }],
         requestBody: requestBody(signInBody),
         responses: {
-          201: answered(ANSWER.signInRegistered, "Registered"),
+          202: answered(ASKED_TO_REGISTER, "Waits for a person with role security"),
           ...problemResponses([...always, ...withBody, "not-found"]),
         },
       },

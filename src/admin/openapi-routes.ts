@@ -12,6 +12,7 @@ import { INCIDENT_ROUTES } from "./openapi-incidents.ts";
 import { MONEY_ROUTES } from "./openapi-money.ts";
 import { MONEY_ANSWER } from "./openapi-money-answers.ts";
 import { POLICY_ROUTES } from "./openapi-policy.ts";
+import { REGISTRATION_ROUTES } from "./openapi-registrations.ts";
 
 /** What the OpenAPI document says of one route besides its path, roles and body. */
 export type RouteDescription = {
@@ -53,8 +54,11 @@ export const PATH_PARAMETERS: Readonly<Record<string, z.ZodType>> = {
   requests: id("bud"),
   operations: z.string().meta({ description: "The Gate-Request-Id of the request." }),
   credentials: id("key"),
-  incidents: z.string().meta({ description: "The incident's key; ~ where it is no segment of a path and stands in the query." }),
+  incidents: z
+    .string()
+    .meta({ description: "The incident's key; ~ where it is no segment of a path and stands in the query." }),
   escalations: id("esc"),
+  issuers: z.string().regex(/^[a-z][a-z0-9-]{0,62}$/),
   channels: z.enum(["slack", "webhook"]),
   versions: versionNumber,
   schedules: versionNumber,
@@ -333,6 +337,7 @@ export const ROUTE_DESCRIPTIONS: Readonly<Record<string, RouteDescription>> = {
     answer: ANSWER.sessionsRevoked,
   },
   ...POLICY_ROUTES,
+  ...REGISTRATION_ROUTES,
 };
 
 /** Response headers of the data plane (wire contract, section 4). */

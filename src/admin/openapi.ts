@@ -11,6 +11,7 @@ import type { AdminRoute } from "./call.ts";
 import { ANSWER, ANSWERS } from "./openapi-answers.ts";
 import { deploymentOperations } from "./openapi-deployment.ts";
 import { pageOperations } from "./openapi-pages.ts";
+import { ASKED_TO_REGISTER } from "./openapi-registrations.ts";
 import { PATH_PARAMETERS, RESPONSE_HEADERS, ROUTE_DESCRIPTIONS } from "./openapi-routes.ts";
 
 const SLUGS = Object.keys(PROBLEMS);
@@ -194,13 +195,14 @@ function publicOperations(): readonly Operation[] {
       path: "/_gate/v1/issuers",
       operation: {
         operationId: "registerIssuer",
-        summary: "Registers an issuer of access tokens for a tenant",
-        description: "Needs the deployment's bootstrap secret: whoever signs tokens speaks for people.",
+        summary: "Asks for an issuer of access tokens for a tenant",
+        description:
+          "Needs the deployment's bootstrap secret, and then a person of the tenant with role security who confirms it: whoever signs tokens speaks for people.",
         tags: ["bootstrap"],
         security: [{ bootstrapSecret: [] }],
         requestBody: requestBody(registrationSchema),
         responses: {
-          201: answered(ANSWER.issuerRegistered, "Registered"),
+          202: answered(ASKED_TO_REGISTER, "Waits for a person with role security"),
           ...problemResponses([...ALWAYS, ...WITH_BODY, "not-found"]),
         },
       },
@@ -210,13 +212,14 @@ function publicOperations(): readonly Operation[] {
       path: "/_gate/v1/approval-issuers",
       operation: {
         operationId: "registerApprovalIssuer",
-        summary: "Registers an approval authority of a tenant: a system whose signed decisions count as its people's",
-        description: "Needs the deployment's bootstrap secret: whoever signs decisions speaks for people.",
+        summary: "Asks for an approval authority of a tenant: a system whose signed decisions count as its people's",
+        description:
+          "Needs the deployment's bootstrap secret, and then a person of the tenant with role security who confirms it: whoever signs decisions speaks for people.",
         tags: ["bootstrap"],
         security: [{ bootstrapSecret: [] }],
         requestBody: requestBody(approvalIssuerSchema),
         responses: {
-          201: answered(ANSWER.approvalIssuerRegistered, "Registered"),
+          202: answered(ASKED_TO_REGISTER, "Waits for a person with role security"),
           ...problemResponses([...ALWAYS, ...WITH_BODY, "not-found"]),
         },
       },

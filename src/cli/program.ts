@@ -14,6 +14,7 @@ import { EXIT, failed, usage, type ExitCode } from "./failure.ts";
 import { addEscalationCommands } from "./escalations.ts";
 import { addFreezeCommands } from "./freeze.ts";
 import { addIncidentCommands } from "./incidents.ts";
+import { addIssuerCommands } from "./issuers.ts";
 import { addOperationCommands } from "./operations.ts";
 import { addPolicyCommands } from "./policy.ts";
 import type { Terminal } from "./terminal.ts";
@@ -90,6 +91,7 @@ function buildProgram(session: Session, complain: (text: string) => void): Comma
   addIncidentCommands(program, session);
   addEscalationCommands(program, session);
   addChannelCommands(program, session);
+  addIssuerCommands(program, session);
   addAuditCommands(program, session);
   addDoctorCommand(program, session);
   addBootstrapCommand(program, session);

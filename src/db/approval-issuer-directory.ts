@@ -7,6 +7,7 @@ import { createBoundedCache } from "../platform/bounded-cache.ts";
 import { describeError } from "../platform/describe-error.ts";
 import { err, ok } from "../platform/result.ts";
 import { openDatabase } from "./client.ts";
+import type { StoredIssuer } from "./issuer-directory.ts";
 import { approvalIssuers } from "./schema.ts";
 
 /** How long an isolate believes what it read about an authority; removing one reaches every isolate within this. */
@@ -50,6 +51,23 @@ export function approvalIssuerDirectory(
     known.set(key, { issuer, readAt: Date.now() });
     return ok(issuer);
   };
+}
+
+/** The tenant's registrations as they are stored. */
+export async function listApprovalIssuers(d1: D1Database, tenant: string): Promise<readonly StoredIssuer[]> {
+  const { issuer, registration, createdAt } = approvalIssuers;
+  return openDatabase(d1)
+    .select({ issuer, registration, createdAt })
+    .from(approvalIssuers)
+    .where(eq(approvalIssuers.tenant, tenant))
+    .orderBy(issuer);
+}
+
+/** Deletes a registration. */
+export async function deleteApprovalIssuer(d1: D1Database, tenant: string, issuer: string): Promise<void> {
+  await openDatabase(d1)
+    .delete(approvalIssuers)
+    .where(and(eq(approvalIssuers.tenant, tenant), eq(approvalIssuers.issuer, issuer)));
 }
 
 /** Stores a registration that `readApprovalIssuer` has accepted, replacing an earlier one of the same issuer and tenant. */

@@ -1,4 +1,4 @@
-import { eq } from "drizzle-orm";
+import { and, eq } from "drizzle-orm";
 import type { Environment } from "../identity/api-key.ts";
 import { readIssuer, type IssuerDirectory, type IssuerRegistration } from "../identity/issuers.ts";
 import { checkRecord, sealRecord } from "../identity/record-mac.ts";
@@ -42,6 +42,35 @@ export function issuerDirectory(d1: D1Database, pepper: SecretKey, environment: 
     dropOldest(known, ISSUERS_MAX);
     return ok(registration);
   };
+}
+
+/** The tenant's registrations as they are stored. */
+export async function listIssuers(d1: D1Database, tenant: string): Promise<readonly StoredIssuer[]> {
+  const { issuer, registration, createdAt } = issuers;
+  return openDatabase(d1)
+    .select({ issuer, registration, createdAt })
+    .from(issuers)
+    .where(eq(issuers.tenant, tenant))
+    .orderBy(issuer);
+}
+
+/** A registration's row, without what only the directory needs. */
+export type StoredIssuer = { readonly issuer: string; readonly registration: string; readonly createdAt: string };
+
+/** The tenant that an issuer is registered for, null where it is none's. */
+export async function tenantOfIssuer(d1: D1Database, issuer: string): Promise<string | null> {
+  const rows = await openDatabase(d1)
+    .select({ tenant: issuers.tenant })
+    .from(issuers)
+    .where(eq(issuers.issuer, issuer));
+  return rows[0]?.tenant ?? null;
+}
+
+/** Deletes a registration. */
+export async function deleteIssuer(d1: D1Database, tenant: string, issuer: string): Promise<void> {
+  await openDatabase(d1)
+    .delete(issuers)
+    .where(and(eq(issuers.tenant, tenant), eq(issuers.issuer, issuer)));
 }
 
 /** Stores a registration that `readIssuer` has accepted, replacing an earlier one of the same issuer. */

@@ -60,6 +60,13 @@ export const takeSignIn = (
     return row ?? null;
   });
 
+/** Ends every session and link of a tenant's people: who they are is not known any more. */
+export const endSignInsOfTenant = (d1: D1Database, tenant: string): Promise<Result<null, string>> =>
+  asked(async () => {
+    await openDatabase(d1).delete(signIns).where(eq(signIns.tenant, tenant));
+    return null;
+  });
+
 /** Ends every session and link of this person, and says how many there were. */
 export const endSignInsOf = (d1: D1Database, tenant: string, subject: string): Promise<Result<number, string>> =>
   asked(async () => {

@@ -18,7 +18,7 @@ import { readRequest } from "./read-request.ts";
 import { recordEnding } from "./record-ending.ts";
 import { requestDigest } from "./request-digest.ts";
 import { passThrough, problemResponse } from "./respond.ts";
-import type { TenantContext } from "./tenant-context.ts";
+import { isRevoked, type TenantContext } from "./tenant-context.ts";
 import { entryOf, openTrail, type Trail } from "./trail.ts";
 import type { Write } from "./write.ts";
 
@@ -53,8 +53,8 @@ export async function handleRequest(request: Request, gate: Gate, waitUntil: Wai
     if (!context.ok) return refuse(context.error);
     // Known before the rest: what a revoked credential still tries stands in its own tenant's record.
     trail.principal = principal.value;
-    if (context.value.revoked.has(principal.value.credentialId))
-      return refuse({ kind: "unauthenticated", cause: "credential is revoked" });
+    if (isRevoked(principal.value, context.value))
+      return refuse({ kind: "unauthenticated", cause: "credential is revoked, or its issuer removed" });
     // Exactly one carrier was sent; here is the catalogue that says which ones its clients may use.
     if (!context.value.catalogue.credentialCarriers.some(({ header }) => strict.header(header) !== null))
       return refuse({ kind: "unauthenticated", cause: "the catalogue does not name the header of the credential" });

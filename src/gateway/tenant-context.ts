@@ -1,6 +1,7 @@
 import type { Config } from "../config.ts";
 import { readUpstreamCredential } from "../db/tenant-rows.ts";
 import type { Env } from "../env.ts";
+import type { Principal } from "../identity/principal.ts";
 import { open } from "../identity/sealed.ts";
 import type { LedgerSnapshot } from "../ledger/contract.ts";
 import { ledgerOf } from "../ledger/ledger-port.ts";
@@ -129,6 +130,11 @@ async function openCredential(env: Env, keys: Keys, tenant: string): Promise<Res
   const sealed = await readUpstreamCredential(env.DB, tenant, keys.pepper);
   return sealed.ok ? open(sealed.value, keys.sealing, sealingContext(tenant)) : sealed;
 }
+
+/** Whether the tenant's snapshot says that a credential counts no more: it was revoked, or its issuer removed. */
+export const isRevoked = ({ credentialId, issuer }: Principal, { revoked, snapshot }: TenantContext): boolean =>
+  revoked.has(credentialId) ||
+  (credentialId.startsWith("jwt:") && snapshot.removedIssuers.some((id) => issuer === `issuer:${id}`));
 
 /** What a tenant's upstream credential is sealed for: it opens for no other tenant. */
 export const sealingContext = (tenant: string): string => `upstream-credential/${tenant}`;

@@ -5,6 +5,7 @@ import type { Refusal } from "../refusal.ts";
 import type { Digest, EpochMs, Micros } from "../vocabulary.ts";
 import type { Authority, Freeze, LedgerSnapshot, Requester } from "./contract.ts";
 import { textOf, textOrNull, integerOf, type SqlRow } from "../platform/sql-row.ts";
+import { isRemoved, removedIssuers } from "./registrations.ts";
 
 /** Documents and caps of one policy version. */
 export type VersionTerms = {
@@ -67,6 +68,7 @@ export function snapshot(sql: SqlStorage, now: EpochMs): LedgerSnapshot | null {
       .exec("SELECT credential_id FROM credentials WHERE revoked_at IS NOT NULL AND expires_at > ?", now)
       .toArray()
       .map((row) => textOf(row, "credential_id")),
+    removedIssuers: removedIssuers(sql),
     freezes: listFreezes(sql),
   };
 }
@@ -107,6 +109,8 @@ export function credentialFault(
   requester: Pick<Requester, "credentialId" | "listed" | "subject">,
   now: EpochMs,
 ): string | null {
+  const [, issuer] = /^jwt:([^:]+):/.exec(requester.credentialId) ?? [];
+  if (issuer !== undefined && isRemoved(sql, "access", issuer)) return "the credential's issuer is removed";
   const row = sql
     .exec("SELECT subject, expires_at, revoked_at FROM credentials WHERE credential_id = ?", requester.credentialId)
     .toArray()[0];

@@ -27,6 +27,8 @@ export type LedgerSnapshot = {
   readonly version: number;
   /** Ids of unexpired revoked credentials: refused on reads within the snapshot's age, on writes at once. */
   readonly revoked: readonly string[];
+  /** Ids of issuers of access tokens that were removed: in the same way. */
+  readonly removedIssuers: readonly string[];
   readonly freezes: readonly Freeze[];
 };
 

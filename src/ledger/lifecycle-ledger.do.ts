@@ -4,6 +4,16 @@ import { activeVersion, type VersionTerms } from "./authority.ts";
 import { FinanceLedger } from "./finance-ledger.do.ts";
 import type { Actor, Refused } from "./ledger-port.ts";
 import type { LifecyclePort } from "./lifecycle-port.ts";
+import {
+  askRegistration,
+  confirmRegistration,
+  removeRegistration,
+  waitingRegistrations,
+  type RegistrationAsk,
+  type RegistrationKind,
+  type RegistrationRef,
+  type WaitingRegistration,
+} from "./registrations.ts";
 import { cancelSchedule, listSchedules, scheduleActivation, type Schedule } from "./schedules.ts";
 import {
   activateVersion,
@@ -78,7 +88,45 @@ export abstract class LifecycleLedger extends FinanceLedger implements Lifecycle
       outcomeOf(cancelSchedule(sql, version)),
     );
   }
+
+  async askRegistration(actor: Actor, requestId: string, ask: RegistrationAsk): Promise<void> {
+    const detail = `${ask.id}: ${ask.issuer}, ${ask.digest}`;
+    this.administer(actor, requestId, `${CODE[ask.kind]}-asked`, detail, ({ sql, now }) =>
+      askRegistration(sql, ask, actor.subject, now),
+    );
+  }
+
+  async confirmRegistration(
+    actor: Actor,
+    requestId: string,
+    ref: RegistrationRef,
+  ): ReturnType<LifecyclePort["confirmRegistration"]> {
+    return this.administer(
+      actor,
+      requestId,
+      `${CODE[ref.kind]}-registered`,
+      `${ref.id}: ${ref.digest}`,
+      ({ sql, now }) => confirmRegistration(sql, ref, actor.subject, now),
+    );
+  }
+
+  async removeRegistration(
+    actor: Actor,
+    requestId: string,
+    ref: Parameters<LifecyclePort["removeRegistration"]>[2],
+  ): Promise<boolean> {
+    return this.administer(actor, requestId, `${CODE[ref.kind]}-removed`, ref.id, ({ sql, now }) =>
+      removeRegistration(sql, ref, actor.subject, now),
+    );
+  }
+
+  async waitingRegistrations(kind: RegistrationKind): Promise<readonly WaitingRegistration[]> {
+    return waitingRegistrations(this.ctx.storage.sql, kind, Date.now());
+  }
 }
+
+/** What the audit log calls them. */
+const CODE = { access: "issuer", approval: "approval-issuer", "sign-in": "sign-in" } as const;
 
 const outcomeOf = (refusal: Refusal | null): { kind: "done" } | Refused =>
   refusal === null ? { kind: "done" } : { kind: "refused", refusal };

@@ -3,10 +3,11 @@ import { JOURNAL_SCHEMA } from "../audit/journal.ts";
 import { TREE_SCHEMA } from "../audit/log-tree.ts";
 import { RETENTION_SCHEMA } from "../audit/retention-state.ts";
 import { LIFECYCLE_SCHEMA } from "./activations.ts";
-import { ACTIVITY_BATCH_SCHEMA, ACTIVITY_SCHEMA } from "./activity.ts";
 import { AGGREGATE_SCHEMA } from "./aggregate-parts.ts";
-import { FREEZE_SCHEMA } from "./freezes.ts";
+import { ACTIVITY_BATCH_SCHEMA, ACTIVITY_SCHEMA } from "./activity.ts";
 import { INCIDENT_SCHEMA } from "./incident-rows.ts";
+import { FREEZE_SCHEMA } from "./freezes.ts";
+import { REGISTRATION_SCHEMA } from "./registrations.ts";
 import { SIGNAL_SCHEMA } from "./signals.ts";
 
 /**
@@ -191,4 +192,5 @@ export const LEDGER_SCHEMA: readonly string[] = [
   INCIDENT_SCHEMA,
   AGGREGATE_SCHEMA,
   FREEZE_SCHEMA,
+  REGISTRATION_SCHEMA,
 ];

@@ -8,6 +8,7 @@ import { withDecisions } from "./approval-with-decisions.ts";
 import { decide, ineligible, type DecisionOutcome, type DecisionRequest } from "./decisions.ts";
 import { refused } from "./endings.ts";
 import { termsOf } from "./grants.ts";
+import { isRemoved } from "./registrations.ts";
 
 /** Who may decide under the policy in force now, as for any decision. */
 type Rules = Pick<DecisionRequest, "approvers" | "groups">;
@@ -44,6 +45,7 @@ function faultOf(
   requirement: ApprovalRequirement,
   decision: SignedDecision,
 ): Refusal | null {
+  if (isRemoved(sql, "approval", decision.authority)) return REMOVED;
   const approval = approvalById(sql, decision.approvalId);
   if (approval === null || approval.principal !== request.requester.subject)
     return invalid("The signed decision is about no proposal of this principal.");
@@ -76,6 +78,7 @@ export function decideSigned(
   const approval = approvalById(sql, decision.approvalId);
   if (approval === null) return refused({ kind: "not-found" });
   if (approval.approvalDigest !== decision.approvalDigest) return refused(DIFFERENT);
+  if (isRemoved(sql, "approval", decision.authority)) return refused(REMOVED);
   const use = useOf(sql, decision);
   if (use === "elsewhere") return refused(ELSEWHERE);
   if (use === "counted") return { kind: "recorded", ...withDecisions(sql, approval) };
@@ -136,4 +139,5 @@ const isSame = (a: Counted, b: Counted): boolean => a.approvalId === b.approvalI
 const invalid = (reason: string): Refusal => ({ kind: "approval-invalid", reason });
 const DIFFERENT = invalid("The signed decision was given for a different request.");
 const ELSEWHERE = invalid("The signed decision was used for another one.");
+const REMOVED = invalid("The approval authority that signed it was removed.");
 const EXPIRED: Refusal = { kind: "approval-expired", reason: "The signed decision or its proposal has expired." };

@@ -100,6 +100,12 @@ function signalJson(alert: Signal): JsonObject {
     }
     case "policy-not-activated":
       return { signal: alert.signal, version: alert.version, by: alert.by, cause: alert.cause, since };
+    case "issuer-asked":
+    case "issuer-confirmed":
+    case "issuer-removed": {
+      const { signal, registration, id, issuer, by } = alert;
+      return { signal, registration, id, issuer, by, since };
+    }
     case "audit-backlog":
       return { signal: alert.signal, log: alert.log, rows: alert.rows, since };
     case "audit-halted":
@@ -123,6 +129,24 @@ function signalJson(alert: Signal): JsonObject {
   }
 }
 
+const activityJson = ({ requests, since, until, lines, more }: ActivityAlert): JsonObject => ({
+  requests,
+  since: new Date(since).toISOString(),
+  until: new Date(until).toISOString(),
+  lines: lines.map((line) => ({
+    action: line.action,
+    principal: line.principal,
+    tier: line.tier,
+    count: line.count,
+    first_request_id: line.firstRequestId,
+    first_at: new Date(line.firstAt).toISOString(),
+    last_request_id: line.lastRequestId,
+    last_at: new Date(line.lastAt).toISOString(),
+    reason: line.reason,
+  })),
+  more: { ...more },
+});
+
 const incidentJson = (alert: IncidentAlert): JsonObject => ({
   key: alert.key,
   url: incidentUrl(alert.key),
@@ -144,24 +168,6 @@ const escalationJson = ({ id, incident, by, hypothesis, evidence, tried, note }:
   evidence,
   tried,
   note,
-});
-
-const activityJson = ({ requests, since, until, lines, more }: ActivityAlert): JsonObject => ({
-  requests,
-  since: new Date(since).toISOString(),
-  until: new Date(until).toISOString(),
-  lines: lines.map((line) => ({
-    action: line.action,
-    principal: line.principal,
-    tier: line.tier,
-    count: line.count,
-    first_request_id: line.firstRequestId,
-    first_at: new Date(line.firstAt).toISOString(),
-    last_request_id: line.lastRequestId,
-    last_at: new Date(line.lastAt).toISOString(),
-    reason: line.reason,
-  })),
-  more: { ...more },
 });
 
 const checkpointJson = ({ log, size, root, note, verifierKey, signedAt }: AnchoredCheckpoint): JsonObject => ({

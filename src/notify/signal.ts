@@ -62,6 +62,15 @@ export type Signal =
       readonly cause: string;
       readonly since: EpochMs;
     }
+  | {
+      readonly signal: "issuer-asked" | "issuer-confirmed" | "issuer-removed";
+      /** Of access tokens, of signed decisions, or how people sign in. */
+      readonly registration: "access" | "approval" | "sign-in";
+      readonly id: string;
+      readonly issuer: string;
+      readonly by: string;
+      readonly since: EpochMs;
+    }
   | { readonly signal: "audit-backlog"; readonly log: string; readonly rows: number; readonly since: EpochMs }
   | { readonly signal: "audit-halted"; readonly log: string; readonly cause: string; readonly since: EpochMs }
   | { readonly signal: "audit-unsigned"; readonly log: string; readonly cause: string; readonly since: EpochMs }
@@ -98,6 +107,10 @@ function aboutOf(signal: Signal): string {
     case "policy-scheduled":
     case "policy-not-activated":
       return String(signal.version);
+    case "issuer-asked":
+    case "issuer-confirmed":
+    case "issuer-removed":
+      return `${signal.registration}/${signal.id}`;
     case "audit-backlog":
     case "audit-halted":
     case "audit-unsigned":

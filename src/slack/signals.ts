@@ -9,6 +9,12 @@ const TEXT_MAX = 500;
 /** With the words around it a title, which holds 150. */
 const SCOPE_MAX = 100;
 
+const OF_ISSUER = {
+  access: "issuer of access tokens",
+  approval: "approval authority",
+  "sign-in": "way of signing in",
+} as const;
+
 const reasonGiven = (reason: string | null): readonly string[] =>
   reason === null ? [] : [`Reason given: ${inertLine(reason, TEXT_MAX)}`];
 
@@ -65,6 +71,20 @@ export function toldOfSignal(signal: Signal): Told {
       return said(`Policy version ${signal.version} was not put in force at its time`, [
         `Scheduled by ${name(signal.by)}; judged again ${since}: ${inertLine(signal.cause, TEXT_MAX)}`,
         "What was in force still is. Nothing tries again: somebody who may activates it, or schedules it anew.",
+      ]);
+    case "issuer-asked":
+      return said(`Asked for: ${OF_ISSUER[signal.registration]} ${inertLine(signal.id, SCOPE_MAX)}`, [
+        `${inertLine(signal.issuer, TEXT_MAX)}, by ${name(signal.by)}, ${since}. It counts for nothing until a person with role security has confirmed it.`,
+        "Whoever it is would speak for people. To look and to confirm: portcullis issuers list.",
+      ]);
+    case "issuer-confirmed":
+      return said(`Registered: ${OF_ISSUER[signal.registration]} ${inertLine(signal.id, SCOPE_MAX)}`, [
+        `${inertLine(signal.issuer, TEXT_MAX)}. Confirmed by ${name(signal.by)}, ${since}. What it signs counts from now on.`,
+        "To undo it: portcullis issuers remove.",
+      ]);
+    case "issuer-removed":
+      return said(`Removed: ${OF_ISSUER[signal.registration]} ${inertLine(signal.id, SCOPE_MAX)}`, [
+        `${inertLine(signal.issuer, TEXT_MAX)}. By ${name(signal.by)}, ${since}. What it signed counts for nothing from the next admission on.`,
       ]);
     case "audit-backlog":
       return said(

@@ -1,9 +1,11 @@
 import { afterEach, expect, test, vi } from "vitest";
 import { ANSWER } from "../../src/admin/openapi-answers.ts";
+import { ASKED_TO_REGISTER } from "../../src/admin/openapi-registrations.ts";
 import { ROUTE_DESCRIPTIONS } from "../../src/admin/openapi-routes.ts";
 import { approvalAuthority } from "../support/authority.ts";
 import { text, type Answered } from "../support/answer.ts";
 import { ACME_PEOPLE, ACME_POLICY, caller, replaceOnce, useBlackBox } from "../support/black-box.ts";
+import { testEnv } from "../support/test-env.ts";
 import { CONTEXT, decide, job, proposalOf, REASON, receiptFor, SUBMIT, submit } from "../support/requests.ts";
 
 const open = useBlackBox("openapi");
@@ -172,16 +174,34 @@ test("the gate's own API answers what its OpenAPI document says, on every route"
   compare("DELETE /_gate/v1/channels/:name", await operator.delete("/_gate/v1/channels/webhook"));
   // Nothing is left to be told to anybody when the test is over.
   await operator.delete("/_gate/v1/channels/slack");
-  compare(
-    "PUT /_gate/v1/channels/audit-webhook",
-    await security.put("/_gate/v1/channels/audit-webhook", webhook),
-  );
+  compare("PUT /_gate/v1/channels/audit-webhook", await security.put("/_gate/v1/channels/audit-webhook", webhook));
   compare("DELETE /_gate/v1/channels/audit-webhook", await security.delete("/_gate/v1/channels/audit-webhook"));
 
   compare(
     "POST /_gate/v1/sessions/revoke",
     await security.post("/_gate/v1/sessions/revoke", { subject: "person:alice" }),
   );
+
+  const secret = caller(testEnv.BOOTSTRAP_SECRET, "");
+  const jwks = { jwks_uri: "https://login.example/jwks.json", algorithms: ["ES256"], subject_prefix: "person:" };
+  const login = { id: "login", issuer: "https://login.example", tenant: box.tenant, ...jwks };
+  const staff = { ...login, audience: "gate", class: "person", owner: null, actions: [], max_tier: 0 };
+  const oidc = { issuer: login.issuer, client_id: "gate", client_secret: "hush", subject_prefix: "person:" };
+  for (const [path, one, body] of [
+    ["issuers", "/:id", staff],
+    ["approval-issuers", "/:id", login],
+    ["sign-in", "", { tenant: box.tenant, oidc }],
+  ] as const) {
+    const asked = await secret.post(`/_gate/v1/${path}`, body);
+    expect(asked.status, asked.text).toBe(202);
+    expect(ASKED_TO_REGISTER.parse(asked.body)).toEqual(asked.body);
+    compare(`GET /_gate/v1/${path}`, await security.get(`/_gate/v1/${path}`));
+    const target = `/_gate/v1/${path}${one.replace(":id", "login")}`;
+    const digest = text(asked, "digest");
+    compare(`POST /_gate/v1/${path}${one}/confirm`, await security.post(`${target}/confirm`, { digest }));
+    compare(`GET /_gate/v1/${path}`, await security.get(`/_gate/v1/${path}`));
+    compare(`DELETE /_gate/v1/${path}${one}`, await security.delete(target));
+  }
 
   compare("GET /_gate/v1/policy", await agent.get("/_gate/v1/policy"));
   const policy = replaceOnce(

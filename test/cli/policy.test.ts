@@ -115,14 +115,14 @@ const changes = (over: object = {}): object => ({
   ...over,
 });
 
-describe("policy activate, rollback and schedule", () => {
-  const gateWith = (version: number, answer: object, more = {}): Promise<StubGate> =>
-    startStubGate({
-      [`GET ${GATE}/versions/${version}/diff`]: { body: { version, changes: changes() } },
-      [`POST ${GATE}/activate`]: { body: answer },
-      ...more,
-    });
+const gateWith = (number: number, answer: object, more = {}): Promise<StubGate> =>
+  startStubGate({
+    [`GET ${GATE}/versions/${number}/diff`]: { body: { version: number, changes: changes() } },
+    [`POST ${GATE}/activate`]: { body: answer },
+    ...more,
+  });
 
+describe("policy activate, rollback and schedule", () => {
   test("activate says what changes and who may, and asks for just that", async () => {
     const gate = await gateWith(4, { version: 4, active: true, at: null });
     const { stdout } = await runCli(["policy", "activate", "4", "--reason", "agreed"], { env: gate.env });

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import { newSigningKey, signText } from "../identity/fixtures.ts";
 import { text, verdict } from "../support/answer.ts";
 import { ACME_PEOPLE, caller, replaceOnce, useBlackBox, type BlackBox, type Caller } from "../support/black-box.ts";
+import { confirmed } from "../support/registered.ts";
 import { testEnv } from "../support/test-env.ts";
 
 /** Money is widened by people with a sign-in of their own: who they are is the people document's to say. */
@@ -31,7 +32,7 @@ async function signInOf(box: BlackBox): Promise<(name: string) => Promise<Caller
     actions: [],
     max_tier: 0,
   });
-  expect(registered.status, registered.text).toBe(201);
+  await confirmed(box, "issuers/login", registered);
   return async (name) => {
     const issuedAt = Math.floor(Date.now() / 1_000);
     const claims = {

@@ -29,6 +29,9 @@ const DEPLOYMENT = [
   "POST /_gate/v1/issuers",
   "POST /_gate/v1/approval-issuers",
   "POST /_gate/v1/sign-in",
+  "GET /_gate/v1/deployment/freeze",
+  "POST /_gate/v1/deployment/freeze",
+  "DELETE /_gate/v1/deployment/freeze",
 ];
 
 const nameOf = ({ method, path }: { readonly method: string; readonly path: string }): string => `${method} ${path}`;

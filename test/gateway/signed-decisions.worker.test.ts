@@ -15,6 +15,7 @@ import { ledgerRecords } from "../support/books.ts";
 import { MINUTE_MS, moveClock } from "../support/clock.ts";
 import { openIsolate } from "../support/isolates.ts";
 import { CONTEXT, decide, job, proposalOf, SUBMIT } from "../support/requests.ts";
+import { confirmed } from "../support/registered.ts";
 import { testEnv } from "../support/test-env.ts";
 
 const open = useBlackBox("signed");
@@ -274,15 +275,20 @@ describe("POST /approval-issuers", () => {
       "400 malformed-request",
     );
     const registered = await register(testEnv.BOOTSTRAP_SECRET, { tenant: box.tenant });
-    expect(registered.body).toEqual({
-      registered: true,
+    const said = {
       tenant: box.tenant,
       id: "chat-bot",
       issuer: registration.issuer,
       audience: `portcullis:${box.tenant}`,
-    });
-    const acts = (await ledgerRecords(box.tenant)).filter((one) => one.reason_code === "approval-issuer-registered");
-    expect(acts).toMatchObject([{ principal: "deployment", detail: "chat-bot: https://bot.example" }]);
+    };
+    const asked = { registered: false, digest: expect.any(String), waits_for: "security", ...said };
+    expect(registered.body).toEqual(asked);
+    expect((await confirmed(box, "approval-issuers/chat-bot", registered)).body).toEqual({ registered: true, ...said });
+    const acts = (await ledgerRecords(box.tenant)).filter((one) => one.reason_code?.startsWith("approval-issuer-"));
+    expect(acts).toMatchObject([
+      { principal: "deployment", detail: expect.stringContaining("chat-bot: https://bot.example") },
+      { principal: "person:security", detail: expect.stringContaining("chat-bot: sha256:") },
+    ]);
   });
 
   test("a row that was edited in D1 makes every token of it unavailable, and a row that was copied to another tenant too", async () => {

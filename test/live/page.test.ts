@@ -102,10 +102,12 @@ beforeAll(async () => {
   running = await startGate({ port, upstreamPort: 0, stateDir, extraEnv: { PUBLIC_URL: gate } });
   links = await signInLinks(running.demo);
   const secret = parseEnv(readFileSync(filesOf(stateDir).secrets, "utf8"))["BOOTSTRAP_SECRET"] ?? "";
-  await call(secret, "/_gate/v1/sign-in", {
+  const asked = await call(secret, "/_gate/v1/sign-in", {
     tenant: "acme",
     oidc: { issuer: provider.url, client_id: CLIENT.id, client_secret: CLIENT.secret, subject_prefix: "person:" },
   });
+  const { digest } = z.object({ digest: z.string() }).parse(asked);
+  await call(acme().security, "/_gate/v1/sign-in/confirm", { digest });
   browser = await startChromium();
 });
 

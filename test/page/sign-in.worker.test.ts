@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { verdict, type Answered } from "../support/answer.ts";
+import { text, verdict, type Answered } from "../support/answer.ts";
 import { caller, useBlackBox, type BlackBox, type Entrance } from "../support/black-box.ts";
 import { ledgerRecords } from "../support/books.ts";
 import { MINUTE_MS, moveClock } from "../support/clock.ts";
@@ -8,6 +8,7 @@ import { cancelling, linkFor, localIsolate, signedIn } from "../support/page-box
 import { hiddenFields, pageBrowser, readable, type PageBrowser } from "../support/page-browser.ts";
 import { beginSignIn, registerProvider, signInAt, signInByProvider } from "../support/provider-client.ts";
 import type { LoginInput } from "../support/provider-login.ts";
+import { confirmed } from "../support/registered.ts";
 import { testEnv } from "../support/test-env.ts";
 
 const open = useBlackBox("page-sign-in");
@@ -34,7 +35,7 @@ const register = (credential: string | null, body: object): Promise<Answered> =>
 
 async function withProvider(): Promise<BlackBox> {
   const box = await open();
-  expect((await registerProvider(local, box)).status).toBe(201);
+  expect((await registerProvider(local, box)).status).toBe(200);
   return box;
 }
 
@@ -54,10 +55,23 @@ describe("who may say how people sign in", () => {
     }
     expect(verdict(await register(null, body))).toBe("401 unauthenticated");
     const registered = await register(testEnv.BOOTSTRAP_SECRET, body);
-    expect(registered.status).toBe(201);
-    expect(registered.body).toEqual({ registered: true, tenant: box.tenant, oidc: true, access: false });
-    const acts = (await ledgerRecords(box.tenant)).filter(({ reason_code: code }) => code === "sign-in-set");
-    expect(acts).toMatchObject([{ kind: "admin", detail: "oidc https://idp.example.com" }]);
+    expect(registered.status).toBe(202);
+    expect(registered.body).toMatchObject({
+      registered: false,
+      tenant: box.tenant,
+      issuer: "oidc https://idp.example.com",
+    });
+    const waiting = await (await box.as("security")).get("/_gate/v1/sign-in");
+    expect(waiting.body).toMatchObject({
+      records: [{ state: "waiting", registration: { oidc: { client_id: "gate" } } }],
+    });
+    expect(waiting.text).not.toContain("s3cret");
+    await confirmed(box, "sign-in", registered);
+    const acts = (await ledgerRecords(box.tenant)).filter(({ reason_code: code }) => code?.startsWith("sign-in-"));
+    expect(acts).toMatchObject([
+      { kind: "admin", principal: "deployment", detail: expect.stringContaining("oidc https://idp.example.com") },
+      { kind: "admin", principal: "person:security" },
+    ]);
     // What is stored, wherever it is looked at, does not have the secret in it.
     const rows = await testEnv.DB.prepare("SELECT * FROM channels WHERE tenant = ?").bind(box.tenant).all();
     expect(JSON.stringify(rows.results)).not.toContain("s3cret");
@@ -93,11 +107,17 @@ describe("who may say how people sign in", () => {
     const [box, other] = [await open(), await open()];
     const audience = crypto.randomUUID().replaceAll("-", "").repeat(2);
     const body = { access: { ...access, audience } };
-    expect((await register(testEnv.BOOTSTRAP_SECRET, { tenant: box.tenant, ...body })).status).toBe(201);
-    expect((await register(testEnv.BOOTSTRAP_SECRET, { tenant: box.tenant, ...body })).status).toBe(201);
+    const early = await register(testEnv.BOOTSTRAP_SECRET, { tenant: other.tenant, ...body });
+    await confirmed(box, "sign-in", await register(testEnv.BOOTSTRAP_SECRET, { tenant: box.tenant, ...body }));
+    await confirmed(box, "sign-in", await register(testEnv.BOOTSTRAP_SECRET, { tenant: box.tenant, ...body }));
     expect(verdict(await register(testEnv.BOOTSTRAP_SECRET, { tenant: other.tenant, ...body }))).toBe(
       "400 malformed-request",
     );
+    // Nor by one who asked before it was.
+    const late = await (
+      await other.as("security")
+    ).post("/_gate/v1/sign-in/confirm", { digest: text(early, "digest") });
+    expect(verdict(late)).toBe("400 malformed-request");
   });
 
   test("a tenant that does not exist has no way in", async () => {
@@ -241,7 +261,7 @@ describe("signing in with the tenant's provider", () => {
   test("a provider that cannot be reached signs nobody in, and nothing is believed without it", async () => {
     const box = await open();
     const oidc = { issuer: "http://127.0.0.1:9", client_id: "x", client_secret: "y", subject_prefix: "p:" };
-    expect((await registerProvider(local, box, { oidc })).status).toBe(201);
+    expect((await registerProvider(local, box, { oidc })).status).toBe(200);
     const started = await pageBrowser(local.entrance).get(`/_gate/sign-in/${box.tenant}/start`);
     expect(started.status).toBe(503);
     expect(readable(started)).toContain("identity-provider");

@@ -3,6 +3,7 @@ import { newSigningKey, signText, type SigningKey } from "../identity/fixtures.t
 import { isJsonObject } from "../../src/platform/json.ts";
 import { text } from "./answer.ts";
 import { caller, type BlackBox } from "./black-box.ts";
+import { confirmed } from "./registered.ts";
 import { testEnv } from "./test-env.ts";
 
 /** An approval authority of a tenant, as its chat bot would be: it has a key, publishes it, and signs what people decide. */
@@ -36,8 +37,7 @@ export async function approvalAuthority(box: BlackBox, host = `${box.tenant}.bot
     algorithms: ["Ed25519"],
     subject_prefix: "person:",
   });
-  if (registered.status !== 201) throw new Error(registered.text);
-  const audience = text(registered, "audience");
+  const audience = text(await confirmed(box, "approval-issuers/chat-bot", registered), "audience");
   const sign: Authority["sign"] = async (approval, name, over = {}, signing = key) => {
     const seen = await (await box.as("security")).get(`/_gate/v1/approvals/${approval}`);
     const digest = isJsonObject(seen.body) ? seen.body["approval_digest"] : undefined;

@@ -4,11 +4,12 @@ import { caller, type BlackBox } from "./black-box.ts";
 import type { Isolate } from "./isolates.ts";
 import type { PageBrowser } from "./page-browser.ts";
 import { CLIENT, LOGIN, SIGNING, type LoginInput } from "./provider-login.ts";
+import { confirmed } from "./registered.ts";
 import { testEnv } from "./test-env.ts";
 
-/** Registers the stand-in as this tenant's provider, as whoever runs the deployment does. `more` overrides the body. */
+/** Registers the stand-in as this tenant's provider: whoever runs the deployment asks, security confirms. `more` overrides the body. */
 export async function registerProvider(isolate: Isolate, box: BlackBox, more: object = {}): Promise<Answered> {
-  return caller(testEnv.BOOTSTRAP_SECRET, "", isolate.entrance).post("/_gate/v1/sign-in", {
+  const asked = await caller(testEnv.BOOTSTRAP_SECRET, "", isolate.entrance).post("/_gate/v1/sign-in", {
     tenant: box.tenant,
     oidc: {
       issuer: testEnv.PROVIDER_URL,
@@ -18,6 +19,7 @@ export async function registerProvider(isolate: Isolate, box: BlackBox, more: ob
     },
     ...more,
   });
+  return confirmed(box, "sign-in", asked);
 }
 
 /** Begins a sign-in in this browser, and returns the address at the provider that it is sent to. */

@@ -26,8 +26,6 @@ export const SUITES = [
   "audit-sql",
   "audit-retention",
   "audit-webhook",
-  "audit-retention",
-  "audit-webhook",
   "signed",
   "standing",
   "slack-flow",

@@ -68,6 +68,22 @@ export function brokenSettings({ oidc, access }: SignInSettings, environment: En
 const isOrigin = (text: string, environment: Environment): boolean =>
   isFetchable(text, environment) && URL.parse(text)?.origin === text;
 
+/** Settings as they wait for a second person: sealed for their tenant. */
+export const sealSettings = ({ keys }: Pick<Gate, "keys">, tenant: string, settings: SignInSettings): Promise<string> =>
+  seal(settings, keys.sealing, contextOf(tenant));
+
+/** Settings that were sealed for this tenant. */
+export async function openSettings(
+  { keys }: Pick<Gate, "keys">,
+  tenant: string,
+  sealed: string,
+): Promise<Result<SignInSettings, string>> {
+  const opened = await open(sealed, keys.sealing, contextOf(tenant));
+  if (!opened.ok) return opened;
+  const parsed = stored.safeParse(opened.value);
+  return parsed.success ? ok(parsed.data) : err("the sign-in settings have another form");
+}
+
 /** Stores settings that the schema and `brokenSettings` have accepted. */
 export async function saveSignIn(
   { env, keys }: Place,
@@ -87,10 +103,7 @@ export async function readSignInSettings(
 ): Promise<Result<SignInSettings | null, string>> {
   const row = await readChannelRow(env.DB, tenant, "sign-in", keys.pepper);
   if (!row.ok || row.value === null) return row.ok ? ok(null) : row;
-  const opened = await open(row.value, keys.sealing, contextOf(tenant));
-  if (!opened.ok) return opened;
-  const parsed = stored.safeParse(opened.value);
-  return parsed.success ? ok(parsed.data) : err("the sign-in settings have another form");
+  return openSettings({ keys }, tenant, row.value);
 }
 
 /**
