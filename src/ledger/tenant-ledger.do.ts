@@ -31,7 +31,6 @@ import { awaitLift, followDeployment, liftFreeze, setFreeze } from "./freezes.ts
 import { expireIncident } from "./incident-endings.ts";
 import { IncidentLedger } from "./incident-ledger.do.ts";
 import { LOG } from "./ledger-object.do.ts";
-import { LifecycleLedger } from "./lifecycle-ledger.do.ts";
 import type { Actor, CredentialRow, LedgerPort, OperationView, Refused, Stale } from "./ledger-port.ts";
 import { confirmHandOver, takeNotices } from "./notices.ts";
 import { openOperations, tellUnknown, type OpenOperations } from "./open-operations.ts";
@@ -196,9 +195,9 @@ export class TenantLedger extends IncidentLedger implements LedgerPort {
           detail: `founders ${founders.join(", ")}`,
         },
         now,
+      );
       const { deployment = null } = request;
       if (deployment !== null) followDeployment(scope, deployment.actor, request.requestId, deployment.order);
-      );
     });
     return { kind: "done" };
   }
@@ -250,6 +249,7 @@ export class TenantLedger extends IncidentLedger implements LedgerPort {
   async unfreeze(actor: Actor, requestId: string, scope: string): Promise<{ kind: "done" } | Refused> {
     return this.administer(actor, requestId, "unfrozen", scope, ({ sql, now }) => liftFreeze(sql, scope, actor, now));
   }
+
   async followDeployment(actor: Actor, requestId: string, order: DeploymentFreeze): Promise<"changed" | "unchanged"> {
     return this.transact((scope) => (followDeployment(scope, actor, requestId, order) ? "changed" : "unchanged"));
   }
@@ -257,7 +257,6 @@ export class TenantLedger extends IncidentLedger implements LedgerPort {
   async awaitLift(approvalId: string, scope: string): Promise<void> {
     this.transact(({ sql, now }) => awaitLift(sql, approvalId, scope, now));
   }
-
 
   async recordAct(actor: Actor, requestId: string, code: string, detail: string): Promise<void> {
     this.administer(actor, requestId, code, detail, () => undefined);
