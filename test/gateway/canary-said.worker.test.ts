@@ -52,7 +52,8 @@ test("in what is said of a request and of a decision", async () => {
         reason: canaries.texts("a draft", 900)[0],
         evidence: comment,
         back_out: comment,
-        incident: "INC-1",
+        // One principal each: the second would wait for the first.
+        incident: `INC-${index}`,
       };
       expect(verdict(await asker.put(`/_gate/v1/approvals/${draft}/context`, context))).toBe("200");
       const person = decision === "break-glass" ? carol : alice;
@@ -67,6 +68,18 @@ test("in what is said of a request and of a decision", async () => {
     await alice.post(`/_gate/v1/approvals/${broken}/decisions`, { decision: comment });
     await alice.post(`/_gate/v1/approvals/${broken}/decisions`, { decision: "deny", confirm: comment });
   }
+  for (const words of canaries.texts("an escalation", 900)) {
+    const ask = { hypothesis: words, evidence: words, tried: words };
+    const id = text(await agent.post("/_gate/v1/escalations", ask), "id");
+    expect(verdict(await alice.post(`/_gate/v1/escalations/${id}/close`, { note: words }))).toBe("200");
+  }
+  const act = async (what: string, body: object): Promise<string> =>
+    verdict(await (await as("operator")).post(`/_gate/v1/incidents/INC-0/${what}`, body));
+  for (const note of canaries.texts("what becomes of an incident", 900)) {
+    for (const to of ["person:alice", "agent:trainer"]) expect(await act("hand-over", { to, note })).toBe("200");
+  }
+  const [note] = canaries.texts("what became of an incident", 900);
+  expect(await act("resolve", { outcome: "fixed", note })).toBe("200");
   for (const evidence of canaries.texts("uploaded evidence", 8_000)) {
     const ref = text(await agent.post("/_gate/v1/evidence", { evidence }), "ref");
     expect(verdict(await alice.get(`/_gate/v1/evidence/${ref.slice("sha256:".length)}`))).toBe("200");
