@@ -14,6 +14,8 @@ import {
   warnings,
 } from "./openapi-answers.ts";
 import type { RouteDescription } from "./openapi-routes.ts";
+import { CHANGE_KINDS } from "../policy/diff-change.ts";
+import { CHANGES_MAX } from "./policy-changes.ts";
 import { ACTIVATION_LIST_MAX } from "./policy-versions.ts";
 
 const version = z.object({
@@ -37,6 +39,16 @@ const changes = z
     caps: z.object({ daily: cap, monthly: cap }),
     activated_by: z.array(z.enum(["security", "finance"])).meta({ description: "Any of these roles suffices." }),
     never_by: text.meta({ description: "Its author, whatever their roles." }),
+    meaning: z
+      .object({
+        widens: z.boolean().meta({ description: "Whether more is allowed, or other people decide, or it may be so." }),
+        changes: z
+          .array(z.object({ kind: z.enum(CHANGE_KINDS), widens: z.boolean(), action: textOrNull, text }))
+          .max(CHANGES_MAX),
+        more: count.meta({ description: "Changes beyond those listed." }),
+      })
+      .nullable()
+      .meta({ description: "What changes in meaning, what widens first; null where documents cannot be had." }),
   })
   .meta({ description: "What putting it in force changes, and who may." });
 

@@ -61,7 +61,7 @@ async function activate(call: AdminCall): Promise<AdminAnswer> {
   call.gate.tenants.forget(call.principal.tenant);
   return outcome.kind === "refused"
     ? outcome
-    : json({ version, active: true, at: null, ...changed(active, candidate) });
+    : json({ version, active: true, at: null, ...(await changed(call, active, candidate)) });
 }
 
 async function schedule(
@@ -73,11 +73,18 @@ async function schedule(
   const outcome = await call.ledger.scheduleActivation(call.actor, call.trail.requestId, ask);
   if (outcome.kind === "refused") return outcome;
   const { version, at } = ask;
-  return json({ version, active: false, at: new Date(at).toISOString(), ...changed(active, candidate) }, 202);
+  return json(
+    { version, active: false, at: new Date(at).toISOString(), ...(await changed(call, active, candidate)) },
+    202,
+  );
 }
 
-const changed = (active: PolicyVersion | null, candidate: PolicyVersion | null): JsonObject => ({
-  changes: active === null || candidate === null ? null : changesJson(active, candidate),
+const changed = async (
+  { gate, trail }: AdminCall,
+  active: PolicyVersion | null,
+  candidate: PolicyVersion | null,
+): Promise<JsonObject> => ({
+  changes: active === null || candidate === null ? null : await changesJson(gate, active, candidate, trail.receivedAt),
 });
 
 async function schedules({ ledger }: AdminCall): Promise<AdminAnswer> {

@@ -48,7 +48,7 @@ async function diff(call: AdminCall): Promise<AdminAnswer> {
   const against = call.strict.query.get("against") ?? String(call.context.snapshot.version);
   const [before, after] = await Promise.all([versionOf(call, against), versionOf(call, call.param("version"))]);
   if (before === null || after === null) return refuse({ kind: "not-found" });
-  return json({ version: after.version, changes: changesJson(before, after) });
+  return json({ version: after.version, changes: await changesJson(call.gate, before, after, call.trail.receivedAt) });
 }
 
 async function activations(call: AdminCall): Promise<AdminAnswer> {

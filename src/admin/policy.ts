@@ -87,7 +87,8 @@ async function push(call: AdminCall): Promise<AdminAnswer> {
     {
       version,
       warnings: checked.value.warnings.map((warning) => ({ ...warning })),
-      changes: stored === null || active === null ? null : changesJson(active, stored),
+      changes:
+        stored === null || active === null ? null : await changesJson(call.gate, active, stored, call.trail.receivedAt),
     },
     201,
   );

@@ -112,6 +112,11 @@ const changes = (over: object = {}): object => ({
   },
   activated_by: ["finance"],
   never_by: "person:operator",
+  meaning: {
+    widens: true,
+    changes: [{ kind: "budget", widens: true, action: null, text: "daily cap: 500 → 600" }],
+    more: 0,
+  },
   ...over,
 });
 
@@ -126,6 +131,7 @@ describe("policy activate, rollback and schedule", () => {
   test("activate says what changes and who may, and asks for just that", async () => {
     const gate = await gateWith(4, { version: 4, active: true, at: null });
     const { stdout } = await runCli(["policy", "activate", "4", "--reason", "agreed"], { env: gate.env });
+    expect(stdout).toContain("wider: daily cap: 500 → 600");
     expect(stdout).toContain("500.00 USD → 600.00 USD");
     expect(stdout).toContain("10000.00 USD as before");
     expect(stdout).toContain("finance, and not by person:operator, its author");

@@ -171,6 +171,7 @@ describe("what a version changes", () => {
       never_by: "person:operator",
     };
     expect(member(added, "changes")).toMatchObject(changes);
+    expect(member(added, "changes", "meaning")).toMatchObject({ widens: true, changes: [{ kind: "budget" }], more: 0 });
     expect((await operator.get("/_gate/v1/policy/versions/2/diff")).body).toMatchObject({ version: 2, changes });
     const activated = await (await box.as("finance")).post(ACTIVATE, { version: 2, replaces: 1, reason: "agreed" });
     expect(activated.body).toMatchObject({ version: 2, active: true, at: null, changes });
