@@ -1,5 +1,6 @@
 import { Command, CommanderError, Option } from "commander";
 import { describeError } from "../platform/describe-error.ts";
+import { addAggregatesCommand } from "./aggregates.ts";
 import { addApprovalCommands } from "./approvals.ts";
 import { addAuditCommands } from "./audit.ts";
 import { addBootstrapCommand } from "./bootstrap.ts";
@@ -85,6 +86,7 @@ function buildProgram(session: Session, complain: (text: string) => void): Comma
   addCatalogueCommands(program, session);
   addCredentialCommands(program, session);
   addBudgetCommands(program, session);
+  addAggregatesCommand(program, session);
   addOperationCommands(program, session);
   addUsageCommands(program, session);
   addFreezeCommands(program, session);

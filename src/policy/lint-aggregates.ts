@@ -63,7 +63,7 @@ function unable(aggregate: Aggregate, allowing: readonly Rule[], { approvers }: 
   ];
 }
 
-/** Whoever asks chooses the label: with names that nobody bounds, each new one has the whole limit for itself. */
+/** Whoever asks chooses the label: of those that the policy does not list, each has the whole limit for itself. */
 function chosenFreely({ measure: { per } }: Aggregate, allowing: readonly Rule[]): readonly string[] {
   if (typeof per === "string") return [];
   const isOpen = ({ constraints, spec }: Rule): boolean =>
@@ -73,6 +73,6 @@ function chosenFreely({ measure: { per } }: Aggregate, allowing: readonly Rule[]
   return open === undefined
     ? []
     : [
-        `${open.label} leaves ${per.fact} to the caller, and each new one has a count of its own: list the ones allowed`,
+        `${open.label} leaves ${per.fact} to the caller, and each has a count of its own: list the ones allowed`,
       ];
 }

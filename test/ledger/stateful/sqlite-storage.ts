@@ -67,6 +67,10 @@ class Rows {
     });
   }
 
+  [Symbol.iterator](): Iterator<Record<string, Value>> {
+    return this.toArray()[Symbol.iterator]();
+  }
+
   one(): Record<string, Value> {
     const [only, ...more] = this.toArray();
     if (only === undefined || more.length > 0) throw new Error(`one row was expected, not ${this.#rows.length}`);
