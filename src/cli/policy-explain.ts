@@ -193,8 +193,7 @@ const moneyJson = ({ money: { askedMicros, caps, short } }: OfflineDecision) => 
 
 function conclusion(view: DecisionView): Cell {
   const { decision, tier, rule } = view;
-  if (decision === "refuse")
-    return { text: `Refused: ${view.reason_code}. ${view.detail}${nearestText(view)}`, style: "bad" };
+  if (decision === "refuse") return { text: refusedText(view), style: "bad" };
   const how = {
     allow: "It runs at once",
     "dry-run": "It runs after a dry run",
@@ -204,6 +203,13 @@ function conclusion(view: DecisionView): Cell {
     text: `${how[decision ?? "allow"]}: tier ${tier} by ${rule}.`,
     style: decision === "allow" ? "good" : "warn",
   };
+}
+
+function refusedText(view: DecisionView): string {
+  const by = view.rule === null ? "" : ` by ${view.rule}`;
+  const detail = view.detail === view.rule || view.detail === view.reason_code ? "" : `: ${view.detail}`;
+  const opens = view.opens_at === null ? "" : `; opens ${view.opens_at}`;
+  return `Refused: ${view.reason_code}${by}${detail}${opens}${nearestText(view)}.`;
 }
 
 function nearestText({ nearest }: DecisionView): string {

@@ -78,7 +78,7 @@ function differencesOf(expected: Expectation, actual: DecisionView): readonly Di
   const has = new Map<string, unknown>(Object.entries(actual));
   return Object.entries(expected).flatMap(([member, wanted]) => {
     const found = has.get(member);
-    return isMet(member, wanted, found) ? [] : [{ member, expected: shown(wanted), actual: shown(found) }];
+    return isMet(member, wanted, found) ? [] : [{ member, expected: readable(wanted), actual: readable(found) }];
   });
 }
 
@@ -93,6 +93,14 @@ function isMet(member: string, wanted: unknown, found: unknown): boolean {
 }
 
 const isMap = (value: unknown): value is object => typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** A value as a table would state it, in one line. */
+function readable(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(readable).join(", ")}]`;
+  if (!isMap(value)) return value === undefined || value === null ? "nothing" : String(value);
+  const members = Object.entries(value).map(([name, one]) => `${name}: ${readable(one)}`);
+  return `{ ${members.join(", ")} }`;
+}
 
 /** The same text for the same value, whatever the order of its members. */
 function shown(value: unknown): string {
