@@ -7,6 +7,7 @@ import { startLoad } from "./load.ts";
 import { measureMicro, type MicroOutcome } from "./micro.ts";
 import { measurePath, type PathOutcome } from "./paths.ts";
 import { pin, pinning } from "./processes.ts";
+import { measureReplay } from "./replay.ts";
 import { scenarios } from "./scenarios.ts";
 import { buildBundle, startStand } from "./stand.ts";
 import type { Spread } from "./statistics.ts";
@@ -22,6 +23,8 @@ const { values: options } = parseArgs({
     json: { type: "boolean", default: false },
     /** The queries of the audit API instead, on a million records. */
     audit: { type: "boolean", default: false },
+    /** A policy over a month of audit: `policy diff`, `policy replay`, `policy divergence`. */
+    replay: { type: "boolean", default: false },
   },
 });
 const ROUNDS = options.quick ? 2 : 5;
@@ -29,12 +32,24 @@ const ROUNDS = options.quick ? 2 : 5;
 const progress = (text: string): void => void process.stderr.write(`· ${text}\n`);
 const folder = mkdtempSync(join(tmpdir(), "portcullis-bench-"));
 if (options.audit) await auditQueries();
+else if (options.replay) await replays();
 else await requestPaths();
 
 async function auditQueries(): Promise<void> {
   try {
     const outcomes = await measureAuditQueries(folder, progress);
     process.stdout.write(options.json ? `${JSON.stringify({ audit: outcomes }, null, 2)}\n` : auditTable(outcomes));
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function replays(): Promise<void> {
+  try {
+    const outcomes = await measureReplay(folder, progress);
+    const lines = outcomes.map((one) => row(one.title, String(one.records), one.seconds.toFixed(1)));
+    const shown = `${[row("command", "records", "seconds"), ...lines].join("\n")}\n`;
+    process.stdout.write(options.json ? `${JSON.stringify({ replay: outcomes }, null, 2)}\n` : shown);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -10,6 +10,7 @@ import type { StrictRequest } from "../strict-request.ts";
 import type { Tier } from "../vocabulary.ts";
 import { boundsOf } from "./bounds.ts";
 import { checkCatalogue } from "./checks.ts";
+import { compileCostOfFacts } from "./cost-of-facts.ts";
 import { catalogueSchema } from "./document-schema.ts";
 import type { ActionDocument, CatalogueDocument, RouteDocument } from "./document-schema.ts";
 import { declaredFacts } from "./facts.ts";
@@ -73,6 +74,7 @@ export function compileCatalogue(text: string): Result<CompiledCatalogue, readon
     refusedHeaders: document.headers.refuse,
     errorDialect: document.error_dialect,
     match: matchWith(routes.matcher, document.headers.refuse),
+    costOfFacts: compileCostOfFacts(document, env.tables),
     status: (routeId) => routes.statuses.get(routeId) ?? null,
     bounds: () => boundsOf(document),
     warnings: inOrder([...warnings.values()]),

@@ -22,7 +22,8 @@ export function declaredFacts(action: ActionDocument): ReadonlyMap<string, FactD
   );
 }
 
-const baseType = (type: string): FactType => {
+/** The type of a fact as it is declared: `number?` is a number. */
+export const baseType = (type: string): FactType => {
   const base = type.replace("?", "");
   return base === "number" || base === "boolean" || base === "strings" ? base : "string";
 };

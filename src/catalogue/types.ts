@@ -5,6 +5,7 @@ import type { Refusal } from "../refusal.ts";
 import type { Method, StrictRequest } from "../strict-request.ts";
 import type { Digest, EpochMs, Facts, Micros, Tier } from "../vocabulary.ts";
 import type { ActionBounds } from "./bounds.ts";
+import type { CostOfFacts } from "./cost-of-facts.ts";
 import type { CompiledPrices } from "./prices.ts";
 
 /**
@@ -37,6 +38,8 @@ export type CompiledCatalogue = {
   readonly status: (routeId: string) => StatusRule | null;
   /** What requests of an action can be at all; computed when it is asked for. */
   readonly bounds: () => ReadonlyMap<string, ActionBounds>;
+  /** What a request costs whose facts alone are known any more. */
+  readonly costOfFacts: CostOfFacts;
   /** What the document says although it can hardly be meant. */
   readonly warnings: readonly DocumentProblem[];
 };

@@ -1,9 +1,9 @@
 import { z } from "zod";
+import type { ReplayWorld } from "../audit/replay/rejudge.ts";
 import { compileCatalogue } from "../catalogue/compile.ts";
 import { compilePrices } from "../catalogue/prices.ts";
 import { err, ok, type Result } from "../platform/result.ts";
 import { compilePolicy } from "../policy/compile-policy.ts";
-import type { PolicyWorld } from "../policy/diff-change.ts";
 import { compilePeople } from "../policy/people.ts";
 import { readAs, type GateClient } from "./client.ts";
 import { inFile, type FileProblem } from "./documents.ts";
@@ -95,7 +95,7 @@ export async function textsInForce(
 }
 
 /** Compiles them together; what is wrong is told under the documents' names. */
-export function compileWorld(texts: WorldTexts): Result<PolicyWorld, readonly FileProblem[]> {
+export function compileWorld(texts: WorldTexts): Result<ReplayWorld, readonly FileProblem[]> {
   const people = compilePeople(texts.people.text);
   const catalogue = compileCatalogue(texts.catalogue.text);
   const prices = texts.prices === null ? ok(null) : compilePrices(texts.prices.text);

@@ -10,7 +10,9 @@ import { absolute, readText } from "./files.ts";
 import { commitOf } from "./git-commit.ts";
 import { checkPolicy } from "./policy-check.ts";
 import { diffPolicies } from "./policy-diff.ts";
+import { policyDivergence } from "./policy-divergence.ts";
 import { explainPolicy } from "./policy-explain.ts";
+import { replayPolicy } from "./policy-replay.ts";
 import { testPolicy } from "./policy-test.ts";
 import { addVersionCommands } from "./policy-versions.ts";
 import { fields, text, verbatim } from "./print.ts";
@@ -39,6 +41,8 @@ export function addPolicyCommands(program: Command, session: Session): void {
   addCommand(group, session, testPolicy);
   addCommand(group, session, explainPolicy);
   addCommand(group, session, diffPolicies);
+  addCommand(group, session, replayPolicy);
+  addCommand(group, session, policyDivergence);
   addCommand(group, session, push);
   addVersionCommands(group, session);
 }

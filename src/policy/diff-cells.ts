@@ -80,7 +80,8 @@ function axesOf(action: string, before: PolicyWorld, after: PolicyWorld): readon
   return axes;
 }
 
-function constraintsOn(action: string, { policy, catalogue }: PolicyWorld): readonly Constraints[] {
+/** Every constraint that anything which decides this action sets. */
+export function constraintsOn(action: string, { policy, catalogue }: PolicyWorld): readonly Constraints[] {
   const { rules, guards, environments } = policy.parts;
   const spec = catalogue.actions.get(action);
   const floors = (spec?.floors ?? []).flatMap(({ when }) => (when === null ? [] : [when]));
