@@ -4,6 +4,7 @@
  */
 export const SUITES = [
   "story",
+  "policy-tables",
   "order",
   "races",
   "approvals",
