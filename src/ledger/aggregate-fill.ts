@@ -3,7 +3,6 @@ import type { Measure } from "../policy/types.ts";
 import type { EpochMs } from "../vocabulary.ts";
 import {
   add,
-  bucketOf,
   chargedBy,
   keepParts,
   oldestBucket,

@@ -19,7 +19,8 @@ export function raised(sql: SqlStorage, request: AdmissionRequest, counting: Cou
   const beyond = counting.exceeded.map(exceededText);
   if (requirement.kind === "approval") {
     if (beyond.length === 0) return asIs;
-    const shown = { ...request.shown, rule: [request.shown["rule"] ?? "", ...beyond].join("; ") };
+    const rules = typeof request.shown["rule"] === "string" ? [request.shown["rule"]] : [];
+    const shown = { ...request.shown, rule: [...rules, ...beyond].join("; ") };
     return { ...asIs, request: { ...noted, shown } };
   }
   if (lift === null) return asIs;

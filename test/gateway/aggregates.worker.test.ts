@@ -115,16 +115,24 @@ describe("in the order of refusals", () => {
   });
 });
 
-describe("over: approve lifts to tier 3", () => {
-  /** The first fits; the second does not, and is put before people. */
-  async function lifted(box: BlackBox, body: object): Promise<Answered> {
-    const agent = await box.as("agent");
-    expect(await run(agent)).toBe("201");
-    const asked = await agent.post(SUBMIT, body, CONTEXT);
-    expect(verdict(asked)).toBe("428 approval-required");
-    return asked;
-  }
+/** Puts a version in force under which there is room for another 4 GPUs. */
+async function makeRoom(box: BlackBox): Promise<void> {
+  const wider = policy(limit(64, ", over: approve"));
+  await (await box.as("operator")).post("/_gate/v1/policy/versions", { policy: wider, reason: "more room" });
+  const activated = await (await box.as("security")).post("/_gate/v1/policy/activate", { version: 2 });
+  expect(verdict(activated)).toBe("200");
+}
 
+/** The first fits; the second does not, and is put before people. */
+async function lifted(box: BlackBox, body: object): Promise<Answered> {
+  const agent = await box.as("agent");
+  expect(await run(agent)).toBe("201");
+  const asked = await agent.post(SUBMIT, body, CONTEXT);
+  expect(verdict(asked)).toBe("428 approval-required");
+  return asked;
+}
+
+describe("over: approve lifts to tier 3", () => {
   test("proposed, approved, run: with the tier, the rule and the numbers everywhere", async () => {
     const box = await open({ policy: policy(LIFTING) });
     const agent = await box.as("agent");
@@ -198,14 +206,6 @@ describe("over: approve lifts to tier 3", () => {
       approval: { state: "draft", missing: ["reason", "evidence", "back_out"] },
     });
   });
-
-  /** Puts a version in force under which there is room for another 4 GPUs. */
-  async function makeRoom(box: BlackBox): Promise<void> {
-    const wider = policy(limit(64, ", over: approve"));
-    await (await box.as("operator")).post("/_gate/v1/policy/versions", { policy: wider, reason: "more room" });
-    const activated = await (await box.as("security")).post("/_gate/v1/policy/activate", { version: 2 });
-    expect(verdict(activated)).toBe("200");
-  }
 
   test("an approval runs the request also when there is room again meanwhile", async () => {
     const box = await open({ policy: policy(LIFTING) });

@@ -44,7 +44,8 @@ type Command =
     }
   | { readonly kind: "resolve" | "end"; readonly job: number; readonly succeeded: boolean }
   | { readonly kind: "pass"; readonly ms: number }
-  | { readonly kind: "activate" | "prune" };
+  | { readonly kind: "activate" }
+  | { readonly kind: "prune" };
 
 const LIMITS: readonly { readonly measure: Measure; readonly max: number }[] = [
   { measure: { of: "gpus", per: "tenant", within: "hour", actions: null }, max: 60 },
@@ -55,12 +56,12 @@ const LIMITS: readonly { readonly measure: Measure; readonly max: number }[] = [
 
 const gpus = fc.integer({ min: 1, max: 25 });
 const who = fc.integer({ min: 0, max: 1 });
-const label = fc.constantFrom("red", "blue", null);
+const labels = fc.constantFrom("red", "blue", null);
 const outcome = fc.constantFrom<Outcome>("succeeded", "succeeded", "succeeded", "failed", "not-sent", "unknown");
 const job = fc.nat({ max: 9 });
 const command: fc.Arbitrary<Command> = fc.oneof(
-  { weight: 5, arbitrary: fc.record({ kind: fc.constant("submit" as const), who, gpus, label, outcome }) },
-  { weight: 5, arbitrary: fc.record({ kind: fc.constant("scale" as const), job, who, gpus, label, outcome }) },
+  { weight: 5, arbitrary: fc.record({ kind: fc.constant("submit" as const), who, gpus, label: labels, outcome }) },
+  { weight: 5, arbitrary: fc.record({ kind: fc.constant("scale" as const), job, who, gpus, label: labels, outcome }) },
   {
     weight: 2,
     arbitrary: fc.record({ kind: fc.constantFrom("resolve" as const, "end" as const), job, succeeded: fc.boolean() }),

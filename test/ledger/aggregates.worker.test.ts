@@ -79,6 +79,8 @@ describe("128 GPUs as 32 × 4 meet the limit of 64", () => {
   });
 });
 
+const of = (project: string): { facts: { project: string } } => ({ facts: { project } });
+
 describe("what is refused says which limit, how much of it is used and how much was asked for", () => {
   it("in the order of the policy, and what is refused counts nothing", async () => {
     const { tenant, ledger } = await newTenant();
@@ -107,7 +109,6 @@ describe("what is refused says which limit, how much of it is used and how much 
   it("by scope: tenant, principal and label, those without one together", async () => {
     const { tenant, ledger } = await newTenant();
     const limits: Limit[] = [gpusPerHour(8, { per: { fact: "project" } })];
-    const of = (project: string): { facts: { project: string } } => ({ facts: { project } });
     expect(await ask(ledger, gpus(limits, 8, of("red")))).toBe("admitted");
     expect(await ask(ledger, gpus(limits, 1, { ...of("red"), who: "tuner" }))).toBe("aggregate-exceeded");
     expect(await ask(ledger, gpus(limits, 8, of("blue")))).toBe("admitted");
@@ -166,13 +167,13 @@ describe("an hour and a day slide", () => {
   });
 });
 
+const all = async (tenant: string) => [
+  (await counted(tenant))["tenant"] ?? 0,
+  (await counted(tenant, "running"))["tenant"] ?? 0,
+];
+
 describe("what comes of a request", () => {
   const both = [gpusPerHour(64), gpusPerHour(64, { within: "running" })];
-  const all = async (tenant: string) => [
-    (await counted(tenant))["tenant"] ?? 0,
-    (await counted(tenant, "running"))["tenant"] ?? 0,
-  ];
-
   it.each([
     ["failed", [0, 0]],
     ["not-sent", [0, 0]],

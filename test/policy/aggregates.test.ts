@@ -17,6 +17,8 @@ const policy = (...aggregates: readonly string[]): string =>
 const GPUS = "name: gpus, of: gpus, per: tenant, within: hour, max: 64";
 const one = (text: string): string => policy(`- { ${text} }`);
 
+const key = (text: string) => compiling(one(text)).policy.aggregates[0]?.key;
+
 describe("an aggregate", () => {
   it("refuses and is enforced unless it says otherwise, and counts every write that has its fact", () => {
     const { aggregates, aggregatesOf } = compiling(one(GPUS)).policy;
@@ -54,7 +56,6 @@ describe("an aggregate", () => {
   });
 
   it("keeps its count whatever its limit, what comes beyond, its mode, its name and the order of its actions", () => {
-    const key = (text: string) => compiling(one(text)).policy.aggregates[0]?.key;
     const two = `${GPUS}, actions: [workloads.submit, workloads.scale]`;
     expect(key(two)).toBe(
       key(
@@ -166,10 +167,10 @@ describe("an aggregate that means nothing refuses the whole document, at its pla
   });
 });
 
-describe("an aggregate that cannot do what it says is warned of, at its place", () => {
-  const warnings = (...aggregates: readonly string[]) =>
-    compiling(policy(...aggregates)).warnings.map(({ line, path, message }) => [line, path, message]);
+const warnings = (...aggregates: readonly string[]) =>
+  compiling(policy(...aggregates)).warnings.map(({ line, path, message }) => [line, path, message]);
 
+describe("an aggregate that cannot do what it says is warned of, at its place", () => {
   it.each<[string, readonly string[], readonly (readonly [number, string, RegExp])[]]>([
     ["one that binds", [`- { ${GPUS} }`], []],
     ["one lower than what a request may have", [`- { ${GPUS.replace("64", "2")} }`], []],
