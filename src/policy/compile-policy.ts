@@ -25,6 +25,7 @@ import { lintBounds, type Advice } from "./lint-bounds.ts";
 import { lintBudget } from "./lint-budget.ts";
 import { lintGuards } from "./lint-guards.ts";
 import { lintShadowed } from "./lint-shadowed.ts";
+import { lintWindows } from "./lint-windows.ts";
 import { lintPolicy } from "./lint.ts";
 import { readMaintenanceWindows } from "./maintenance-windows.ts";
 import { moneyDigest } from "./money-digest.ts";
@@ -134,6 +135,7 @@ export function compilePolicy(
     ...lintAggregates(document, aggregates, { rules: enforced, actions: catalogue.actions, approvers: reading }),
     ...lintBudget(document, rules, catalogue.actions, budget, caps),
     ...(advice === null ? [] : lintBounds(document, enforced, { budget, caps }, advice)),
+    ...(advice === null ? [] : lintWindows(document, enforced, guards, windows, advice.now)),
   ];
   return ok({ policy, warnings: inOrder(warnings) });
 }

@@ -78,7 +78,7 @@ function refusedByGuard(document: Document, rule: Rule, guards: readonly Guard[]
 }
 
 /** Whether every request of the entry is possibly in an environment of the guard. False where it cannot be told. */
-function isAlwaysIn({ value }: Document, guard: Guard, { constraints, spec }: Rule): boolean {
+export function isAlwaysIn({ value }: Document, guard: Guard, { constraints, spec }: Rule): boolean {
   if (guard.environments === null) return true;
   const named = Object.entries(value.environments ?? {}).map(([name, any]) => ({
     name,
