@@ -91,6 +91,11 @@ describe("requests that are decided differently are told by their ranges", () =>
       "",
       ["narrows newly-denied: reservations.create, while nights is open: tier 3 → refused"],
     ],
+    [
+      "{ max_gpus: 8, job_type: [elastic] }",
+      "{ min_gpus: 6, max_gpus: 8, job_type: [elastic] }",
+      ["narrows newly-denied: workloads.submit, gpus 5, job_type elastic: tier 3 → refused"],
+    ],
     ["[workloads.list]", "[workloads.list, logs.get]", ["widens newly-allowed: logs.get: refused → tier 0"]],
     ["tier_5: [pools.delete]", "tier_5: []", []],
     [
