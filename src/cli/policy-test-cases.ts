@@ -97,7 +97,7 @@ const isMap = (value: unknown): value is object => typeof value === "object" && 
 /** A value as a table would state it, in one line. */
 function readable(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(readable).join(", ")}]`;
-  if (!isMap(value)) return value === undefined || value === null ? "nothing" : String(value);
+  if (!isMap(value)) return shown(value);
   const members = Object.entries(value).map(([name, one]) => `${name}: ${readable(one)}`);
   return `{ ${members.join(", ")} }`;
 }

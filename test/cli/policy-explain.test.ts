@@ -9,7 +9,9 @@ const NOON = ["--at", "2026-11-20T11:00:00Z"];
 const NIGHT = ["--at", "2026-11-21T02:00:00Z"];
 
 const submit = (gpus: number, type: string): readonly string[] => [
-  ...["--request", "POST /v1/workloads", "--body"],
+  "--request",
+  "POST /v1/workloads",
+  "--body",
   JSON.stringify({ name: "t", image: "i", job_type: "elastic", gpus, gpu_type: type, max_hours: 2 }),
 ];
 const explain = (...args: readonly string[]) => runCli(["policy", "explain", PLATFORM, ...REMEDY, ...args]);
@@ -74,7 +76,12 @@ describe("policy explain", () => {
     const body = scratchFile("body.json", '{"gpus": 4}');
     const ran = await explain(
       ...NOON,
-      ...["--request", "PATCH /v1/workloads/wl-1", "--body", body, "--looked-up", lookedUp],
+      "--request",
+      "PATCH /v1/workloads/wl-1",
+      "--body",
+      body,
+      "--looked-up",
+      lookedUp,
     );
     expect(flat(ran.stdout)).toContain("facts resource wl-1, gpus 4, gpu_type A100, hours 4");
     expect(flat(ran.stdout)).toContain("incident catalogue:workload:wl-1");

@@ -3,11 +3,12 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { isJsonObject } from "../../src/platform/json.ts";
 import type { JsonValue } from "../../src/platform/json.ts";
-import { peopleJsonSchema, policyJsonSchema } from "../../src/policy/json-schema.ts";
+import { peopleJsonSchema, policyJsonSchema, policyTestsJsonSchema } from "../../src/policy/json-schema.ts";
 
 const SCHEMAS: readonly (readonly [file: string, schema: JsonValue])[] = [
   ["policy.schema.json", policyJsonSchema()],
   ["people.schema.json", peopleJsonSchema()],
+  ["policy-tests.schema.json", policyTestsJsonSchema()],
 ];
 
 /** Every object schema in a schema, with where it stands. */

@@ -26,6 +26,11 @@ const submit = (constraints: string, budget = BUDGET) =>
   warningsOf(["allowed_tools:", `  tier_3: [workloads.submit: { ${constraints} }]`, budget]);
 const PLACE = "/allowed_tools/tier_3/0/workloads.submit";
 
+const create = (constraints: string) =>
+  warningsOf(["allowed_tools:", `  tier_3: [allocations.create: { ${constraints} }]`, BUDGET]);
+const budget = (daily: number, monthly: number, more = ""): string =>
+  `budget: { daily_limit_usd: ${daily}, monthly_limit_usd: ${monthly}${more} }`;
+
 describe("against what the catalogue's requests can be at all", () => {
   it.each<[string, string, readonly unknown[]]>([
     ["a bound within", "max_gpus: 64", []],
@@ -51,8 +56,6 @@ describe("against what the catalogue's requests can be at all", () => {
   });
 
   it("bounds of a fact that is computed from another are told", () => {
-    const create = (constraints: string) =>
-      warningsOf(["allowed_tools:", `  tier_3: [allocations.create: { ${constraints} }]`, BUDGET]);
     expect(create("max_gpus: 3")).toEqual([
       ["/allowed_tools/tier_3/0/allocations.create/max_gpus", "never holds: gpus is at least 4"],
     ]);
@@ -72,9 +75,6 @@ describe("against what the catalogue's requests can be at all", () => {
 });
 
 describe("caps that nothing allowed can fit", () => {
-  const budget = (daily: number, monthly: number, more = ""): string =>
-    `budget: { daily_limit_usd: ${daily}, monthly_limit_usd: ${monthly}${more} }`;
-
   it.each<[string, string, string, readonly unknown[]]>([
     ["a request that fits exactly", "min_gpus: 100, gpu_type: [H100], min_hours: 2", BUDGET, []],
     [
@@ -124,7 +124,7 @@ describe("caps that nothing allowed can fit", () => {
       ],
     ],
   ])("%s", (_title, constraints, limits, warnings) => {
-    expect(submit(constraints, limits).toSorted()).toEqual(warnings.toSorted());
+    expect(new Set(submit(constraints, limits))).toEqual(new Set(warnings));
   });
 
   it("a policy without a budget allows nothing that costs money, and is told", () => {

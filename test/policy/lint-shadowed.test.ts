@@ -67,13 +67,13 @@ describe("what stands in an entry and never matters is warned of, at its place",
   });
 });
 
-describe("an entry all of which a guard refuses is warned of", () => {
-  const never = (rule: string) => [["/allowed_tools/tier_3/0", `never decides: ${rule} refuses all that it allows`]];
-  const guarded = (entry: string, guard: string) =>
-    warningsOf("allowed_tools:", `  tier_3: [${entry}]`, ...GUARDS, `blast_radius: [${guard}]`).filter(
-      ([path]) => path !== "/maintenance_windows/nights",
-    );
+const never = (rule: string) => [["/allowed_tools/tier_3/0", `never decides: ${rule} refuses all that it allows`]];
+const guarded = (entry: string, guard: string) =>
+  warningsOf("allowed_tools:", `  tier_3: [${entry}]`, ...GUARDS, `blast_radius: [${guard}]`).filter(
+    ([path]) => path !== "/maintenance_windows/nights",
+  );
 
+describe("an entry all of which a guard refuses is warned of", () => {
   it.each<[string, string, string, readonly unknown[]]>([
     ["everywhere", "workloads.submit: { max_gpus: 8 }", "{ at_least: workload, deny: no }", never("blast_radius[0]")],
     [
