@@ -68,6 +68,7 @@ test("the gate's own API answers what its OpenAPI document says, on every route"
     await finance.post(`/_gate/v1/approvals/${changing}/decisions`, { decision: "approve", comment: "one of two" }),
   );
   compare("GET /_gate/v1/budget", await finance.get(budget));
+  compare("GET /_gate/v1/aggregates", await finance.get("/_gate/v1/aggregates"));
   compare("GET /_gate/v1/budget/requests", await agent.get(`${budget}/requests`));
   compare("DELETE /_gate/v1/budget/requests/:id", await agent.delete(`${budget}/requests/${changing}`));
   for (const name of ["history", "holds", "unresolved", "entries", "forecast", "reconciliation"])

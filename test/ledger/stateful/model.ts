@@ -129,8 +129,12 @@ export class Model {
       if (key !== null || presented.what !== what) return "approval-consumed";
       return this.#answerOf(presented.spentBy, TEN_MINUTES);
     }
-    if (key !== null || receipt !== null || !isApproval(this.wish(what))) return null;
-    const earlier = this.#remembered.get(`request ${who} ${what}`)?.operation;
+    if (key !== null || !isApproval(this.wish(what))) return null;
+    const memory = this.#remembered.get(`request ${who} ${what}`);
+    // A receipt from after it ran asks for another execution; one from before was only sent along.
+    const isAnew =
+      receipt !== null && !(presented !== undefined && presented.expiresAt <= (memory?.since ?? 0) + TEN_MINUTES);
+    const earlier = isAnew ? undefined : memory?.operation;
     if (earlier === undefined || earlier.state === "not-sent") return null;
     const answer = this.#answerOf(earlier, TEN_MINUTES);
     return answer === "approval-consumed" ? null : answer;
