@@ -126,12 +126,20 @@ export function compilePolicy(
     approvalTier: (action) => approvalTiers.get(action) ?? null,
     approvers,
     parts: { rules, prohibited, guards, environments, windows, teams, caps },
-    ruleDigest: compileRuleDigest({ rules: enforced, prohibited, approvers, requires, incidents, approvalTimeoutMs }),
+    ruleDigest: compileRuleDigest({
+      rules: enforced,
+      actions: catalogue.actions,
+      prohibited,
+      approvers,
+      requires,
+      incidents,
+      approvalTimeoutMs,
+    }),
   };
   const warnings = [
     ...lintPolicy(document, enforced, reading),
     ...lintShadowed(document, enforced, guards),
-    ...lintGuards(document, guards, catalogue.actions),
+    ...lintGuards(document, guards, catalogue.actions, { environments, rules: enforced }),
     ...lintAggregates(document, aggregates, { rules: enforced, actions: catalogue.actions, approvers: reading }),
     ...lintBudget(document, rules, catalogue.actions, budget, caps),
     ...(advice === null ? [] : lintBounds(document, enforced, { budget, caps }, advice)),

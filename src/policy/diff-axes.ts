@@ -18,6 +18,9 @@ export type Axis = {
 /** Most classes of one list-valued fact: each doubles what has to be compared. */
 const MAX_LIST_CLASSES = 64;
 
+/** How the members of a list stand to one limit. */
+const [NOT_WITHIN, WITHIN, PARTLY, EMPTY] = ["0", "1", "2", "3"] as const;
+
 type Limit = { readonly kind: ReturnType<typeof constraintTarget>["kind"]; readonly limit: Fact };
 
 /** Cuts a fact at every limit that these constraints set it; null where that makes too many classes. */
@@ -124,18 +127,26 @@ function scalarAxis(fact: string, members: readonly Fact[], other: string | null
 }
 
 /**
- * A list-valued fact is within a limit when it is not empty and each member is: what counts is which of the limits all its members
- * are in. Those sets are the ones of single members, and every intersection of them.
+ * A list-valued fact is within a limit when it is not empty and each member is; an environment has it as soon as one member is. So
+ * what counts is which of the limits all its members are in, and which some. Those are what single members are in, and what
+ * several of these make together.
  */
 function listAxis(fact: string, limits: readonly Limit[]): Axis | null {
   const lists = [
     ...new Map(limits.map(({ limit }) => [textsOf(limit).toSorted().join("\0"), textsOf(limit)])).values(),
   ];
   const withinOf = (members: readonly string[]): string =>
-    lists.map((list) => (members.length > 0 && members.every((member) => list.includes(member)) ? "1" : "0")).join("");
+    lists
+      .map((list) => {
+        if (members.length === 0) return EMPTY;
+        const found = members.filter((member) => list.includes(member)).length;
+        return found === 0 ? NOT_WITHIN : found === members.length ? WITHIN : PARTLY;
+      })
+      .join("");
   const classes = new Map<string, readonly string[]>();
   const outside = [valueOutside(lists.flat())];
   classes.set(withinOf(outside), outside);
+  classes.set(withinOf([]), []);
   for (const member of new Set(lists.flat())) {
     for (const members of [[member], ...[...classes.values()].map((known) => [...known, member])]) {
       const key = withinOf(members);
@@ -156,7 +167,9 @@ function listAxis(fact: string, limits: readonly Limit[]): Axis | null {
 }
 
 function listText(fact: string, lists: readonly (readonly string[])[], key: string): string {
-  const within = lists.filter((_, index) => key[index] === "1").map((list) => `within ${list.join(", ")}`);
-  const without = lists.filter((_, index) => key[index] !== "1").map((list) => `not within ${list.join(", ")}`);
-  return `${fact} ${[...within, ...without].join(" and ")}`;
+  if (key.startsWith(EMPTY)) return `${fact} empty`;
+  const said = (standing: string, words: string): readonly string[] =>
+    lists.filter((_, index) => key[index] === standing).map((list) => `${words} ${list.join(", ")}`);
+  const all = [...said(WITHIN, "within"), ...said(PARTLY, "partly within"), ...said(NOT_WITHIN, "not within")];
+  return `${fact} ${all.join(" and ")}`;
 }

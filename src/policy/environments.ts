@@ -1,8 +1,8 @@
-import { checkConstraint, type Constraints } from "../catalogue/constraints.ts";
+import { checkConstraint, constraintTarget, type Constraints } from "../catalogue/constraints.ts";
 import type { ActionSpec } from "../catalogue/types.ts";
 import type { JsonPath } from "../platform/json-pointer.ts";
 import type { ParsedDocument } from "../platform/yaml-document.ts";
-import type { Facts } from "../vocabulary.ts";
+import type { Fact, Facts } from "../vocabulary.ts";
 import type { Report } from "./limits.ts";
 import type { PolicyDocument } from "./policy-schema.ts";
 import { constraintMistake, UNKNOWN_FACT } from "./rules.ts";
@@ -55,10 +55,22 @@ export function readEnvironments(
 
 const NO_SUCH_FACT = "no action of the catalogue has this fact";
 
-/** Whether the constraints hold, or may hold once a fact is known that the action has and this request does not state. */
+/**
+ * Whether the constraints hold, or may hold once a fact is known that the action has and this request does not state. A request that
+ * names several things is in the environment of each of them: one member of a list is enough, and of an empty one nothing is known.
+ */
 function mayHold(constraints: Constraints, spec: ActionSpec, facts: Facts): boolean {
   return Object.entries(constraints).every(([name, limit]) => {
+    const members = membersOf(constraintTarget(name, limit).fact, facts);
+    if (members !== null && Array.isArray(limit))
+      return members.length === 0 || members.some((member) => limit.includes(member));
     const check = checkConstraint(name, limit, facts);
     return check.kind === "holds" || (check.kind === "missing" && spec.factNames.has(check.fact));
   });
+}
+
+/** The members of a list-valued fact; null where it is none, or not stated. */
+function membersOf(fact: string, facts: Facts): readonly string[] | null {
+  const actual: Fact | undefined = Object.hasOwn(facts, fact) ? facts[fact] : undefined;
+  return typeof actual === "object" ? actual : null;
 }

@@ -44,13 +44,14 @@ export function compileEvaluator(deciding: Deciding): Evaluator {
     note?.({ kind: "prohibition", rule: ban });
     if (ban !== null) return { kind: "prohibited", rule: ban };
     const facts = knownFacts(request);
-    const entry = byEntries(byAction.get(request.action), facts, request, note);
     const spec = actions.get(request.action);
+    const covering = guardsOf.get(request.action) ?? [];
+    const entry = honest(byEntries(byAction.get(request.action), facts, request, note), covering, spec, facts, request);
     const asksGuards = entry.kind === "matched" && isWrite(entry.tier) && spec !== undefined;
     if (note !== null && spec !== undefined)
       note({ kind: "environments", possible: [...deciding.environments.of(spec, facts)] });
     // An explanation tells of those as well that do not cover the action.
-    const guards = note === null ? (guardsOf.get(request.action) ?? []) : deciding.guards;
+    const guards = note === null ? covering : deciding.guards;
     if (!asksGuards) for (const guard of guards) note?.(guardStep(guard, { kind: "not-asked" }));
     const outcome = asksGuards ? byGuards(guards, entry, spec, facts, request, note) : entry;
     return deciding.mode === "shadow" ? unenforced(outcome, request, note) : outcome;
@@ -143,6 +144,25 @@ function refusal(rules: readonly Rule[], facts: Facts, request: PolicyRequest): 
   return { kind: "constraint-exceeded", rule: rule.label, violations, nearest };
 }
 
+/** A nearest request that the entries would let pass and a guard would not is none. */
+function honest(
+  outcome: PolicyOutcome,
+  guards: readonly Guard[],
+  spec: ActionSpec | undefined,
+  facts: Facts,
+  { now }: PolicyRequest,
+): PolicyOutcome {
+  if (outcome.kind !== "constraint-exceeded" || outcome.nearest === null || spec === undefined) return outcome;
+  const { tier, facts: changes } = outcome.nearest;
+  if (!isWrite(tier)) return outcome;
+  const changed = { ...facts, ...changes };
+  const isBarred = guards.some((guard) => {
+    const verdict = guard.isShadow ? null : guard.judge(spec, changed, now);
+    return verdict !== null && !("open" in verdict);
+  });
+  return isBarred ? { ...outcome, nearest: null } : outcome;
+}
+
 /** What the guards say to a write that an entry allows. A denial goes before a window that is closed (contract, section 6). */
 function byGuards(
   guards: readonly Guard[],
@@ -187,13 +207,18 @@ function verdictStep(verdict: ReturnType<Guard["judge"]>): GuardStep["verdict"] 
 }
 
 /** `mode: shadow`: the catalogue's floor decides, and what the policy would have said is kept beside it. */
-function unenforced(outcome: PolicyOutcome, { floor }: PolicyRequest, note: Note | null): PolicyOutcome {
-  // Bans are tier 5, and a size that is not known is not the policy's to let pass.
-  if (outcome.kind === "prohibited" || outcome.kind === "unsized") return outcome;
+function unenforced(
+  outcome: PolicyOutcome,
+  { action, floor, missing }: PolicyRequest,
+  note: Note | null,
+): PolicyOutcome {
+  // Bans are tier 5, and a size that is not known is not the policy's to let pass. What the policy alone asks to be stated is.
+  if (outcome.kind === "prohibited") return outcome;
+  if (outcome.kind === "unsized" && missing.some(({ fact }) => outcome.missing.includes(fact))) return outcome;
   const rule = `mode shadow: catalogue floor ${floor}`;
   note?.({ kind: "mode", rule });
   if (outcome.kind !== "matched") {
-    const verdict = { rule: outcome.rule, verdict: outcome.kind };
+    const verdict = { rule: "rule" in outcome ? outcome.rule : `allowed_tools ${action}`, verdict: outcome.kind };
     return { kind: "matched", tier: floor, rule, open: null, shadow: [...(outcome.shadow ?? []), verdict] };
   }
   const raised = outcome.tier > floor ? [{ rule: outcome.rule, verdict: `tier ${outcome.tier}` }] : [];

@@ -80,7 +80,7 @@ function guardOf(
     );
   }
   for (const [index, name] of (written.inside ?? []).entries()) {
-    if (document.value.maintenance_windows?.[name] !== undefined) continue;
+    if (Object.hasOwn(document.value.maintenance_windows ?? {}, name)) continue;
     const message = `maintenance_windows names no "${name}"${didYouMean(name, windows.keys())}`;
     report(document.problem([...path, "inside", index], message));
   }

@@ -17,8 +17,11 @@ export type MaintenanceWindow = {
 };
 
 const MS_PER_MINUTE = 60_000;
-/** Openings looked at within one window's length: loading refuses patterns that plainly overlap, so one is the rule. */
-const MOST_OVERLAPS = 16;
+/** Minute, hour, day, month, day of the week. */
+const CRON_PARTS = 5;
+/** Openings compared to find those that overlap, within a year: a week of days. */
+const OPENINGS_COMPARED = 8;
+const YEAR_MS = 366 * 24 * 60 * MS_PER_MINUTE;
 
 /**
  * Reads `maintenance_windows`: five-part cron patterns in an IANA zone (the policy's own where none is stated) and a length
@@ -42,11 +45,9 @@ export function readMaintenanceWindows(
       report(document.problem([...path, "cron"], schedule));
       continue;
     }
-    const [first, second] = schedule.nextRuns(2, new Date(0));
-    if (first !== undefined && second !== undefined && second.getTime() - first.getTime() < minutes * MS_PER_MINUTE) {
-      report(
-        document.problem([...path, "minutes"], `it opens again before ${minutes} minutes are over: it never closes`),
-      );
+    const tooLong = overlapOf(schedule, minutes * MS_PER_MINUTE);
+    if (tooLong !== null) {
+      report(document.problem([...path, "minutes"], `it opens again before ${minutes} minutes are over${tooLong}`));
       continue;
     }
     const opens = windowOf(schedule, minutes * MS_PER_MINUTE);
@@ -57,42 +58,69 @@ export function readMaintenanceWindows(
 
 /** The pattern, or why it is none. */
 function readCron(pattern: string, zone: string): Cron | string {
+  // The library takes dates and words such as @daily as well, and neither comes in the parts that a reader of policies knows.
+  if (pattern.trim().split(/\s+/).length !== CRON_PARTS) return notCron(pattern, `it has to have ${CRON_PARTS}`);
   try {
     const schedule = new Cron(pattern, { timezone: zone, mode: "5-part", paused: true });
     return schedule.nextRun(new Date(0)) === null ? `${JSON.stringify(pattern)} never comes` : schedule;
   } catch (error) {
-    const why = error instanceof Error ? error.message.replace(/^CronPattern: /, "") : String(error);
-    return `${JSON.stringify(pattern)} is not a cron pattern of five parts: ${why}`;
+    return notCron(pattern, error instanceof Error ? error.message.replace(/^CronPattern: /, "") : String(error));
   }
+}
+
+const notCron = (pattern: string, why: string): string =>
+  `${JSON.stringify(pattern)} is not a cron pattern of five parts: ${why}`;
+
+/** What is wrong with openings that come while the window is still open; null where none does, and it closes at all. */
+function overlapOf(schedule: Cron, lengthMs: number): string | null {
+  const first = schedule.nextRun(new Date(0));
+  const until = (first?.getTime() ?? 0) + YEAR_MS;
+  let [before, overlaps, closes] = [first, false, false];
+  for (let looked = 0; looked < OPENINGS_COMPARED && before !== null && before.getTime() < until; looked++) {
+    const next = schedule.nextRun(before);
+    if (next === null) return null;
+    const gapMs = next.getTime() - before.getTime();
+    if (gapMs < lengthMs) overlaps = true;
+    if (gapMs > lengthMs) closes = true;
+    before = next;
+  }
+  if (!closes) return ": it never closes";
+  return overlaps ? "" : null;
 }
 
 function windowOf(schedule: Cron, lengthMs: number): Pick<MaintenanceWindow, "closesAt" | "opensAfter"> {
   const next = (after: EpochMs): EpochMs | null => schedule.nextRun(new Date(after))?.getTime() ?? null;
   let known = stateAt(next, lengthMs, 0);
-  // Requests come in order of time, so what held for the last one holds for the next until something opens or closes.
+  // Requests come in order of time, so what was found for the last one holds for the next until the window opens again.
   const at = (now: EpochMs): State => {
-    if (now < known.from || now >= known.until) known = stateAt(next, lengthMs, now);
+    if (now < known.from || now >= known.opensAfter) known = stateAt(next, lengthMs, now);
     return known;
   };
-  return { closesAt: (now) => at(now).closesAt, opensAfter: (now) => at(now).opensAfter };
+  return {
+    closesAt: (now) => {
+      const { closesAt } = at(now);
+      return closesAt !== null && now < closesAt ? closesAt : null;
+    },
+    opensAfter: (now) => {
+      const { opensAfter } = at(now);
+      return opensAfter === Infinity ? null : opensAfter;
+    },
+  };
 }
 
-/** What holds of a window from `from` until `until` (exclusive). */
-type State = {
-  readonly from: EpochMs;
-  readonly until: EpochMs;
-  readonly closesAt: EpochMs | null;
-  readonly opensAfter: EpochMs | null;
-};
+/**
+ * What holds of a window from `from` until it opens again at `opensAfter` (exclusive; Infinity: never): when the newest opening
+ * closes, null where that was over at `from`.
+ */
+type State = { readonly from: EpochMs; readonly closesAt: EpochMs | null; readonly opensAfter: EpochMs };
 
 function stateAt(next: (after: EpochMs) => EpochMs | null, lengthMs: number, now: EpochMs): State {
   // The newest opening that is not after `now`, among those that would still be open.
   let opened: EpochMs | null = null;
-  let opensAfter = next(now - lengthMs);
-  for (let looked = 0; opensAfter !== null && opensAfter <= now && looked < MOST_OVERLAPS; looked++) {
+  let opensAfter = next(now - lengthMs) ?? Infinity;
+  while (opensAfter <= now) {
     opened = opensAfter;
-    opensAfter = next(opensAfter);
+    opensAfter = next(opensAfter) ?? Infinity;
   }
-  const closesAt = opened === null ? null : opened + lengthMs;
-  return { from: now, until: Math.min(opensAfter ?? Infinity, closesAt ?? Infinity), closesAt, opensAfter };
+  return { from: now, closesAt: opened === null ? null : opened + lengthMs, opensAfter };
 }

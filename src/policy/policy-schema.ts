@@ -17,6 +17,8 @@ const TEAM = /^[a-z][a-z0-9-]{0,62}$/;
 const MAX_THRESHOLDS = 8;
 /** Longest maintenance window, one week: what is always open is no window. */
 const MAX_WINDOW_MINUTES = 7 * 24 * 60;
+/** Most maintenance windows of a policy; finding the next opening of each takes milliseconds. */
+const MAX_WINDOWS = 32;
 /** Names of environments and maintenance windows. */
 const LABEL = /^[a-z][a-z0-9-]{0,62}$/;
 /** Highest bound of a signal, 1,000,000: nothing reaches it; catches a slipped digit. */
@@ -185,6 +187,10 @@ export const POLICY_DOCUMENT = z.strictObject({
       label,
       z.strictObject({ cron: text, zone: text.optional(), minutes: z.int().min(1).max(MAX_WINDOW_MINUTES) }),
     )
+    .refine((windows) => Object.keys(windows).length <= MAX_WINDOWS, {
+      error: `at most ${MAX_WINDOWS} maintenance windows`,
+    })
+    .meta({ maxProperties: MAX_WINDOWS })
     .optional(),
   /** Guards over writes whose mistakes reach as far as this radius of the catalogue's, or further. */
   blast_radius: z.array(z.strictObject({ at_least: text, ...guardEffect }).refine(hasOneEffect, ONE_EFFECT)).optional(),

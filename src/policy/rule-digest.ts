@@ -1,3 +1,4 @@
+import type { ActionSpec } from "../catalogue/types.ts";
 import { canonicalJson } from "../platform/canonical-json.ts";
 import { digestOf } from "../platform/digest.ts";
 import type { JsonValue } from "../platform/json.ts";
@@ -8,6 +9,7 @@ import type { CompiledPolicy } from "./types.ts";
 
 type DecidingParts = Pick<CompiledPolicy, "approvers" | "requires" | "incidents" | "approvalTimeoutMs"> & {
   readonly rules: readonly Rule[];
+  readonly actions: ReadonlyMap<string, ActionSpec>;
   readonly prohibited: ReadonlyMap<string, string>;
 };
 
@@ -45,7 +47,8 @@ function decides(parts: DecidingParts, own: readonly Rule[], action: string, tie
     groups: groups.map((group) => ({ needed: group.needed, subjects: group.subjects.toSorted() })),
     timeout_ms: parts.approvalTimeoutMs,
     requires: [...requiredContext(parts, tier, action)],
-    catalogue: own[0]?.spec.digest ?? null,
+    // Also of an action that no entry names: in `mode: shadow` people approve such requests.
+    catalogue: parts.actions.get(action)?.digest ?? null,
   };
 }
 

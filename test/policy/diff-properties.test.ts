@@ -12,10 +12,18 @@ import { worldOf } from "./worlds.ts";
 
 const NOW = Date.UTC(2026, 10, 20, 8);
 
-/** Requests at some minute of the next month. */
+/** Requests at some minute of the next month, those with zones for more of them: within a limit, partly, outside, none. */
 const asked: fc.Arbitrary<Asked> = fc
-  .record({ request, minute: fc.nat({ max: 30 * 24 * 60 }) })
-  .map(({ request: { action, facts }, minute }) => ({ action, facts, now: NOW + minute * 60_000 }));
+  .record({
+    request,
+    zones: fc.constantFrom(["a"], ["a", "b"], ["b", "c"], ["c", "d"], ["d"], []),
+    minute: fc.nat({ max: 30 * 24 * 60 }),
+  })
+  .map(({ request: { action, facts }, zones, minute }) => ({
+    action,
+    facts: Object.hasOwn(facts, "zones") ? { ...facts, zones } : facts,
+    now: NOW + minute * 60_000,
+  }));
 type Asked = { readonly action: string; readonly facts: Facts; readonly now: EpochMs };
 /** Comparing two policies wholly takes a while, and several suites share the machine. */
 const TIMEOUT_MS = 120_000;

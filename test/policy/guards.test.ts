@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { PolicyOutcome } from "../../src/policy/types.ts";
+import type { PolicyOutcome, PolicyRequest } from "../../src/policy/types.ts";
 import type { Facts } from "../../src/vocabulary.ts";
 import { ACME_PEOPLE, compiling, refusing } from "./compiling.ts";
 import { EXAMPLE_CATALOGUE, exampleFloor } from "./example-actions.ts";
@@ -20,9 +20,15 @@ const at = (time: string): number => Date.parse(time);
 const NIGHT = 'maintenance_windows: { nightly: { cron: "0 2 * * *", zone: Europe/Berlin, minutes: 120 } }';
 const PRODUCTION = "environments: { production: { gpu_type: [H100] }, sandbox: { gpu_type: [L40S] } }";
 
-function ask(text: string, action: string, facts: Facts, now = at("2031-11-20T12:00:00Z")): PolicyOutcome {
+function ask(
+  text: string,
+  action: string,
+  facts: Facts,
+  now = at("2031-11-20T12:00:00Z"),
+  missing: PolicyRequest["missing"] = [],
+): PolicyOutcome {
   const { policy } = compiling(text);
-  return policy.evaluate({ action, facts, missing: [], floor: exampleFloor(action, facts), now });
+  return policy.evaluate({ action, facts, missing, floor: exampleFloor(action, facts), now });
 }
 
 describe("a guard by blast radius", () => {
@@ -86,6 +92,47 @@ describe("an environment", () => {
   });
 });
 
+describe("an environment of a fact that is a list", () => {
+  const text = document(
+    "environments: { production: { zones: [a, b] }, batch: { preemptible: true } }",
+    "blast_radius:",
+    "  - { at_least: workload, environments: [production], deny: closed }",
+  );
+  const request = { gpus: 1, preemptible: true };
+
+  it.each<[readonly string[], string]>([
+    [["a"], "not-allowed"],
+    [["a", "b"], "not-allowed"],
+    // Naming something harmless besides, or nothing at all, does not lead out of it.
+    [["a", "z"], "not-allowed"],
+    [["z", "b"], "not-allowed"],
+    [[], "not-allowed"],
+    [["z"], "matched"],
+  ])("is that of each of its members: %o is %s", (zones, kind) => {
+    expect(ask(text, "workloads.submit", { ...request, zones }).kind).toBe(kind);
+  });
+});
+
+/** What is named as the nearest request to one of 6 GPUs, 4 being allowed, under a guard. */
+function nearestUnder(...guard: readonly string[]) {
+  const text = document(
+    "environments: { large: { min_gpus: 4 } }",
+    NIGHT,
+    "blast_radius:",
+    `  - { at_least: workload, ${guard.join(", ")} }`,
+  );
+  const outcome = ask(text, "workloads.submit", { gpus: 6 });
+  return outcome.kind === "constraint-exceeded" ? outcome.nearest : outcome;
+}
+
+describe("the nearest request of a refusal", () => {
+  it("is none that a guard would refuse", () => {
+    expect(nearestUnder("deny: closed", "mode: shadow")).toEqual({ tier: 2, facts: { gpus: 4 } });
+    expect(nearestUnder("environments: [large]", "deny: closed")).toBeNull();
+    expect(nearestUnder("inside: [nightly]")).toBeNull();
+  });
+});
+
 describe("a guard by reversibility", () => {
   const text = document("reversible:", "  - { is: false, runbook: https://runbooks.example/cancel }");
 
@@ -121,6 +168,32 @@ describe("a maintenance window", () => {
     ["on the day with its hour twice, at the end of two hours", "2031-10-26T02:00:00.000Z", "outside-window"],
   ])("%s (%s): %s", (_title, time, kind) => {
     expect(transfer(time).kind).toBe(kind);
+  });
+
+  it("is open all of the week's working days where it says so", () => {
+    const { policy } = compiling(
+      document(
+        'maintenance_windows: { weekdays: { cron: "0 0 * * 1-5", minutes: 1440 } }',
+        "blast_radius:",
+        "  - { at_least: allocation, inside: [weekdays] }",
+      ),
+    );
+    const kinds = Array.from({ length: 14 }, (_, day) => {
+      const now = at("2031-11-17T00:00:00Z") + day * 86_400_000;
+      return policy.evaluate({ action: "allocations.transfer", facts: {}, missing: [], floor: 3, now }).kind;
+    });
+    const week = [...Array.from({ length: 5 }, () => "matched"), "outside-window", "outside-window"];
+    expect(kinds).toEqual([...week, ...week]);
+  });
+
+  it("is the same whatever was asked before: clocks of isolates jump, and step back", () => {
+    const { policy } = compiling(text);
+    const times = ["2031-11-20T02:30:00Z", "2031-11-20T12:00:00Z", "2031-11-20T01:30:00Z", "2031-11-19T02:59:59.999Z"];
+    const more = ["2035-02-28T00:59:59.999Z", "2031-11-20T01:00:00Z", "1999-01-01T01:30:00Z", "2031-11-20T00:59:00Z"];
+    for (const now of [...times, ...more, ...times.toReversed()].map(at)) {
+      const asked = { action: "allocations.transfer", facts: {}, missing: [], floor: 3 as const, now };
+      expect(policy.evaluate(asked)).toEqual(compiling(text).policy.evaluate(asked));
+    }
   });
 
   it("tells when it opens, and until when it lets through", () => {
@@ -230,7 +303,15 @@ describe("shadow", () => {
     expect(ask(whole, "pools.delete", {}).kind).toBe("prohibited");
     const banned = whole.replace("  tier_3:", "  tier_5: [reservations.create]\n  tier_3:");
     expect(ask(banned, "reservations.create", { gpus: 1 }).kind).toBe("prohibited");
-    expect(ask(whole, "workloads.submit", {}).kind).toBe("unsized");
+    const unknown = [{ fact: "gpus", reason: "not stated" }];
+    expect(ask(whole, "workloads.submit", {}, undefined, unknown).kind).toBe("unsized");
+  });
+
+  it("a whole policy in shadow refuses nothing for a fact that only its own entries ask for", () => {
+    expect(ask(whole, "allocations.create", {})).toMatchObject({
+      kind: "matched",
+      shadow: [{ rule: "allowed_tools allocations.create", verdict: "unsized" }],
+    });
   });
 
   it("a whole policy in shadow requires what the tier requires anyway, and records the rest", () => {
@@ -300,6 +381,50 @@ describe("guards that cannot mean what they say are refused at their place", () 
       /never comes/,
     ],
     [
+      "a date",
+      ['maintenance_windows: { nightly: { cron: "2031-01-01T02:00:00", minutes: 5 } }'],
+      "/maintenance_windows/nightly/cron",
+      /not a cron pattern of five parts/,
+    ],
+    [
+      "a date of two parts",
+      ['maintenance_windows: { nightly: { cron: "2031-01-01 02:00", minutes: 5 } }'],
+      "/maintenance_windows/nightly/cron",
+      /not a cron pattern of five parts/,
+    ],
+    [
+      "a word",
+      ['maintenance_windows: { nightly: { cron: "@daily", minutes: 5 } }'],
+      "/maintenance_windows/nightly/cron",
+      /not a cron pattern of five parts/,
+    ],
+    [
+      "a window that is open again the moment it closes",
+      ['maintenance_windows: { nightly: { cron: "0 0 * * *", minutes: 1440 } }'],
+      "/maintenance_windows/nightly/minutes",
+      /never closes/,
+    ],
+    [
+      "a window that opens again before it closes, on some days only",
+      ['maintenance_windows: { nightly: { cron: "0 2 * * 1-5", minutes: 1441 } }'],
+      "/maintenance_windows/nightly/minutes",
+      /opens again before 1441 minutes are over$/,
+    ],
+    [
+      "more windows than anybody reads",
+      [
+        `maintenance_windows: { ${Array.from({ length: 33 }, (_, index) => `w${index}: { cron: "0 2 * * *", minutes: 5 }`).join(", ")} }`,
+      ],
+      "/maintenance_windows",
+      /at most 32/,
+    ],
+    [
+      "a window that every object seems to have",
+      [NIGHT, "reversible:", "  - { is: false, inside: [constructor] }"],
+      "/reversible/0/inside/0",
+      /names no "constructor"/,
+    ],
+    [
       "an unknown zone",
       ['maintenance_windows: { nightly: { cron: "0 2 * * *", zone: Mars/Olympus, minutes: 5 } }'],
       "/maintenance_windows/nightly/zone",
@@ -327,6 +452,28 @@ describe("guards that cannot mean what they say are refused at their place", () 
       actions: said,
     });
     expect(warnings).toMatchObject([{ path: "/blast_radius/0", message: expect.stringMatching(/covers nothing/) }]);
+  });
+
+  it("warns of an action that cannot tell what the guard is about, and can tell something else", () => {
+    const environments = "environments: { production: { gpu_type: [H100] }, small: { max_instances: 2 } }";
+    const about = (environment: string) =>
+      compiling(
+        document(
+          environments,
+          "blast_radius:",
+          `  - { at_least: allocation, environments: [${environment}], deny: closed }`,
+        ),
+      )
+        .warnings.filter(({ path }) => path.startsWith("/blast_radius"))
+        .map(({ path, message }) => [path, message]);
+    expect(about("production")).toEqual([
+      [
+        "/blast_radius/0/environments",
+        "allocations.create has no facts that tell production, and some that tell small: a request that is in small by these is not in production",
+      ],
+    ]);
+    expect(about("small")).toEqual([]);
+    expect(about("production, small")).toEqual([]);
   });
 
   it("warns of names that no guard uses", () => {

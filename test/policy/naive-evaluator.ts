@@ -113,7 +113,11 @@ function environmentsOf(document: any, noted: Noted, facts: Facts): readonly str
     return (Array.isArray(written) ? written : [written]).some((limits: Limits) =>
       Object.entries(limits).every(([key, limit]) => {
         const fact = /^(?:max|min)_(.+)$/.exec(key)?.[1] ?? key;
-        if (facts[fact] === undefined) return noted.facts.includes(fact);
+        const actual = facts[fact];
+        if (actual === undefined) return noted.facts.includes(fact);
+        // Whatever is named is touched: one thing of the environment is enough, and nothing named may be anything.
+        if (Array.isArray(actual) && Array.isArray(limit))
+          return actual.length === 0 || limit.some((one) => actual.includes(one));
         return standingOf({ [key]: limit }, facts) === "holds";
       }),
     );
@@ -174,9 +178,9 @@ function within(actual: unknown, limit: unknown): boolean {
     : limit.includes(actual);
 }
 
-/** All of the policy in shadow: the floor lets through, bans and unknown sizes stay, the rest is said beside it. */
+/** All of the policy in shadow: the floor lets through, bans stay, the rest is said beside it. (Unknown sizes stay as well; here none is.) */
 function unenforced(said: Said, { floor }: Asked): Verdict {
-  if (said.kind === "prohibited" || said.kind === "unsized") return said;
+  if (said.kind === "prohibited") return said;
   const raised = (said.tier ?? 0) > floor ? [{ rule: said.rule ?? "?", verdict: `tier ${said.tier}` }] : [];
   const refused =
     said.kind === "matched"
