@@ -103,14 +103,14 @@ async function walk(
 
 type Cursor = { readonly generation: number; readonly after: string };
 
-const CURSOR = /^([0-9]{1,9})\/(.{1,256})$/s;
+const CURSOR = /^([0-9]{1,15})\/(.{1,256})$/s;
 
 function readCursor(text: string): Cursor | null {
   const [, generation, after] = CURSOR.exec(text) ?? [];
   return generation === undefined || after === undefined ? null : { generation: Number(generation), after };
 }
 
-/** What became of each tenant: how many follow now, how many did so already, and which could not be reached. */
+/** What became of each tenant: how many follow now, how many did so already, and which could not be reached or follow a newer word. */
 async function tellAll(
   gate: Gate,
   page: readonly string[],
@@ -126,8 +126,11 @@ async function tellAll(
       ids.slice(from, from + AT_ONCE).map(async (tenant) => {
         try {
           const told = ledgerOf(gate.env.LEDGER, tenant).followDeployment(DEPLOYMENT, requestId, order);
-          counts[await withDeadline(told, LEDGER_WAIT_MS)] += 1;
+          const followed = await withDeadline(told, LEDGER_WAIT_MS);
           gate.tenants.forget(tenant);
+          // Something else was said meanwhile, and that holds there: whoever calls must not take this for done.
+          if (followed === "overtaken") failed.push(tenant);
+          else counts[followed] += 1;
         } catch (error) {
           log("error", "deployment-freeze", { tenant, cause: describeError(error) });
           failed.push(tenant);

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { EVERYTHING } from "../ledger/authority.ts";
+import { noSuchAction } from "../policy/rules.ts";
 import { holdsSecret } from "../platform/secret-forms.ts";
 import { usd } from "../platform/money.ts";
 import type { Refusal } from "../refusal.ts";
@@ -107,6 +108,11 @@ function readFreeze(
   }
   const barrier = barrierOf(call, scope);
   if (barrier !== null) return { kind: "refused", refusal: barrier };
+  const [, action] = /^action:(.+)$/.exec(scope) ?? [];
+  if (action !== undefined && !call.context.catalogue.actions.has(action)) {
+    const reason = `body /scope: ${noSuchAction(action, call.context.catalogue.actions)}`;
+    return { kind: "refused", refusal: { kind: "malformed-request", reason } };
+  }
   return { kind: "freeze", scope, reason: call.gate.redactor.text(body.value.reason) ?? "" };
 }
 

@@ -1,4 +1,4 @@
-import { and, asc, eq, gt, sql } from "drizzle-orm";
+import { asc, eq, gt, sql } from "drizzle-orm";
 import type { DeploymentFreeze } from "../ledger/contract.ts";
 import type { EpochMs } from "../vocabulary.ts";
 import { openDatabase } from "./client.ts";
@@ -15,17 +15,23 @@ export async function readDeploymentFreeze(d1: D1Database): Promise<DeploymentFr
 }
 
 /**
+ * Higher than every one before it, also where this row was lost or an older state of the database was restored: ledgers follow the
+ * highest that they have heard, and would not hear of one that begins anew.
+ */
+const nextGeneration = (now: EpochMs) => sql<number>`max(${deploymentFreeze.generation} + 1, ${now})`;
+
+/**
  * Says that all tenants are frozen, in one statement. The same again (with the same reason) stays the same order, so that a call that
  * failed half-way can be repeated; another reason is a new one.
  */
 export async function orderFreeze(d1: D1Database, reason: string, now: EpochMs): Promise<void> {
   await openDatabase(d1)
     .insert(deploymentFreeze)
-    .values({ only: ONLY, generation: 1, frozen: true, reason, since: now })
+    .values({ only: ONLY, generation: now, frozen: true, reason, since: now })
     .onConflictDoUpdate({
       target: deploymentFreeze.only,
       set: {
-        generation: sql`${deploymentFreeze.generation} + 1`,
+        generation: nextGeneration(now),
         frozen: true,
         reason,
         since: sql`CASE WHEN ${deploymentFreeze.frozen} THEN ${deploymentFreeze.since} ELSE ${now} END`,
@@ -37,9 +43,14 @@ export async function orderFreeze(d1: D1Database, reason: string, now: EpochMs):
 /** Says that they are not any more; the same again changes nothing. */
 export async function orderLift(d1: D1Database, now: EpochMs): Promise<void> {
   await openDatabase(d1)
-    .update(deploymentFreeze)
-    .set({ generation: sql`${deploymentFreeze.generation} + 1`, frozen: false, since: now })
-    .where(and(eq(deploymentFreeze.only, ONLY), eq(deploymentFreeze.frozen, true)));
+    .insert(deploymentFreeze)
+    // Nothing is on record: ledgers may have heard of a freeze all the same.
+    .values({ only: ONLY, generation: now, frozen: false, reason: "", since: now })
+    .onConflictDoUpdate({
+      target: deploymentFreeze.only,
+      set: { generation: nextGeneration(now), frozen: false, since: now },
+      setWhere: eq(deploymentFreeze.frozen, true),
+    });
 }
 
 /** Ids of tenants after `after`, in order, at most `limit`: also of those whose bootstrap was never finished. */

@@ -4,7 +4,7 @@ import { newId } from "../platform/ids.ts";
 import { integerOf, textOf } from "../platform/sql-row.ts";
 import type { EpochMs } from "../vocabulary.ts";
 import type { AdmissionScope } from "./admission.ts";
-import { EVERYTHING } from "./authority.ts";
+import { EVERYTHING, SPENDING } from "./authority.ts";
 import type { DeploymentFreeze, Freeze } from "./contract.ts";
 import type { Actor, Refused } from "./ledger-port.ts";
 import { note } from "./notices.ts";
@@ -32,6 +32,13 @@ export function setFreeze(sql: SqlStorage, freeze: Freeze): void {
   writeFreeze(sql, freeze);
   const { scope, reason, frozenBy: by, since } = freeze;
   if (!isFrozen) tell(sql, { signal: "frozen", scope, by, reason, since }, since);
+}
+
+/** Which of the roles of whoever freezes may lift it again: the one that takes least for granted. */
+export function freezingRole(scope: string, roles: readonly string[]): string {
+  if (roles.includes("security")) return "security";
+  if (scope === SPENDING && roles.includes("finance")) return "finance";
+  return roles.includes("operator") ? "operator" : (roles[0] ?? "operator");
 }
 
 function writeFreeze(sql: SqlStorage, freeze: Freeze): void {
@@ -101,30 +108,34 @@ function runOnceMore(sql: SqlStorage, approvalId: string, now: EpochMs): void {
   note(sql, "execute", approvalId, null, now, newId("lift"));
 }
 
+/** What became of an order: `overtaken`, a newer one had been heard, and that one holds; `unchanged`, it held before. */
+export type Followed = "changed" | "unchanged" | "overtaken";
+
 /**
  * Follows what the deployment says about all tenants, if that is newer than what this ledger has heard: an order that was overtaken
  * on its way changes nothing. Also in a ledger whose tenant is not bootstrapped yet; there nobody is told and nothing is journaled.
- * Returns whether anything changed. Run inside `transactionSync`.
+ * Run inside `transactionSync`.
  */
 export function followDeployment(
   { sql, place, now }: Pick<AdmissionScope, "sql" | "place" | "now">,
   actor: Actor,
   requestId: string,
   { generation, frozen, reason }: DeploymentFreeze,
-): boolean {
-  if (generation <= heardOf(sql)) return false;
+): Followed {
+  const heard = heardOf(sql);
+  if (generation <= heard) return generation < heard ? "overtaken" : "unchanged";
   sql.exec(
     `INSERT INTO deployment_freeze (only, generation) VALUES (1, ?)
      ON CONFLICT (only) DO UPDATE SET generation = excluded.generation`,
     generation,
   );
   const isFrozen = sql.exec("SELECT 1 FROM freezes WHERE scope = ?", EVERYTHING).toArray().length > 0;
-  if (!frozen && !isFrozen) return false;
+  if (!frozen && !isFrozen) return "unchanged";
   const freeze = { scope: EVERYTHING, reason, frozenBy: actor.subject, role: DEPLOYMENT_ROLE, since: now };
   if (place.tenant === "") {
     if (frozen) writeFreeze(sql, freeze);
     else sql.exec("DELETE FROM freezes WHERE scope = ?", EVERYTHING);
-    return true;
+    return "changed";
   }
   if (frozen) setFreeze(sql, freeze);
   else dropFreeze(sql, EVERYTHING, actor.subject, now);
@@ -144,7 +155,7 @@ export function followDeployment(
     },
     now,
   );
-  return true;
+  return "changed";
 }
 
 /** 0: nothing yet. */

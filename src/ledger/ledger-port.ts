@@ -7,6 +7,7 @@ import type { StandingAsk } from "./ask-standing-approval.ts";
 import type { Decider, DecisionOutcome, DecisionRequest } from "./decisions.ts";
 import type { VersionTerms } from "./authority.ts";
 import type { FinancePort } from "./finance-port.ts";
+import type { Followed } from "./freezes.ts";
 import type {
   AdmissionOutcome,
   AdmissionRequest,
@@ -138,7 +139,7 @@ export interface LedgerPort extends FinancePort, LifecyclePort, IncidentPort {
   freeze(actor: Actor, requestId: string, freeze: Omit<Freeze, "frozenBy" | "since" | "role">): Promise<void>;
   unfreeze(actor: Actor, requestId: string, scope: string): Promise<{ kind: "done" } | Refused>;
   /** Follows what the deployment says about all tenants. An older order, or the same again, changes nothing. */
-  followDeployment(actor: Actor, requestId: string, order: DeploymentFreeze): Promise<"changed" | "unchanged">;
+  followDeployment(actor: Actor, requestId: string, order: DeploymentFreeze): Promise<Followed>;
   /** A freeze of this scope kept the gate from running an approved request: it is run when the freeze is lifted. */
   awaitLift(approvalId: string, scope: string): Promise<void>;
   /** Journals an administrative act whose effect lies outside the ledger. */

@@ -27,7 +27,7 @@ import { completeDraft } from "./drafts.ts";
 import { done, plan, type DueRow } from "./due.ts";
 import { expireApproval, withdraw } from "./endings.ts";
 import type { StatusCheck } from "./finance-port.ts";
-import { awaitLift, followDeployment, liftFreeze, setFreeze } from "./freezes.ts";
+import { awaitLift, followDeployment, freezingRole, liftFreeze, setFreeze, type Followed } from "./freezes.ts";
 import { expireIncident } from "./incident-endings.ts";
 import { IncidentLedger } from "./incident-ledger.do.ts";
 import { LOG } from "./ledger-object.do.ts";
@@ -242,7 +242,7 @@ export class TenantLedger extends IncidentLedger implements LedgerPort {
 
   async freeze(actor: Actor, requestId: string, freeze: Parameters<LedgerPort["freeze"]>[2]): Promise<void> {
     this.administer(actor, requestId, "frozen", `${freeze.scope}: ${freeze.reason}`, ({ sql, now }) =>
-      setFreeze(sql, { ...freeze, frozenBy: actor.subject, role: actor.roles[0] ?? "operator", since: now }),
+      setFreeze(sql, { ...freeze, frozenBy: actor.subject, role: freezingRole(freeze.scope, actor.roles), since: now }),
     );
   }
 
@@ -250,8 +250,8 @@ export class TenantLedger extends IncidentLedger implements LedgerPort {
     return this.administer(actor, requestId, "unfrozen", scope, ({ sql, now }) => liftFreeze(sql, scope, actor, now));
   }
 
-  async followDeployment(actor: Actor, requestId: string, order: DeploymentFreeze): Promise<"changed" | "unchanged"> {
-    return this.transact((scope) => (followDeployment(scope, actor, requestId, order) ? "changed" : "unchanged"));
+  async followDeployment(actor: Actor, requestId: string, order: DeploymentFreeze): Promise<Followed> {
+    return this.transact((scope) => followDeployment(scope, actor, requestId, order));
   }
 
   async awaitLift(approvalId: string, scope: string): Promise<void> {

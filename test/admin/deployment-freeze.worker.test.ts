@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { ANSWER } from "../../src/admin/openapi-answers.ts";
 import { openDatabase } from "../../src/db/client.ts";
-import { tenants } from "../../src/db/schema.ts";
+import { deploymentFreeze, tenants } from "../../src/db/schema.ts";
 import { verdict } from "../support/answer.ts";
 import { ACME_POLICY, caller, useBlackBox, type BlackBox } from "../support/black-box.ts";
 import { ledgerRecords } from "../support/books.ts";
@@ -18,6 +18,8 @@ const owner = caller(testEnv.BOOTSTRAP_SECRET, "");
 
 const freeze = (reason = "breach of the control plane") => owner.post(PATH, { reason });
 const lift = () => owner.delete(PATH);
+/** What was said is lost. */
+const forget = () => openDatabase(testEnv.DB).delete(deploymentFreeze);
 const submit = async (box: BlackBox, name: string) =>
   (await box.as("agent")).post(SUBMIT, job({ name, gpus: 1 }), REASON);
 
@@ -120,6 +122,34 @@ describe("a freeze of everything", () => {
     expect(verdict(await submit(lost, "a"))).toBe("201");
     expect((await freeze("breach")).body).toMatchObject({ changed: 1, failed: [] });
     expect(verdict(await submit(lost, "b"))).toBe("403 frozen");
+  });
+
+  test("is told and lifted also after what was said about it is lost", async () => {
+    const box = await open(inline);
+    for (const ours of ["first", "second", "third"]) {
+      // However many orders a ledger has heard before, a row that begins anew is the newest word.
+      await freeze(ours);
+      await lift();
+      await freeze(`${ours} again`);
+      await forget();
+      expect((await lift()).body).toMatchObject({ frozen: false, failed: [] });
+      expect(verdict(await submit(box, ours))).toBe("201");
+      await forget();
+      expect((await freeze(ours)).body).toMatchObject({ frozen: true, failed: [] });
+      expect(verdict(await submit(box, `${ours}-frozen`))).toBe("403 frozen");
+    }
+  });
+
+  test("is not taken for done by a tenant that follows a newer word", async () => {
+    const box = await open(inline);
+    const { body } = await freeze();
+    // A restored database says what was said before.
+    await openDatabase(testEnv.DB).update(deploymentFreeze).set({ generation: 1, frozen: false, since: 1 });
+    expect(Object(body)["failed"]).toEqual([]);
+    expect((await lift()).body).toMatchObject({ failed: expect.arrayContaining([box.tenant]) });
+    await freeze();
+    expect((await lift()).body).toMatchObject({ failed: [] });
+    expect(verdict(await submit(box, "a"))).toBe("201");
   });
 
   test("goes through many tenants page by page, and an older walk ends where something else was said", async () => {

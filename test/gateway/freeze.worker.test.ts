@@ -163,3 +163,14 @@ test("200 submits at once through four isolates with a freeze among them: none i
   expect(Math.max(...intents)).toBeLessThan(frozenAt);
   expect(await box.upstream.mutations()).toHaveLength(intents.length);
 });
+
+describe("a freeze that could stop nothing", () => {
+  test("of an action that the catalogue does not have is refused, with the one that was probably meant", async () => {
+    const security = await (await open()).as("security");
+    const answered = await security.post("/_gate/v1/freeze", { reason: "typing", scope: "action:workloads.sumbit" });
+    expect(verdict(answered)).toBe("400 malformed-request");
+    expect(text(answered, "detail")).toContain('did you mean "workloads.submit"');
+    expect((await security.get("/_gate/v1/freeze")).body).toMatchObject({ records: [] });
+    expect(verdict(await security.delete("/_gate/v1/freeze?scope=action:workloads.sumbit"))).toBe("404 not-found");
+  });
+});

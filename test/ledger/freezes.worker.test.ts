@@ -1,6 +1,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { DeploymentFreeze } from "../../src/ledger/contract.ts";
+import type { Followed } from "../../src/ledger/freezes.ts";
 import { ledgerOf, type Actor, type LedgerPort } from "../../src/ledger/ledger-port.ts";
 import { newId } from "../../src/platform/ids.ts";
 import { testEnv } from "../support/test-env.ts";
@@ -66,15 +67,15 @@ describe("a freeze of everything", () => {
 
   it("is as the newest order says, in whichever order and however often they arrive", async () => {
     const { tenant, ledger } = await newTenant();
-    const said: [Parameters<typeof order>, "changed" | "unchanged", string][] = [
+    const said: [Parameters<typeof order>, Followed, string][] = [
       [[3, true], "changed", "everything"],
       [[3, true], "unchanged", "everything"],
-      [[2, false], "unchanged", "everything"],
+      [[2, false], "overtaken", "everything"],
       [[4, false], "changed", "admitted"],
       // Overtaken on its way by the order to lift.
-      [[3, true], "unchanged", "admitted"],
+      [[3, true], "overtaken", "admitted"],
       [[6, false], "unchanged", "admitted"],
-      [[5, true], "unchanged", "admitted"],
+      [[5, true], "overtaken", "admitted"],
       [[7, true, "again"], "changed", "everything"],
       [[8, true, "for another reason"], "changed", "everything"],
     ];
@@ -145,6 +146,26 @@ describe("of several freezes", () => {
     await freeze(ledger, "spending");
     expect(await scopeOf(ledger)).toBe("spending");
     expect(verdict(await ledger.admit(write({ cost: { kind: "none" } })))).toBe("admitted");
+  });
+});
+
+const kim = (...roles: Actor["roles"]): Actor => ({ ...OPERATOR, subject: "person:kim", roles });
+
+describe("a freeze that somebody of several roles has set", () => {
+  const FINANCE = kim("finance");
+
+  it.each<[Actor["roles"], string, Actor, string]>([
+    [["operator", "security"], "tenant", OPERATOR, "not-eligible"],
+    [["operator", "security"], "tenant", SECURITY, "done"],
+    [["operator", "finance"], "spending", OPERATOR, "not-eligible"],
+    [["operator", "finance"], "spending", FINANCE, "done"],
+    [["finance", "operator"], "tenant", OPERATOR, "done"],
+    [["operator"], "spending", OPERATOR, "done"],
+  ])("%o of %s is the strictest role's to lift", async (held, scope, lifting, expected) => {
+    const { ledger } = await newTenant();
+    await ledger.freeze(kim(...held), newId("req"), { scope, reason: "drill" });
+    const outcome = await lift(ledger, scope, lifting);
+    expect(outcome.kind === "refused" ? outcome.refusal.kind : outcome.kind).toBe(expected);
   });
 });
 
