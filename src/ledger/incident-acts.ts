@@ -4,7 +4,8 @@ import type { EpochMs } from "../vocabulary.ts";
 import type { AdmissionScope } from "./admission.ts";
 import { plan } from "./due.ts";
 import type { Incident, IncidentPort, IncidentResult } from "./incident-port.ts";
-import { actedBy, recordIncident, tellIncident } from "./incident-record.ts";
+import { crowdedGifts } from "./incident-bounds.ts";
+import { actedBy, isDerived, recordIncident, tellIncident } from "./incident-record.ts";
 import { findIncident } from "./incident-rows.ts";
 import { endClaim } from "./incident-endings.ts";
 import type { Actor } from "./ledger-port.ts";
@@ -41,6 +42,8 @@ export function handOverIncident(
   if (known === null) {
     return refused({ kind: "not-eligible", reason: "The tenant has nobody of this name: no person, no credential." });
   }
+  const crowded = isDerived(key) ? null : crowdedGifts(sql, to, now);
+  if (crowded !== null) return refused(crowded);
   const expiresAt = now + incident.claimMs;
   sql.exec(
     "UPDATE incidents SET owner = ?, person = ?, expires_at = ?, kept = 1 WHERE key = ?",
@@ -80,17 +83,20 @@ const mayAct = ({ owner, person }: Incident, actor: Actor): boolean =>
   actor.subject === owner ||
   (actor.class === "person" && (actor.subject === person || actor.roles.includes("operator")));
 
-/** A principal with a credential that stands, or one of an issuer that has put something before people; and who answers for it. */
+/**
+ * A principal with a credential that stands, or one of an issuer that has put something before people; and who answers for it. Nobody
+ * whose keys are all over: nobody would be there.
+ */
 function knownPrincipal(sql: SqlStorage, subject: string, now: EpochMs): { readonly person: string | null } | null {
   const listed = sql
     .exec(
-      `SELECT json_extract(record, '$.owner') AS owner FROM credentials
-       WHERE subject = ? AND revoked_at IS NULL AND expires_at > ? ORDER BY created_at DESC LIMIT 1`,
-      subject,
+      `SELECT json_extract(record, '$.owner') AS owner, revoked_at IS NULL AND expires_at > ? AS stands FROM credentials
+       WHERE subject = ? ORDER BY stands DESC, created_at DESC LIMIT 1`,
       now,
+      subject,
     )
     .toArray()[0];
-  if (listed !== undefined) return { person: textOrNull(listed, "owner") };
+  if (listed !== undefined) return listed["stands"] === 1 ? { person: textOrNull(listed, "owner") } : null;
   const asked = sql
     .exec("SELECT owner FROM approvals WHERE principal = ? ORDER BY opened_at DESC LIMIT 1", subject)
     .toArray()[0];

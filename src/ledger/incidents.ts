@@ -7,9 +7,10 @@ import { isWrite, type EpochMs } from "../vocabulary.ts";
 import { latestApproval } from "./approval-rows.ts";
 import type { AdmissionRequest, Requester } from "./contract.ts";
 import { plan } from "./due.ts";
+import { crowdedClaims } from "./incident-bounds.ts";
 import { endClaim } from "./incident-endings.ts";
 import type { Incident } from "./incident-port.ts";
-import { recordIncident, tellIncident } from "./incident-record.ts";
+import { isDerived, recordIncident, tellIncident } from "./incident-record.ts";
 import { findIncident } from "./incident-rows.ts";
 
 /** What a request works on: which key, how long a claim of it lasts, and what its caller calls it. */
@@ -64,9 +65,21 @@ export function incidentRefusal(
   now: EpochMs,
 ): Refusal | null {
   const taken = claimedByOther(sql, claiming, subject, now);
-  if (taken === null) return null;
+  if (taken === null) return tooManyClaims(sql, claiming, subject, now);
   tellIncident(sql, taken.incident, "contended", subject, now);
   return taken.refusal;
+}
+
+/** Why this principal claims nothing further, null where it may, claims nothing, or goes on with what it has. Reads only. */
+export function tooManyClaims(
+  sql: SqlStorage,
+  claiming: Claiming | null,
+  subject: string,
+  now: EpochMs,
+): Refusal | null {
+  if (claiming === null || isDerived(claiming.key)) return null;
+  const own = findIncident(sql, claiming.key);
+  return own !== null && holds(own, now) ? null : crowdedClaims(sql, subject, now);
 }
 
 /** Whether a claim still keeps others off: its end is looked at here, and not only when its job comes. */
