@@ -84,6 +84,12 @@ const approval = z.object({
   blast_radius: textOrNull,
   elevated: z.boolean().meta({ description: "Whether it reaches further than the catalogue's smallest radius." }),
   reversible: z.boolean().nullable(),
+  window: z.object({ name: text, closes_at: time }).nullable().meta({
+    description: "The maintenance window open when it was proposed: it runs in one only; null where at any time.",
+  }),
+  shadow: z
+    .array(z.object({ rule: text, verdict: text }))
+    .meta({ description: "What rules in shadow would have decided: recorded, not enforced." }),
   confirm: textOrNull.meta({ description: "What an approver has to send as confirm, where the policy asks for it." }),
   page_url: text.meta({ description: "The proposal's page for signed-in approvers." }),
   consumed_by: textOrNull,

@@ -137,18 +137,18 @@ test("the gate's own API answers what its OpenAPI document says, on every route"
   const claim = "~?key=catalogue:workload:wl-1";
   compare(`GET ${incidents}`, await agent.get(`${incidents}?state=claimed`));
   compare(`GET ${incidents}/:key`, await alice.get(`${incidents}/${claim}`));
-  const [path, query] = claim.split("?");
-  const handed = await agent.post(`${incidents}/${path}/hand-over?${query}`, { to: "person:alice", note: "yours" });
+  const [place, key] = claim.split("?");
+  const handed = await agent.post(`${incidents}/${place}/hand-over?${key}`, { to: "person:alice", note: "yours" });
   compare(`POST ${incidents}/:key/hand-over`, handed);
-  const resolved = await alice.post(`${incidents}/${path}/resolve?${query}`, { outcome: "false-alarm" });
+  const resolved = await alice.post(`${incidents}/${place}/resolve?${key}`, { outcome: "false-alarm" });
   compare(`POST ${incidents}/:key/resolve`, resolved);
   const escalations = "/_gate/v1/escalations";
   const unknown = { hypothesis: "a bad switch", evidence: "link down", tried: "another node", incident: "INC-7" };
   const escalated = compare(`POST ${escalations}`, await agent.post(escalations, unknown));
-  const one = `${escalations}/${text(escalated, "id")}`;
+  const escalation = `${escalations}/${text(escalated, "id")}`;
   compare(`GET ${escalations}`, await alice.get(`${escalations}?state=open`));
-  compare(`GET ${escalations}/:id`, await agent.get(one));
-  compare(`POST ${escalations}/:id/close`, await alice.post(`${one}/close`, { note: "the switch is replaced" }));
+  compare(`GET ${escalations}/:id`, await agent.get(escalation));
+  compare(`POST ${escalations}/:id/close`, await alice.post(`${escalation}/close`, { note: "the switch is replaced" }));
 
   const scope = "action:workloads.cancel";
   compare("POST /_gate/v1/freeze", await security.post("/_gate/v1/freeze", { reason: "upgrade", scope }));
@@ -193,12 +193,12 @@ test("the gate's own API answers what its OpenAPI document says, on every route"
     ["approval-issuers", "/:id", login],
     ["sign-in", "", { tenant: box.tenant, oidc }],
   ] as const) {
-    const asked = await secret.post(`/_gate/v1/${path}`, body);
-    expect(asked.status, asked.text).toBe(202);
-    expect(ASKED_TO_REGISTER.parse(asked.body)).toEqual(asked.body);
+    const registering = await secret.post(`/_gate/v1/${path}`, body);
+    expect(registering.status, registering.text).toBe(202);
+    expect(ASKED_TO_REGISTER.parse(registering.body)).toEqual(registering.body);
     compare(`GET /_gate/v1/${path}`, await security.get(`/_gate/v1/${path}`));
     const target = `/_gate/v1/${path}${one.replace(":id", "login")}`;
-    const digest = text(asked, "digest");
+    const digest = text(registering, "digest");
     compare(`POST /_gate/v1/${path}${one}/confirm`, await security.post(`${target}/confirm`, { digest }));
     compare(`GET /_gate/v1/${path}`, await security.get(`/_gate/v1/${path}`));
     compare(`DELETE /_gate/v1/${path}${one}`, await security.delete(target));

@@ -8,7 +8,16 @@ const measured = { of: "gpus", per: "tenant", within: "hour", actions: null, ove
 const ANSWER = {
   aggregates: [
     { ...measured, name: "gpus-per-hour", max: 64, scopes: [{ scope: "tenant", current: 64, left: 0 }] },
-    { ...measured, name: "own", per: "principal", within: "running", max: 9, over: "approve", mode: "shadow", scopes: [] },
+    {
+      ...measured,
+      name: "own",
+      per: "principal",
+      within: "running",
+      max: 9,
+      over: "approve",
+      mode: "shadow",
+      scopes: [],
+    },
   ],
 };
 

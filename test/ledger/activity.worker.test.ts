@@ -41,7 +41,14 @@ const line = (over: Partial<ActivityLine> = {}): ActivityLine => ({
   ...over,
 });
 
-const from = (log: string): LogReport => ({ log, denials: [], waitingRows: 0, halted: null, unsigned: null, behind: [] });
+const from = (log: string): LogReport => ({
+  log,
+  denials: [],
+  waitingRows: 0,
+  halted: null,
+  unsigned: null,
+  behind: [],
+});
 const batch = (id: string, ...lines: readonly ActivityLine[]): ActivityBatch => ({ id, lines });
 
 /** What people are told by now and have not been told before, as it is handed over. */

@@ -75,7 +75,7 @@ export function gpus(limits: readonly Limit[], amount: number, wish: Wish = {}):
 }
 
 /** What people are asked where a limit lifts: one of the approvers. */
-export const LIFT: Lift = { requirement: needing(1), otherwise: null };
+const LIFT: Lift = { requirement: needing(1), otherwise: null };
 
 /** Admits a request and, unless it is left in flight, tells how it ended. Returns the verdict and what was made or changed. */
 export async function ask(

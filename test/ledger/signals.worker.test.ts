@@ -309,9 +309,9 @@ describe("an audit log", () => {
   });
 });
 
-describe("an audit log that is not signed, or whose copy is late,", () => {
-  const late = (minutes: number) => ({ copy: "r2", rows: 12, minutes }) as const;
+const late = (minutes: number) => ({ copy: "r2", rows: 12, minutes }) as const;
 
+describe("an audit log that is not signed, or whose copy is late,", () => {
   it("is told once, until nothing was heard of it for an hour", async () => {
     const { tenant, ledger } = await newTenant();
     const unsigned = "the tree of 9 records does not continue the signed one of 7";
