@@ -13,11 +13,11 @@ import type { Refusal } from "../refusal.ts";
 import { decideChange, isBudgetChangeId, showChange, withdrawChange } from "./budget-changes.ts";
 import { queryInteger, queryValue, readBody, unknownQuery } from "./body.ts";
 import { json, malformed, refuse, type AdminAnswer, type AdminCall, type AdminRoute } from "./call.ts";
+import { longPoll } from "./long-poll.ts";
 import { ownSignInFault } from "./own-sign-in.ts";
 
-/** Longest wait of a long poll, and the pause between looks. */
+/** Longest wait of a long poll. */
 export const APPROVAL_WAIT_MAX_S = 30;
-const WAIT_STEP_MS = 500;
 
 export const APPROVAL_LIST_MAX = 200;
 export const APPROVAL_STATES: readonly string[] = [
@@ -91,12 +91,12 @@ async function show(call: AdminCall): Promise<AdminAnswer> {
   const waitS = queryInteger(call.strict, "wait", 0, APPROVAL_WAIT_MAX_S);
   if (waitS === null) return malformed(`query: wait is a number of seconds up to ${APPROVAL_WAIT_MAX_S}`);
   if (isBudgetChangeId(call.param("id"))) return showChange(call, waitS);
-  const until = Date.now() + waitS * 1_000;
-  let found = await call.ledger.approval(call.param("id"));
-  while (found !== null && maySee(call, found) && isOpen(found) && Date.now() < until) {
-    await new Promise((resolve) => setTimeout(resolve, WAIT_STEP_MS));
-    found = await call.ledger.approval(call.param("id"));
-  }
+  const found = await longPoll(
+    call.principal,
+    waitS,
+    () => call.ledger.approval(call.param("id")),
+    (one) => one !== null && maySee(call, one) && isOpen(one),
+  );
   if (found === null || !maySee(call, found)) return refuse({ kind: "not-found" });
   return json(await withToken(call, found));
 }

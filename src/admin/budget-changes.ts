@@ -7,14 +7,12 @@ import type { Refusal } from "../refusal.ts";
 import { queryInteger, queryValue, readBody, unknownQuery } from "./body.ts";
 import { readTimes } from "./budget-times.ts";
 import { json, malformed, refuse, type AdminAnswer, type AdminCall, type AdminRoute } from "./call.ts";
+import { longPoll } from "./long-poll.ts";
 import { instant, isFinance, microsOf, moneyActor, reasonText, seesAllMoney, tenantTerms, usdAmount } from "./money.ts";
 
 /** Most changes of one answer. */
 export const CHANGE_LIST_MAX = 200;
 export const CHANGE_STATES = ["pending", "approved", "denied", "withdrawn", "expired"] as const;
-
-/** Pause between two looks of a long poll. */
-const WAIT_STEP_MS = 500;
 
 const requestBody = z.strictObject({
   window: z.enum(["daily", "monthly"]),
@@ -82,12 +80,12 @@ async function list(call: AdminCall): Promise<AdminAnswer> {
 
 /** One change for whoever may see it, once it is no longer pending or `waitS` seconds are over. */
 export async function showChange(call: AdminCall, waitS: number): Promise<AdminAnswer> {
-  const until = Date.now() + waitS * 1_000;
-  let found = await visibleChange(call);
-  while (found?.state === "pending" && Date.now() < until) {
-    await new Promise((resolve) => setTimeout(resolve, WAIT_STEP_MS));
-    found = await visibleChange(call);
-  }
+  const found = await longPoll(
+    call.principal,
+    waitS,
+    () => visibleChange(call),
+    (change) => change?.state === "pending",
+  );
   return found === null ? refuse({ kind: "not-found" }) : json(budgetChangeJson(found));
 }
 

@@ -8,10 +8,10 @@ import type { Refusal } from "../refusal.ts";
 import { SUBJECT } from "../vocabulary.ts";
 import { nameText, queryInteger, queryValue, readBody, unknownQuery } from "./body.ts";
 import { json, malformed, refuse, type AdminAnswer, type AdminCall, type AdminRoute } from "./call.ts";
+import { longPoll } from "./long-poll.ts";
 
-/** Longest wait of a long poll, and the pause between looks. */
+/** Longest wait of a long poll. */
 export const INCIDENT_WAIT_MAX_S = 30;
-const WAIT_STEP_MS = 500;
 export const INCIDENT_LIST_MAX = 200;
 
 const UNSHOWABLE = "text that is not blank, without control characters or direction overrides";
@@ -49,13 +49,16 @@ async function show(call: AdminCall): Promise<AdminAnswer> {
   if (!key.ok) return refuse(key.error);
   const waitS = queryInteger(call.strict, "wait", 0, INCIDENT_WAIT_MAX_S);
   if (waitS === null) return malformed(`query: wait is a number of seconds up to ${INCIDENT_WAIT_MAX_S}`);
-  const until = Date.now() + waitS * 1_000;
   const first = await call.ledger.incident(key.value);
-  let found = first;
-  while (found?.state === "claimed" && isSame(found, first) && Date.now() < until) {
-    await new Promise((resolved) => setTimeout(resolved, WAIT_STEP_MS));
-    found = await call.ledger.incident(key.value);
-  }
+  const found =
+    first?.state !== "claimed"
+      ? first
+      : await longPoll(
+          call.principal,
+          waitS,
+          () => call.ledger.incident(key.value),
+          (one) => one?.state === "claimed" && isSame(one, first),
+        );
   return found === null ? refuse({ kind: "not-found" }) : json(incidentJson(found));
 }
 
