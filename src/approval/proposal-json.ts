@@ -19,6 +19,8 @@ export const proposalJson = ({ approval, standing }: ApprovalWithDecisions, show
   blast_radius: shown.blastRadius,
   elevated: shown.elevated,
   reversible: shown.reversible,
+  window: shown.window === null ? null : { name: shown.window.name, closes_at: shown.window.closesAt },
+  shadow: shown.shadow.map(({ rule, verdict }) => ({ rule, verdict })),
   reason: shown.reason,
   evidence: shown.evidence,
   back_out: shown.backOut,

@@ -4,7 +4,7 @@ import type { ApprovalWithDecisions } from "../ledger/approval-with-decisions.ts
 import type { JsonObject } from "../platform/json.ts";
 import type { CompiledPeople } from "../policy/people.ts";
 import type { CompiledPolicy } from "../policy/types.ts";
-import type { Facts, Micros, Tier } from "../vocabulary.ts";
+import type { Facts, Micros, ShadowVerdict, Tier } from "../vocabulary.ts";
 
 /**
  * A proposal as people see it on every channel (API, CLI, page, Slack, webhook): rendered by the gate from the bound
@@ -34,6 +34,10 @@ export type ProposalView = {
   readonly reversible: boolean | null;
   /** What would be affected, e.g. the running workloads of an allocation; null when the catalogue declares no look-up. */
   readonly affected: { readonly count: number; readonly items: readonly string[] } | null;
+  /** The maintenance window that was open when it was proposed, and when that closes: it runs in a window only. Null: at any time. */
+  readonly window: { readonly name: string; readonly closesAt: string } | null;
+  /** What rules in shadow would have said: judged, recorded and not enforced. */
+  readonly shadow: readonly ShadowVerdict[];
   readonly reason: string | null;
   readonly evidence: string | null;
   readonly backOut: string | null;
@@ -95,6 +99,8 @@ const shownSchema = z.object({
   blast_radius: z.string().nullish(),
   elevated: z.boolean().default(false),
   reversible: z.boolean().nullish(),
+  window: z.object({ name: z.string(), closes_at: z.string() }).nullish(),
+  shadow: z.array(z.object({ rule: z.string(), verdict: z.string() })).default([]),
 });
 
 /** What the view of a proposal depends on besides the proposal: the policy and people in force now. */
@@ -131,6 +137,8 @@ export function proposalView(
     elevated: shown.elevated,
     reversible: shown.reversible ?? null,
     affected: shown.affected ?? null,
+    window: shown.window ? { name: shown.window.name, closesAt: shown.window.closes_at } : null,
+    shadow: shown.shadow,
     reason: approval.terms.reason,
     evidence: approval.terms.evidence ?? approval.terms.evidenceRef,
     backOut: approval.terms.backOut,

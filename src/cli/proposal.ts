@@ -32,6 +32,8 @@ export const proposalSchema = z.object({
   affected: z.object({ count: z.int(), items: z.array(z.string()) }).nullish(),
   blast_radius: z.string().nullish(),
   reversible: z.boolean().nullish(),
+  window: z.object({ name: z.string(), closes_at: z.string() }).nullish(),
+  shadow: z.array(z.object({ rule: z.string(), verdict: z.string() })).default([]),
   reason: z.string().nullish(),
   evidence: z.string().nullish(),
   back_out: z.string().nullish(),
@@ -88,6 +90,8 @@ export function proposalBlocks(proposal: Proposal, now: number): readonly Block[
       ["cost", costText(proposal)],
       ["affected", affected ? (affected.count === 0 ? "nothing" : `${affected.count}, listed above`) : null],
       ["reach", reachText(proposal)],
+      ["window", windowText(proposal, now)],
+      ["in shadow", shadowText(proposal)],
       ["incident", proposal.incident ?? null],
       ["requester", `${proposal.requester} (owner ${proposal.owner})`],
       ["approvals", approvalsText(proposal)],
@@ -108,6 +112,14 @@ function reachText({ blast_radius: radius, reversible }: Proposal): string | nul
   const parts = [...(typeof radius === "string" ? [radius] : []), ...undo];
   return parts.length === 0 ? null : parts.join("; ");
 }
+
+/** `nightly, closes 04:00 (in 20 minutes)`. */
+const windowText = ({ window }: Proposal, now: number): string | null =>
+  window ? `${window.name}, closes ${shortTime(window.closes_at)} (${fromNow(window.closes_at, now)})` : null;
+
+/** `not-allowed by reversible[0], not enforced`. */
+const shadowText = ({ shadow }: Proposal): string | null =>
+  shadow.length === 0 ? null : `${shadow.map(({ rule, verdict }) => `${verdict} by ${rule}`).join("; ")}; not enforced`;
 
 /** `1 of 2; may decide: @alice, @bob`. */
 const approvalsText = ({ given, needed, approvers }: Proposal): string =>

@@ -177,6 +177,12 @@ export function admissionRequest(
 const keyDigest = (key: string | null): Digest | null =>
   key === null ? null : digestOf("portcullis/idempotency-key/v1", key);
 
+/** The maintenance window that lets it run, and until when: whoever decides later than that decides in vain. */
+const shownWindow = (judgement: Judgement | null): JsonObject | null => {
+  const open = judgement?.open ?? null;
+  return open === null ? null : { name: open.name, closes_at: new Date(open.closesAt).toISOString() };
+};
+
 /** What approvers see: rendered by the gate from the rebuilt request, secrets redacted. Plain objects only: it crosses RPC. */
 function shownRequest(gate: Gate, trail: Trail, operation: MatchedOperation, judgement: Judgement | null): JsonObject {
   const { call } = operation;
@@ -190,6 +196,8 @@ function shownRequest(gate: Gate, trail: Trail, operation: MatchedOperation, jud
     // People decide about this one resource, however long and random the control plane's name for it is.
     facts: { ...redactor.facts(facts), ...(named === undefined ? {} : { resource: named }) },
     resource,
+    window: shownWindow(judgement),
+    shadow: trail.shadow.map(({ rule, verdict }) => ({ rule, verdict })),
     request: {
       method: call.method,
       path: call.path

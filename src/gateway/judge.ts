@@ -75,6 +75,8 @@ export async function judge(
 ): Promise<Result<Judgement, Refusal>> {
   const { policy } = context;
   trail.policyDigest = policy.digest;
+  // Judged once more under other documents: what the first ones had in shadow says nothing any more.
+  trail.shadow = [];
   const unnamed = denyUnnamed(trail, operation, policy);
   if (unnamed !== null) return err(unnamed);
   const lookedUp = await lookUpAll(trail, operation, context, answers);

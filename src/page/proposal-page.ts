@@ -87,6 +87,8 @@ function knownSection(view: ProposalView, lasting: StandingApproval | null, now:
       ${row("Blast radius", view.blastRadius === null ? "not declared" : `${shown(view.blastRadius)}${view.elevated ? ", elevated" : ""}`)}
       ${row("Reversible", view.reversible === null ? "not declared" : view.reversible ? "yes" : "no")}
       ${row("Affected", affected === null ? "not looked up: the catalogue declares no look-up" : affectedList(affected))}
+      ${view.window === null ? "" : row("Maintenance window", html`<code>${shown(view.window.name)}</code>, closes at ${timeOf(view.window.closesAt)}: later it runs in the next one only`)}
+      ${view.shadow.length === 0 ? "" : row("In shadow, not enforced", shadowList(view))}
       ${row("Facts", factsList(view))} ${row("Requested by", requester(view))}
       ${row("Who may decide", names(view.approvers))} ${row("Approvals", `${view.given} of ${view.needed} given`)}
       ${row("Opened", timeOf(view.openedAt))}
@@ -127,6 +129,11 @@ function affectedList({ count, items }: NonNullable<ProposalView["affected"]>): 
       ${items.map((item) => html`<li><code>${shown(item)}</code></li>`)}${more > 0 ? html`<li>and ${more} more</li>` : ""}
     </ul>`;
 }
+
+const shadowList = ({ shadow }: ProposalView): Html =>
+  html`<ul>
+    ${shadow.map(({ rule, verdict }) => html`<li>${shown(verdict)} by rule <code>${shown(rule)}</code></li>`)}
+  </ul>`;
 
 function factsList({ facts }: ProposalView): Html | string {
   const all = Object.entries(facts);

@@ -20,6 +20,8 @@ export type Label =
   | "Blast radius"
   | "Reversible"
   | "Affected"
+  | "Maintenance window"
+  | "In shadow, not enforced"
   | "Incident"
   | "Requested by"
   | "Facts"

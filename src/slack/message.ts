@@ -7,7 +7,7 @@ import { button, context, divider, header, heading, rowSections, section } from 
 import { inertLine, quotation } from "./inert-text.ts";
 import { SLACK_LIMITS } from "./limits.ts";
 import type { Occasion } from "./wording.ts";
-import { cost, expiry, handles, headline, name, pageUrl, progress, timeOf } from "./wording.ts";
+import { cost, dateTimeOf, expiry, handles, headline, name, pageUrl, progress, timeOf } from "./wording.ts";
 
 /** Shares of `MESSAGE_JSON_MAX`, in rendered characters: together about 6,000, and as much again for Slack's syntax. */
 const REASON = { max: 500, lines: 6 };
@@ -18,6 +18,8 @@ const FACTS_SHOWN = 12;
 const FACT_MAX = 70;
 const AFFECTED_SHOWN = 6;
 const AFFECTED_MAX = 60;
+const SHADOWS_SHOWN = 3;
+const SHADOW_MAX = 60;
 const DECISIONS_SHOWN = 6;
 const ATTEMPTS_SHOWN = 3;
 const COMMENT_MAX = 100;
@@ -106,11 +108,24 @@ function rowsOf(view: ProposalView): readonly Row[] {
     ["Blast radius", view.blastRadius === null ? "not declared" : name(view.blastRadius)],
     ["Reversible", view.reversible === null ? "not declared" : view.reversible ? "yes" : "no"],
     ["Affected", affected === null ? null : affectedText(affected)],
+    ["Maintenance window", view.window === null ? null : windowText(view.window)],
+    ["In shadow, not enforced", view.shadow.length === 0 ? null : shadowText(view)],
     ["Incident", view.incident === null ? null : name(view.incident)],
     ["Requested by", `${name(view.requester)}, owned by ${name(view.owner)}`],
     ["Facts", factsText(view)],
   ];
   return rows.flatMap(([label, value]) => (value === null ? [] : [[label, value] as const]));
+}
+
+const windowText = ({ name: window, closesAt }: NonNullable<ProposalView["window"]>): string =>
+  `${name(window)}, closes at ${dateTimeOf(closesAt)}`;
+
+function shadowText({ shadow }: ProposalView): string {
+  const shown = shadow
+    .slice(0, SHADOWS_SHOWN)
+    .map(({ rule, verdict }) => `${inertLine(verdict, SHADOW_MAX)} by ${inertLine(rule, SHADOW_MAX)}`);
+  const more = shadow.length - shown.length;
+  return [...shown, ...(more > 0 ? [`and ${more} more`] : [])].join("\n");
 }
 
 function affectedText({ count, items }: NonNullable<ProposalView["affected"]>): string {

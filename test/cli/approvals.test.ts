@@ -19,6 +19,16 @@ const gateWith = (shown: object = proposal()): Promise<StubGate> =>
 const decisions = (gate: StubGate): readonly unknown[] =>
   gate.received.filter(({ method }) => method === "POST").map(({ target, body }) => ({ target, body }));
 
+describe("a proposal that runs in a window only, and that rules in shadow would have refused", () => {
+  test("says so to whoever decides it", async () => {
+    const window = { name: "nightly", closes_at: "2099-01-01T03:00:00.000Z" };
+    const gate = await gateWith(proposal({ window, shadow: [{ rule: "reversible[0]", verdict: "not-allowed" }] }));
+    const ran = await runCli(["approvals", "show", "apr_1"], { env: gate.env });
+    expect(flat(ran.stdout)).toMatch(/window nightly, closes 2099/);
+    expect(flat(ran.stdout)).toContain("in shadow not-allowed by reversible[0]; not enforced");
+  });
+});
+
 describe("approvals list", () => {
   test("shows what waits for a decision, in 80 columns", async () => {
     const gate = await gateWith();

@@ -156,6 +156,11 @@ const version = async (box: BlackBox, changed: object): Promise<void> => {
 describe("what is judged when it is proposed is judged again when it is executed", () => {
   test("a window that closes in between refuses, consumes nothing, and says when it opens again", async () => {
     const { box, agent, id, approval } = await approvedTransfer();
+    // Whoever decides is told until when it can run.
+    const { body } = await (await box.as("alice")).get(`/_gate/v1/approvals/${approval}`);
+    const closesAt = Date.parse(String(Object(body).window.closes_at));
+    expect(body).toMatchObject({ window: { name: "changes" }, shadow: [] });
+    expect([closesAt > Date.now() + 8 * MINUTE_MS, closesAt <= Date.now() + 10 * MINUTE_MS]).toEqual([true, true]);
     moveClock(12 * MINUTE_MS);
     const refused = await transfer(agent, id);
     expect(verdict(refused)).toBe("403 outside-window");
@@ -211,6 +216,9 @@ describe("rules in shadow", () => {
     expect(verdict(asked)).toBe("428 approval-required");
     const [proposed] = (await ledgerRecords(box.tenant)).filter(({ kind }) => kind === "proposal");
     expect(proposed).toMatchObject({ shadow: [{ rule: "reversible[0]", verdict: "not-allowed" }] });
+    // And so does the proposal, to those who decide it.
+    const { body } = await (await box.as("alice")).get(`/_gate/v1/approvals/${proposalOf(asked)}`);
+    expect(body).toMatchObject({ window: null, shadow: [{ rule: "reversible[0]", verdict: "not-allowed" }] });
   });
 
   test("a whole policy in shadow lets the floor decide, keeps tier 5 and the budget, and records what it would have said", async () => {

@@ -19,6 +19,8 @@ export const viewWith = (text: string): ProposalView => ({
   ceilingMicros: 12_500_000,
   blastRadius: text,
   elevated: true,
+  window: { name: text, closesAt: "2026-11-21T03:00:00.000Z" },
+  shadow: [{ rule: text, verdict: text }],
   reversible: false,
   affected: { count: 2, items: [text, text] },
   reason: text,

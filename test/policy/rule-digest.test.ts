@@ -49,6 +49,13 @@ describe("an approval survives a push that leaves its rule alone", () => {
 });
 
 describe("an approval does not survive a change to what decides it", () => {
+  it("what the catalogue says of an action that only its floor decides (`mode: shadow`)", () => {
+    const shadow = `${tier3("[allocations.transfer]")}mode: shadow\n`;
+    const before = digest(shadow, "workloads.cancel", 4);
+    expect(digest(shadow, "workloads.cancel", 4, ACME_PEOPLE, changedCatalogue("workloads.cancel"))).not.toBe(before);
+    expect(digest(shadow, "workloads.cancel", 4, ACME_PEOPLE, changedCatalogue("workloads.submit"))).toBe(before);
+  });
+
   it.each<[string, string]>([
     ["its constraint", edited("max_gpus: 64", "max_gpus: 63")],
     ["its entry at another tier", edited("max_gpus: 4\n", "max_gpus: 3\n")],

@@ -104,6 +104,8 @@ const hostileView: fc.Arbitrary<ProposalView> = fc.record({
   elevated: fc.boolean(),
   reversible: fc.option(fc.boolean(), { nil: null }),
   affected: fc.option(fc.record({ count: fc.nat(), items: fc.array(attack, { maxLength: 50 }) }), { nil: null }),
+  window: fc.option(fc.record({ name: attack, closesAt: attack }), { nil: null }),
+  shadow: fc.array(fc.record({ rule: attack, verdict: attack }), { maxLength: 20 }),
   reason: maybe,
   evidence: maybe,
   backOut: maybe,

@@ -57,6 +57,18 @@ describe("the mission's example", () => {
     }
   });
 
+  test("says until when a window lets it run, and what is judged and not enforced yet", () => {
+    const text = readable(
+      rendered({
+        window: { name: "nightly", closesAt: "2026-11-21T03:00:00.000Z" },
+        shadow: [{ rule: "reversible[0]", verdict: "not-allowed" }],
+      }),
+    );
+    expect(text).toContain("nightly, closes at 2026-11-21 03:00 UTC");
+    expect(text).toContain("not-allowed by reversible[0]");
+    expect(readable(rendered({}))).not.toMatch(/window|shadow/i);
+  });
+
   test("its modal, as Slack gets it", async () => {
     const modal = confirmModal(CANCEL, ORIGIN, OCCASION);
     expect(viewProblem(modal)).toBeNull();

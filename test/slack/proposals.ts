@@ -19,6 +19,8 @@ export const CANCEL: ProposalView = {
   ceilingMicros: 0,
   blastRadius: "one job, 32 GPUs",
   elevated: false,
+  window: null,
+  shadow: [],
   reversible: false,
   affected: { count: 1, items: ["llama-finetune-v3 (running 6 h, 32 × H100)"] },
   reason: "Loss is NaN since step 4,100; every further hour is wasted.",
