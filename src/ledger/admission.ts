@@ -1,11 +1,9 @@
-import { appendEntry, backlog, type Place } from "../audit/journal.ts";
+import { backlog, type Place } from "../audit/journal.ts";
 import { BACKLOG_LIMIT_ROWS } from "../audit/projection.ts";
 import type { Refusal } from "../refusal.ts";
-import { formatUsd } from "../platform/money.ts";
-import type { EpochMs, Micros } from "../vocabulary.ts";
-import { countActivity } from "./activity.ts";
-import { countIn, countingOf, type Counting } from "./aggregates.ts";
-import { consumeApproval, decisionsOf, latestApproval } from "./approval-rows.ts";
+import type { EpochMs } from "../vocabulary.ts";
+import { countingOf } from "./aggregates.ts";
+import { decisionsOf, latestApproval } from "./approval-rows.ts";
 import { eligibleApprovers, summaryOf, type Approval, type ApprovalRequirement } from "./approvals.ts";
 import { credentialFault, freezeRefusal, listFreezes, standing } from "./authority.ts";
 import { budgetView, shortages } from "./budget.ts";
@@ -17,25 +15,23 @@ import {
   type BudgetView,
   type RequestContext,
 } from "./contract.ts";
-import { plan } from "./due.ts";
 import { budgetExceeded } from "./holds.ts";
-import { note, noteAlert } from "./notices.ts";
+import { noteAlert } from "./notices.ts";
 import { endApproval } from "./endings.ts";
 import { findGrant, type GrantSearch } from "./grants.ts";
 import { releaseIdle } from "./incident-endings.ts";
-import { claimIncident, claimingOf, incidentOf, incidentRefusal } from "./incidents.ts";
+import { incidentOf, incidentRefusal } from "./incidents.ts";
 import { raised } from "./lift.ts";
 import { openProposal } from "./proposals.ts";
-import { findReservation, release, reserve, type Reservation } from "./reservations.ts";
-import { sized } from "./sized.ts";
-import { tellThresholds } from "./thresholds.ts";
-import { consumeReceipt, receiptRefusal } from "./receipts.ts";
-import { findReplay, operationUrl, rememberHandles } from "./replay.ts";
+import { findReservation, type Reservation } from "./reservations.ts";
+import { ceilingOf, sized } from "./sized.ts";
+import { receiptRefusal } from "./receipts.ts";
+import { findReplay, operationUrl } from "./replay.ts";
 import { countSigned } from "./signed-decisions.ts";
-import { takeUse, type StandingApproval } from "./standing-approvals.ts";
-import { findStandingUse, STANDING_USE, type StandingUse } from "./use-standing-approval.ts";
+import { findStandingUse } from "./use-standing-approval.ts";
 import { beginScopes } from "./windows.ts";
 import { textOf } from "../platform/sql-row.ts";
+import { commitAdmission, type Spending } from "./commit-admission.ts";
 
 /** What one admission runs with. `dispatchDeadlineMs`: how long after admission a silent dispatch becomes `unknown`. */
 export type AdmissionScope = {
@@ -48,12 +44,6 @@ export type AdmissionScope = {
 };
 
 type Stop = Exclude<AdmissionOutcome, { kind: "admitted" }>;
-type Spending =
-  | { readonly kind: "receipt"; readonly receipt: string }
-  | { readonly kind: "grant"; readonly approval: Approval; readonly approvers: readonly string[] }
-  | ({ readonly kind: "standing" } & StandingUse)
-  | { readonly kind: "nothing" };
-
 /**
  * Decides one write and, if it may run, commits everything that makes it so: spent receipt or grant, idempotency
  * handles, daily and monthly hold, the operation, and the audit intent. MUST run inside `transactionSync`, with no
@@ -124,7 +114,7 @@ export function admit(scope: AdmissionScope, asked: AdmissionRequest): Admission
     }
   }
   if (request.lift !== null && tally.lifted === null) endOpen(scope, request);
-  commitAdmission(scope, request, asked, spending, context, counting);
+  commitAdmission(scope, { request, asked, spending, context, counting });
   if (spending.kind === "standing") releaseIdle(sql, scope.place, request.requester.subject, request.entry, now);
   return {
     kind: "admitted",
@@ -183,102 +173,6 @@ export function commonChecks(scope: AdmissionScope, request: AdmissionRequest): 
 const closedRefusal = ({ open }: AdmissionRequest, now: EpochMs): Refusal | null =>
   open !== null && now >= open.closesAt ? open.after : null;
 
-/** The writes of an admission, in one transaction with its checks. */
-function commitAdmission(
-  scope: AdmissionScope,
-  request: AdmissionRequest,
-  asked: AdmissionRequest,
-  spending: Spending,
-  context: RequestContext,
-  counting: Counting,
-): void {
-  const { sql, now, windows, place } = scope;
-  const ceiling = ceilingOf(request);
-  if (spending.kind === "receipt") consumeReceipt(sql, spending.receipt, request.requestId);
-  if (spending.kind === "grant") {
-    consumeApproval(sql, spending.approval.id, request.requestId);
-    // The proposal's hold ends and the execution's begins in the windows of this moment: never both, never neither.
-    release(sql, spending.approval.id, `moved to ${request.requestId}`, now);
-    note(sql, "consumed", spending.approval.id, request.requestId, now);
-  }
-  if (spending.kind === "standing") takeUse(sql, spending.standing.id, request.requestId, ceiling, now);
-  const { team, per } = request.budget;
-  const { subject: principal } = request.requester;
-  const priceVersion = request.cost.kind === "priced" ? request.cost.priceVersion : null;
-  reserve(
-    sql,
-    { id: request.requestId, state: "dispatching", principal, team, action: request.action, priceVersion, per },
-    windows,
-    ceiling,
-    now,
-  );
-  tellThresholds(sql, windows, request.budget, now);
-  const entry = {
-    ...request.entry,
-    kind: "intent" as const,
-    time: new Date(now).toISOString(),
-    decision: "allow" as const,
-    cost_micros: ceiling,
-    reason: context.reason,
-    evidence: context.evidence,
-    back_out: context.backOut,
-    incident: context.incident ?? request.incident.derived,
-    approval_id: "approval" in spending ? spending.approval.id : null,
-    approvers: "approval" in spending ? spending.approvers : [],
-    ...(spending.kind === "standing" ? { reason_code: STANDING_USE, detail: useOf(spending.standing, ceiling) } : {}),
-    reservation: {
-      id: request.requestId,
-      state: "dispatching",
-      daily: windows.daily.id,
-      monthly: windows.monthly.id,
-      held_micros: ceiling,
-      settled_micros: null,
-    },
-    outcome: "dispatching",
-  };
-  sql.exec(
-    `INSERT INTO operations (request_id, principal, request_digest, sent, catalogue, route, resource, state, duration_ms, result_micros, entry, admitted_at)
-     VALUES (?, ?, ?, ?, ?, ?, ?, 'dispatching', ?, ?, ?, ?)`,
-    request.requestId,
-    request.requester.subject,
-    request.requestDigest,
-    request.sent,
-    request.authority.catalogue,
-    request.route,
-    request.resource,
-    request.cost.kind === "priced" ? request.cost.durationMs : null,
-    // What the whole thing costs once it is changed: less than what is committed gives the difference back on success.
-    asked.cost.kind === "priced" && asked.cost.currentMicros !== null ? asked.cost.ceilingMicros : null,
-    JSON.stringify(entry),
-    now,
-  );
-  countIn(sql, request, counting.parts);
-  rememberHandles(sql, request, now);
-  if (request.resource !== null) {
-    sql.exec("INSERT INTO busy_resources (resource, request_id) VALUES (?, ?)", request.resource, request.requestId);
-  }
-  plan(sql, "dispatch-deadline", request.requestId, now + scope.dispatchDeadlineMs);
-  appendEntry(sql, place, `${request.requestId}/intent`, entry, now);
-  const { requester, action } = request;
-  const instead = spending.kind === "grant" ? spending.approval.id : null;
-  const work = { requester, action, entry, approvalId: null, instead };
-  claimIncident(sql, place, claimingOf(request, context.incident), work, now);
-  tellOf(sql, request, context, now);
-}
-
-/** Counts what was admitted for the message about it, where the policy has people told. */
-function tellOf(sql: SqlStorage, request: AdmissionRequest, { reason }: RequestContext, now: EpochMs): void {
-  const { action, tier, requestId, tellAfterMs } = request;
-  if (tellAfterMs === null) return;
-  const { subject: principal } = request.requester;
-  const at = { firstRequestId: requestId, firstAt: now, lastRequestId: requestId, lastAt: now };
-  countActivity(sql, { action, principal, tier, count: 1, ...at, reason, tellAfterMs }, now);
-}
-
-/** Which use of a standing approval a record is about. */
-const useOf = ({ id, used, uses, usedMicros, capMicros }: StandingApproval, micros: Micros): string =>
-  `use ${used + 1} of ${uses} of ${id}, ${formatUsd(usedMicros + micros)} of ${formatUsd(capMicros)} USD`;
-
 /** A hold that this very request's open proposal or grant already has. */
 export function ownHold(sql: SqlStorage, request: AdmissionRequest): Reservation | null {
   if (request.requirement.kind !== "approval" && request.lift === null) return null;
@@ -304,10 +198,6 @@ export function busyRefusal(sql: SqlStorage, resource: string | null): Refusal |
     ? null
     : { kind: "resource-busy", resource, operation_url: operationUrl(textOf(row, "request_id")) };
 }
-
-/** The most that the request may cost. */
-export const ceilingOf = (request: AdmissionRequest): number =>
-  request.cost.kind === "priced" ? request.cost.ceilingMicros : 0;
 
 const unavailable = (dependency: string, cause: string): Stop => ({
   kind: "refused",

@@ -1,5 +1,5 @@
 import { countingOf } from "./aggregates.ts";
-import { busyRefusal, ceilingOf, commonChecks, ownHold, type AdmissionScope } from "./admission.ts";
+import { busyRefusal, commonChecks, ownHold, type AdmissionScope } from "./admission.ts";
 import { eligibleApprovers } from "./approvals.ts";
 import { budgetView, shortages } from "./budget.ts";
 import type { AdmissionRequest, PlanOutcome } from "./contract.ts";
@@ -7,7 +7,7 @@ import { budgetExceeded } from "./holds.ts";
 import { claimedByOther, incidentOf, tooManyClaims } from "./incidents.ts";
 import { raised } from "./lift.ts";
 import { issueReceipt } from "./receipts.ts";
-import { sized } from "./sized.ts";
+import { ceilingOf, sized } from "./sized.ts";
 
 /**
  * A dry run: every check that an execution would meet (but receipt and approval), the budget before and after, and a

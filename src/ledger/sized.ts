@@ -3,6 +3,10 @@ import type { AdmissionRequest } from "./contract.ts";
 import { runningOf, type Reservation } from "./reservations.ts";
 import { runTime, shareOf, usedSoFar } from "./run-time.ts";
 
+/** The most that the request may cost. */
+export const ceilingOf = (request: AdmissionRequest): number =>
+  request.cost.kind === "priced" ? request.cost.ceilingMicros : 0;
+
 /**
  * The request with what it adds to the books as its ceiling. A change of something that runs adds what it will cost less what is
  * paid for already: the larger of what the control plane says it costs now and what this ledger has committed to it. Something
