@@ -98,8 +98,9 @@ export const PROBLEMS: Readonly<Record<RefusalKind, Wording>> = {
   },
   "not-allowed": {
     status: 403,
-    title: "The tenant's policy does not name this action",
-    remedy: "What the policy does not name is denied. Ask the platform team to add the action to the policy.",
+    title: "The tenant's policy does not allow this",
+    remedy:
+      "`rule` says why. What the policy does not name is denied: ask the platform team to add the action. What a guard denies is people's to do, by the `runbook` where it names one.",
   },
   "constraint-exceeded": {
     status: 403,

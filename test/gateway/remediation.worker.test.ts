@@ -87,6 +87,8 @@ describe("what an agent may remedy by itself", () => {
     const refused = await (await box.as("agent")).delete("/v1/clusters/cluster-1", CONTEXT);
     expect(verdict(refused)).toBe("403 not-allowed");
     expect(refused.body).toMatchObject({ rule: "blast_radius[0]: a whole cluster is no agent's to change", tier: 4 });
+    // The policy names the action: it is the guard that denies.
+    expect(text(refused, "title")).toBe("The tenant's policy does not allow this");
     expect(await box.upstream.mutations()).toEqual([]);
   });
 
