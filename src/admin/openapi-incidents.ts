@@ -43,7 +43,10 @@ const escalation = named(
     note: textOrNull,
     entries: z
       .array(z.object({ number: count, principal: text, hypothesis: text, evidence: text, tried: text, at: time }))
-      .meta({ description: "Each time that it was handed over, in order." }),
+      .meta({
+        description:
+          "Each time that it was handed over, in order; in a list the first. Agents and services see what they said themselves.",
+      }),
   }),
 );
 

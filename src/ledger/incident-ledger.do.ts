@@ -34,12 +34,12 @@ export abstract class IncidentLedger extends LifecycleLedger implements Incident
     return this.transact((scope) => escalate(scope, actor, ask));
   }
 
-  async escalations(state: string | null, limit: number): Promise<readonly Escalation[]> {
-    return listEscalations(this.ctx.storage.sql, state, limit);
+  async escalations(state: string | null, limit: number, of: string | null): Promise<readonly Escalation[]> {
+    return listEscalations(this.ctx.storage.sql, state, limit, of);
   }
 
-  async escalation(id: string): Promise<Escalation | null> {
-    return findEscalation(this.ctx.storage.sql, id);
+  async escalation(id: string, of: string | null): Promise<Escalation | null> {
+    return findEscalation(this.ctx.storage.sql, id, of);
   }
 
   async closeEscalation(actor: Actor, act: Parameters<IncidentPort["closeEscalation"]>[1]): Promise<EscalationResult> {

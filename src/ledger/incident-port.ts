@@ -58,7 +58,7 @@ export type Escalation = {
   readonly closedBy: string | null;
   readonly closedAt: EpochMs | null;
   readonly note: string | null;
-  /** In order; there is at least one. */
+  /** In order; there is at least one. Of those that were asked for. */
   readonly entries: readonly EscalationEntry[];
 };
 
@@ -87,7 +87,9 @@ export interface IncidentPort {
   ): Promise<IncidentResult>;
   /** Puts what nobody could diagnose before people, or adds to what is open for the same incident. */
   escalate(actor: Actor, ask: EscalationAsk): Promise<EscalationResult>;
-  escalations(state: string | null, limit: number): Promise<readonly Escalation[]>;
-  escalation(id: string): Promise<Escalation | null>;
+  /** Newest first, each with the first that was said in it. `of`: those in which this principal has said something, its own words. */
+  escalations(state: string | null, limit: number, of: string | null): Promise<readonly Escalation[]>;
+  /** One with all that was said. `of`: only what this principal has said; null where it has said nothing. */
+  escalation(id: string, of: string | null): Promise<Escalation | null>;
   closeEscalation(actor: Actor, act: { requestId: string; id: string; note: string }): Promise<EscalationResult>;
 }

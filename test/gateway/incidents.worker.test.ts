@@ -260,6 +260,23 @@ describe("what nobody could diagnose", () => {
     expect(verdict(await stranger.post(`${ESCALATIONS}/${id}/close`, { note: "mine" }))).toBe("404 not-found");
   });
 
+  test("shows an agent its own words, also where it added them to another's, and a list the first of each", async () => {
+    const box = await open();
+    const [agent, agent2, alice] = [await box.as("agent"), await box.as("agent2"), await box.as("alice")];
+    const id = text(await agent.post(ESCALATIONS, ask), "id");
+    const added = await agent2.post(ESCALATIONS, { ...ask, evidence: "mine" });
+    const own = { id, entries: [{ number: 2, principal: "agent:sweeper", evidence: "mine" }] };
+    expect(added.body).toMatchObject(own);
+    expect(added.text).not.toContain("agent:trainer");
+    expect((await agent2.get(`${ESCALATIONS}/${id}`)).body).toMatchObject(own);
+    expect((await agent2.get(ESCALATIONS)).body).toMatchObject({ records: [own] });
+    const listed = (await alice.get(ESCALATIONS)).body;
+    expect(listed).toMatchObject({ records: [{ id, entries: [{ number: 1, principal: "agent:trainer" }] }] });
+    // What others hand over does not push an agent's own out of its list.
+    for (const incident of ["INC-8", "INC-9", "INC-10"]) await agent2.post(ESCALATIONS, { ...ask, incident });
+    expect((await agent.get(`${ESCALATIONS}?limit=1`)).body).toMatchObject({ records: [{ id }] });
+  });
+
   test("is bounded in size and per principal and hour", async () => {
     const box = await open();
     const [agent, agent2] = [await box.as("agent"), await box.as("agent2")];

@@ -104,3 +104,19 @@ it("an incident is not given to a principal whose keys are all revoked, whatever
   expect(verdict(await ledger.admit(mine))).toBe("admitted");
   expect(await handOver(ledger, actor("agent:trainer"), "INC-8", "agent:gone")).toBe("not-eligible");
 });
+
+it("of one escalation no principal takes all the places, so that others can add to it", async () => {
+  const { ledger } = await newTenant();
+  const escalate = async (who: string): Promise<string> => {
+    const ask = { requestId: newId("req"), incident: "INC-7", hypothesis: "h", evidence: "e", tried: "t" };
+    const result = await ledger.escalate(actor(`agent:${who}`), ask);
+    return result.kind === "done" ? "done" : result.refusal.kind;
+  };
+  for (let sent = 0; sent < 25; sent++) {
+    vi.setSystemTime(START + sent * 4 * MINUTE);
+    expect(await escalate("trainer")).toBe("done");
+  }
+  vi.setSystemTime(START + 5 * CLAIM_MS);
+  expect(await escalate("trainer")).toBe("rate-limited");
+  expect(await escalate("tuner")).toBe("done");
+});
