@@ -31,7 +31,7 @@ export async function governWrite(write: Write, context: TenantContext): Promise
   const early = judged.ok ? (earlyRefusal(write, judged.value, context) ?? upstreamDown(write, context)) : judged.error;
   const judgement = judged.ok ? judged.value : null;
   const costMicros = judgement?.cost.kind === "priced" ? judgement.cost.ceilingMicros : 0;
-  const frozen = freezeRefusal(context.snapshot.freezes, write.principal.subject, operation.action, costMicros);
+  const frozen = freezeRefusal(context.snapshot.freezes, write.principal, operation.action, costMicros);
   // What is refused already needs no look at what it would affect.
   const asked = judgement !== null && early === null && frozen === null;
   const observed = asked ? await observe(write, context, judgement) : ok(UNOBSERVED);

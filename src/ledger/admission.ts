@@ -163,7 +163,7 @@ export function commonChecks(scope: AdmissionScope, request: AdmissionRequest): 
   const replay = findReplay(sql, request, now);
   if (replay.kind === "replay") return { kind: "replay", outcome: replay.outcome, budget: budget() };
   if (replay.kind === "refused") return { kind: "refused", refusal: replay.refusal, budget: budget() };
-  const frozen = freezeRefusal(listFreezes(sql), request.requester.subject, request.action, ceilingOf(request));
+  const frozen = freezeRefusal(listFreezes(sql), request.requester, request.action, ceilingOf(request));
   if (frozen !== null) return { kind: "refused", refusal: frozen, budget: budget() };
   const refusal = request.refusal ?? closedRefusal(request, now);
   return refusal === null ? null : { kind: "refused", refusal, budget: budget() };

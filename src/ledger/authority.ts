@@ -183,12 +183,12 @@ export const SPENDING = "spending";
 export const EVERYTHING = "everything";
 
 /**
- * The freeze that covers a write by `subject` of `action` that may cost `ceilingMicros`, as a refusal; null where none does. Of
- * several the widest: whoever is refused learns how much is stopped.
+ * The freeze that covers a write of `action` that may cost `ceilingMicros`, as a refusal; null where none does. A freeze of a
+ * principal covers what it owns. Of several the widest: whoever is refused learns how much is stopped.
  */
 export function freezeRefusal(
   freezes: readonly Freeze[],
-  subject: string,
+  { subject, owner }: { readonly subject: string; readonly owner: string },
   action: string,
   ceilingMicros: Micros,
 ): Refusal | null {
@@ -197,6 +197,7 @@ export function freezeRefusal(
     "tenant",
     ...(ceilingMicros > 0 ? [SPENDING] : []),
     `action:${action}`,
+    `principal:${owner}`,
     `principal:${subject}`,
   ];
   const hit = freezes

@@ -43,7 +43,7 @@ const waitsFor = (box: BlackBox, approval: string): Promise<unknown> =>
   );
 
 describe("a freeze set between approval and execution", () => {
-  test.each(["tenant", "spending", "principal:agent:trainer", "action:workloads.submit"])(
+  test.each(["tenant", "spending", "principal:agent:trainer", "principal:person:dana", "action:workloads.submit"])(
     "of %s refuses, consumes nothing and says why; the same grant runs the request after it is lifted",
     async (scope) => {
       const box = await open();
