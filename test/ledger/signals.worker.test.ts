@@ -139,6 +139,7 @@ describe("a spike of denials", () => {
       const version = await ledger.addVersion(OPERATOR, newId("req"), terms(denials), "bounds", null);
       const security = { ...OPERATOR, subject: "person:sam", roles: ["security"] };
       expect(await ledger.activate(security, newId("req"), version)).toEqual({ kind: "done" });
+      expect(await signals(tenant)).toMatchObject([{ signal: "policy-activated" }]);
       await ledger.noteLog(report(START, 1_000));
       expect(await signals(tenant)).toHaveLength(told);
     }
