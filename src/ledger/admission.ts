@@ -105,7 +105,9 @@ export function admit(scope: AdmissionScope, asked: AdmissionRequest): Admission
       spending = { kind: "grant", approval: search.approval, approvers: search.approvers };
       context = search.context;
     } else {
-      const use = findStandingUse(sql, request, request.requirement, ceilingOf(request), now);
+      // Given beforehand for one request at a time, it says nothing of what many of them add up to.
+      const isBeyond = counting.exceeded.length > 0;
+      const use = isBeyond ? null : findStandingUse(sql, request, request.requirement, ceilingOf(request), now);
       if (use === null) return refuse(putBeforePeople(scope, request, request.requirement, search));
       // Whatever was open for this request is answered by it, and must not run it once more.
       const open = search.kind === "join" ? search.approval : search.supersedes;
