@@ -57,7 +57,7 @@ export function scheduleActivation(
     const state = `version ${version} is scheduled for ${new Date(waiting.at).toISOString()}`;
     return { kind: "already-decided", state, decided_by: [waiting.by] };
   }
-  const reasonAgainst = activationFault(candidate, active, actor);
+  const reasonAgainst = activationFault(sql, candidate, active, actor);
   if (reasonAgainst !== null) return { kind: "not-eligible", reason: reasonAgainst };
   sql.exec(
     `INSERT INTO schedules (version, at, subject, class, credential_id, demo, roles, people, reason, made_at, request_id)
@@ -135,7 +135,21 @@ function faultNow(
   if (!roles.some((role) => role === "security" || role === "finance")) {
     return `${schedule.by} no longer holds role security or finance, or the credential that made the schedule is revoked.`;
   }
-  return activationFault(candidate, active, { subject: schedule.by, roles });
+  const fault = activationFault(sql, candidate, active, { subject: schedule.by, roles });
+  return fault ?? overtakenBy(sql, schedule);
+}
+
+/**
+ * Why a version that was judged against another one is not put in force, null where it was not overtaken. Whoever put one in force
+ * by hand since then may have done so in a hurry, to take away what the scheduled one would give back: nobody has looked at that.
+ */
+function overtakenBy(sql: SqlStorage, { madeAt }: StoredSchedule): string | null {
+  const since = sql
+    .exec("SELECT version, by FROM activations WHERE how = 'at-once' AND at > ? ORDER BY number DESC LIMIT 1", madeAt)
+    .toArray()[0];
+  return since === undefined
+    ? null
+    : `Version ${integerOf(since, "version")} was put in force by ${textOf(since, "by")} after this was scheduled: schedule it again.`;
 }
 
 /**

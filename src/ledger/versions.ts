@@ -5,6 +5,7 @@ import { recordActivation, type Activation } from "./activations.ts";
 import { forgetMeasures } from "./aggregate-fill.ts";
 import { activeVersion, termsOf, type VersionTerms } from "./authority.ts";
 import { textOf, integerOf, textOrNull, integerOrNull, type SqlRow } from "../platform/sql-row.ts";
+import { mintersOf } from "./minters.ts";
 import { tell } from "./signals.ts";
 
 export type PolicyVersion = VersionTerms & {
@@ -57,6 +58,10 @@ export function findVersion(sql: SqlStorage, version: number): PolicyVersion | n
   return row === undefined ? null : fromRow(row);
 }
 
+/** Roles that write versions, and those that put them in force. */
+const AUTHORS = ["operator"] as const;
+const ACTIVATORS = ["security", "finance"] as const;
+
 /** Who puts a version in force, as far as it counts. */
 type Activator = { readonly subject: string; readonly roles: readonly string[] };
 
@@ -82,7 +87,7 @@ export function activateVersion(
     const state = `version ${active.version} is in force`;
     return { kind: "already-decided", state, decided_by: [current?.activatedBy ?? ""] };
   }
-  const fault = activationFault(candidate, active, by);
+  const fault = activationFault(sql, candidate, active, by);
   if (fault !== null) return { kind: "not-eligible", reason: fault };
   sql.exec("DELETE FROM schedules WHERE version = ?", version);
   putInForce(sql, candidate, { previous: active.version, by: by.subject, at: now, how: "at-once", reason });
@@ -91,11 +96,20 @@ export function activateVersion(
 
 /**
  * Why this person does not put `candidate` in force while `active` is, null where they may. Nobody widens alone: operators write
- * versions, security or finance puts them in force (the route's roles), never the author, and finance where it says more or other
- * things of money.
+ * versions, security or finance puts them in force (the route's roles), never the author, nor a name that the author may have made,
+ * and finance where it says more or other things of money. Reads only.
  */
-export function activationFault(candidate: PolicyVersion, active: VersionTerms, by: Activator): string | null {
+export function activationFault(
+  sql: SqlStorage,
+  candidate: PolicyVersion,
+  active: VersionTerms,
+  by: Activator,
+): string | null {
   if (candidate.author === by.subject) return "A version is activated by a second person, not by its author.";
+  const behindAuthor = mintersOf(sql, candidate.author, AUTHORS);
+  const both = [...mintersOf(sql, by.subject, ACTIVATORS)].find((name) => behindAuthor.has(name));
+  if (both !== undefined)
+    return `A version is activated by a second person: ${both} stands behind its author and behind you, as one of them or by having minted their keys.`;
   return concernsFinance(candidate, active) && !by.roles.includes("finance")
     ? "This version raises a cap, or changes prices, teams or other terms of the budget: finance activates it."
     : null;

@@ -211,6 +211,36 @@ describe("a schedule", () => {
     expect(await inForce(ledger)).toBe(1);
   });
 
+  it("does not undo what was put in force by hand since it was made; what came by itself it follows", async () => {
+    const { tenant, ledger } = await withVersion();
+    const third = await ledger.addVersion(
+      OPERATOR,
+      newId("req"),
+      { ...versionTerms, people: digest("fewer") },
+      "",
+      null,
+    );
+    await schedule(ledger);
+    await ledger.scheduleActivation(SAM, newId("req"), { version: third, at: START + HOUR, reason: null });
+    vi.setSystemTime(START + HOUR);
+    await runAlarm(tenant);
+    expect(await inForce(ledger)).toBe(third);
+    await onTime(tenant);
+    expect(await inForce(ledger)).toBe(2);
+    await schedule(ledger, SAM, { version: third, at: at + 2 * HOUR });
+    vi.setSystemTime(at + HOUR);
+    await ledger.activate(FAY, newId("req"), 1, { reason: "a key is in the wrong hands", replaces: 2 });
+    vi.setSystemTime(at + 2 * HOUR);
+    await runAlarm(tenant);
+    expect(await inForce(ledger)).toBe(1);
+    expect((await acts(tenant)).at(-1)).toEqual([
+      "policy-activation",
+      "refuse",
+      "person:sam",
+      expect.stringContaining("Version 1 was put in force by person:fay after this was scheduled"),
+    ]);
+  });
+
   describe("is judged again at its time, and refused, told and over", () => {
     const later = START + HOUR;
 
@@ -311,4 +341,83 @@ it("a higher cap that comes in force by itself is finance's own schedule", async
   vi.setSystemTime(at);
   await runAlarm(tenant);
   expect(await inForce(ledger)).toBe(2);
+});
+
+/** Keys by role, whom they name, and who minted them. */
+const minted = async (keys: readonly (readonly [string, string, string])[]): Promise<LedgerPort> => {
+  const { ledger } = await newTenant();
+  for (const [index, [role, subject, issuer]] of keys.entries()) {
+    const record = JSON.stringify({ roles: [role], issuer });
+    const key = { credentialId: `key_${index}`, subject, record, expiresAt: START + 24 * HOUR };
+    await ledger.addCredential(OPERATOR, newId("req"), key);
+  }
+  return ledger;
+};
+const [MAX, ALIAS, FRIEND, SAM_, OLGA] = ["person:max", "person:alias", "person:friend", "person:sam", "person:olga"];
+const writeAs = (ledger: LedgerPort, subject: string): Promise<number> =>
+  ledger.addVersion({ ...OPERATOR, subject }, newId("req"), { ...versionTerms, policy: digest("x") }, "", null);
+
+describe("one person under several names is no second person", () => {
+  it.each([
+    [
+      "whoever minted the author's key",
+      [
+        ["operator", MAX, OLGA],
+        ["security", MAX, SAM_],
+        ["operator", ALIAS, MAX],
+      ],
+      ALIAS,
+      MAX,
+    ],
+    [
+      "a name that the author minted",
+      [
+        ["operator", MAX, OLGA],
+        ["security", MAX, SAM_],
+        ["security", ALIAS, MAX],
+      ],
+      MAX,
+      ALIAS,
+    ],
+    [
+      "two names of one minter",
+      [
+        ["operator", ALIAS, MAX],
+        ["finance", FRIEND, MAX],
+      ],
+      ALIAS,
+      FRIEND,
+    ],
+    [
+      "a name of a name",
+      [
+        ["operator", FRIEND, ALIAS],
+        ["operator", ALIAS, MAX],
+        ["security", MAX, SAM_],
+      ],
+      FRIEND,
+      MAX,
+    ],
+  ] as const)("%s", async (_, keys, author, activator) => {
+    const ledger = await minted(keys.map(([role, subject, issuer]) => [role, subject ?? "", issuer ?? ""] as const));
+    const version = await writeAs(ledger, author ?? "");
+    const by = { ...SAM, subject: activator ?? "", roles: ["security", "finance"] };
+    const refusal = { refusal: { kind: "not-eligible", reason: expect.stringContaining("stands behind") } };
+    expect(await ledger.activate(by, newId("req"), version)).toMatchObject(refusal);
+    const at = START + HOUR;
+    expect(await ledger.scheduleActivation(by, newId("req"), { version, at, reason: null })).toMatchObject(refusal);
+  });
+
+  it("but colleagues whose keys others minted are, also where one person has both roles and a ring of keys", async () => {
+    const ledger = await minted([
+      ["operator", "person:max", "person:olga"],
+      ["security", "person:max", "person:sam"],
+      ["operator", "person:olga", "person:max"],
+      ["operator", "person:alias", "person:max"],
+      ["security", "person:friend", "person:sam"],
+    ]);
+    const version = await writeAs(ledger, "person:alias");
+    const friend = { ...SAM, subject: "person:friend", roles: ["security"] };
+    expect(await ledger.activate(friend, newId("req"), version)).toEqual({ kind: "done" });
+  });
 });
