@@ -2,15 +2,11 @@ import type { MatchedOperation } from "../catalogue/types.ts";
 import { scopeOf } from "../ledger/aggregate-parts.ts";
 import { ruleOf } from "../ledger/aggregates.ts";
 import type { AskedAggregate, Tally } from "../ledger/contract.ts";
-import { COUNTED_WORDS } from "../policy/aggregates.ts";
-import { MAX_AGGREGATE } from "../policy/aggregate-schema.ts";
+import { COUNTED_WORDS, MOST_COUNTED } from "../policy/aggregates.ts";
 import type { Aggregate, CompiledPolicy } from "../policy/types.ts";
 import type { Nearest, Refusal } from "../refusal.ts";
 import type { EpochMs, Facts, Tier } from "../vocabulary.ts";
 import type { Trail } from "./trail.ts";
-
-/** Most that one request counts: beyond every limit there can be, and far from where sums of many stop being exact. */
-const MOST_COUNTED = MAX_AGGREGATE * 10;
 
 /** What a request counts of this: null where its facts do not say. Not known is never zero, and nothing gives back by being less. */
 function amountOf({ measure: { of } }: Aggregate, facts: Facts): number | null {

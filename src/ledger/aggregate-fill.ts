@@ -1,4 +1,5 @@
 import { integerOf, textOf, textOrNull, type SqlRow } from "../platform/sql-row.ts";
+import { MOST_COUNTED } from "../policy/aggregates.ts";
 import type { Measure } from "../policy/types.ts";
 import type { EpochMs } from "../vocabulary.ts";
 import {
@@ -133,6 +134,9 @@ function booked(sql: SqlStorage, measure: Measure, now: EpochMs): readonly Booke
 /** Names of facts are words of the catalogue's grammar: nothing in them ends the quotes. */
 const pathOf = (fact: string): string => `$.facts."${fact}"`;
 
+/** As the admission counts it: books hold whatever a request stated while nothing limited it. */
+const countable = (amount: number): number => Math.min(Math.max(0, amount), MOST_COUNTED);
+
 function bookedOf(row: SqlRow, { of }: Measure): Booked {
   const countsOne = of === "submissions" || of === "resources";
   return {
@@ -140,7 +144,7 @@ function bookedOf(row: SqlRow, { of }: Measure): Booked {
     principal: textOf(row, "principal"),
     resource: textOrNull(row, "resource"),
     action: textOf(row, "action"),
-    amount: countsOne ? 1 : row["type"] === "integer" ? Math.max(0, integerOf(row, "amount")) : null,
+    amount: countsOne ? 1 : row["type"] === "integer" ? countable(integerOf(row, "amount")) : null,
     label: typeof row["label"] === "string" ? row["label"] : null,
     admittedAt: integerOf(row, "admitted_at"),
     inFlight: row["state"] === "dispatching" || row["state"] === "unknown",

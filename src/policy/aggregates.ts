@@ -3,7 +3,7 @@ import { canonicalJson } from "../platform/canonical-json.ts";
 import type { JsonPath } from "../platform/json-pointer.ts";
 import type { ParsedDocument } from "../platform/yaml-document.ts";
 import { isWrite } from "../vocabulary.ts";
-import type { WrittenAggregate } from "./aggregate-schema.ts";
+import { MAX_AGGREGATE, type WrittenAggregate } from "./aggregate-schema.ts";
 import type { Report } from "./limits.ts";
 import type { PolicyDocument } from "./policy-schema.ts";
 import { noSuchAction } from "./rules.ts";
@@ -12,6 +12,9 @@ import type { Aggregate, CompiledPolicy, Measure } from "./types.ts";
 
 /** What `of` may count besides facts. Each request counts one; `resources` counts each thing once. */
 export const COUNTED_WORDS = ["submissions", "resources"] as const;
+
+/** Most that one request counts: beyond every limit there can be, and far from where sums of many stop being exact. */
+export const MOST_COUNTED = MAX_AGGREGATE * 10;
 
 type Document = ParsedDocument<PolicyDocument>;
 type Actions = ReadonlyMap<string, ActionSpec>;
