@@ -120,3 +120,46 @@ it("of one escalation no principal takes all the places, so that others can add 
   expect(await escalate("trainer")).toBe("rate-limited");
   expect(await escalate("tuner")).toBe("done");
 });
+
+/** How many messages of each event there are. */
+const told = async (tenant: string): Promise<readonly unknown[]> =>
+  (
+    await rowsOf(
+      tenant,
+      "SELECT alert ->> '$.event' AS event, count(*) AS n FROM notices WHERE alert ->> '$.kind' = 'incident' GROUP BY 1",
+    )
+  ).map(({ event, n }) => `${String(n)} ${String(event)}`);
+
+describe("people are told of so much and no more", () => {
+  it("where one claims and resolves in a circle, and in the next hour again", async () => {
+    const { tenant, ledger } = await newTenant();
+    const circle = async (): Promise<void> => {
+      for (let turn = 0; turn < 40; turn++) {
+        vi.setSystemTime(Date.now() + 1_000);
+        await ledger.admit(on("trainer", "INC-7"));
+        const resolved = { requestId: newId("req"), key: "INC-7", outcome: "fixed", note: null } as const;
+        await ledger.resolveIncident(actor("agent:trainer"), resolved);
+      }
+    };
+    await circle();
+    expect(await told(tenant)).toEqual(["30 claimed", "30 resolved"]);
+    await ledger.admit(on("tuner", "INC-8"));
+    expect(await told(tenant)).toEqual(["31 claimed", "30 resolved"]);
+    vi.setSystemTime(START + 2 * CLAIM_MS);
+    await circle();
+    expect(await told(tenant)).toEqual(["61 claimed", "60 resolved"]);
+  });
+
+  it("where two give it to and fro, and of its end all the same", async () => {
+    const { tenant, ledger } = await newTenant();
+    await ledger.admit(on("trainer", "INC-7"));
+    for (let turn = 0; turn < 10; turn++) {
+      vi.setSystemTime(START + 2 * turn + 1);
+      expect(await handOver(ledger, actor("agent:trainer"), "INC-7", "agent:tuner")).toBe("done");
+      vi.setSystemTime(START + 2 * turn + 2);
+      expect(await handOver(ledger, actor("agent:tuner"), "INC-7", "agent:trainer")).toBe("done");
+    }
+    await ledger.resolveIncident(OPERATOR, { requestId: newId("req"), key: "INC-7", outcome: "fixed", note: null });
+    expect(await told(tenant)).toEqual(["1 claimed", "10 handed-over", "1 resolved"]);
+  });
+});
