@@ -45,7 +45,7 @@ async function expectAllProjected(box: BlackBox): Promise<void> {
   const last = journal.at(-1)?.sequence ?? 0;
   await expect.poll(async () => (await projectedRows(box.tenant, "ledger")).length, PATIENCE).toBe(last);
   const rows = new Map((await projectedRows(box.tenant, "ledger")).map((row) => [row.sequence, row]));
-  for (const row of journal) expect(rows.get(row.sequence)).toEqual(row);
+  for (const row of journal) expect(rows.get(row.sequence)).toMatchObject(row);
 }
 
 test("while D1 is down, a warm gate goes on: writes run, are journaled, and reach D1 once it is back", async () => {

@@ -132,7 +132,7 @@ describe("a document that is not exactly the language is refused whole, at its p
     ],
     ["unknown dry run", after("dry_run: never"), [3, 10, "/dry_run"], /one of "receipt", "inline"/],
     ["unknown idempotency", after("idempotency: maybe"), [3, 14, "/idempotency"], /one of "optional"/],
-    ["unknown context", after("require:", "  tier_2: [incident]"), [4, 12, "/require/tier_2/0"], /one of "reason"/],
+    ["unknown context", after("require:", "  tier_2: [ticket]"), [4, 12, "/require/tier_2/0"], /one of "reason"/],
     ["zero rate", after("rate_limits:", "  tier_0: 0"), [4, 11, "/rate_limits/tier_0"], /at least 1/],
     [
       "rate as text",
