@@ -8,7 +8,7 @@ import { err, ok, type Result } from "../platform/result.ts";
 import type { Refusal } from "../refusal.ts";
 import type { StrictRequest } from "../strict-request.ts";
 import { readBody } from "./body.ts";
-import { json, refuse, type AdminAnswer, type AdminCall, type AdminRoute } from "./call.ts";
+import { json, malformed, refuse, type AdminAnswer, type AdminCall, type AdminRoute } from "./call.ts";
 import { answerDeployment, DEPLOYMENT } from "./deployment-call.ts";
 
 /** A registration as it was read. `text`: as it is stored. */
@@ -134,7 +134,11 @@ async function confirm(registry: Registry, call: AdminCall, id: string): Promise
   if (outcome.kind === "refused") return outcome;
   // A crash here leaves it confirmed and not stored: the same call again stores it.
   const issuer = await registry.store(gate, tenant, outcome.text, trail.receivedAt);
-  for (const one of await registry.list(gate, tenant))
+  const standing = await registry.list(gate, tenant);
+  // Another tenant was faster by the moment between the look and the store.
+  if (!standing.some((one) => one.id === id && one.issuer === issuer))
+    return malformed("body: what it names is another tenant's by now");
+  for (const one of standing)
     if (one.id === id && one.issuer !== issuer) await registry.remove(gate, tenant, one.issuer);
   return json({ registered: true, tenant, id, issuer, ...registry.more(tenant) });
 }

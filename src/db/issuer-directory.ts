@@ -73,7 +73,10 @@ export async function deleteIssuer(d1: D1Database, tenant: string, issuer: strin
     .where(and(eq(issuers.tenant, tenant), eq(issuers.issuer, issuer)));
 }
 
-/** Stores a registration that `readIssuer` has accepted, replacing an earlier one of the same issuer. */
+/**
+ * Stores a registration that `readIssuer` has accepted, replacing an earlier one of the same issuer and tenant. Another tenant's
+ * stays as it is, also where both are stored at once.
+ */
 export async function writeIssuer(
   d1: D1Database,
   issuer: { readonly issuer: string; readonly tenant: string; readonly registration: string },
@@ -82,5 +85,8 @@ export async function writeIssuer(
 ): Promise<void> {
   const row = { ...issuer, createdAt: new Date(now).toISOString() };
   const values = { ...row, mac: sealRecord("issuer", row, pepper) };
-  await openDatabase(d1).insert(issuers).values(values).onConflictDoUpdate({ target: issuers.issuer, set: values });
+  await openDatabase(d1)
+    .insert(issuers)
+    .values(values)
+    .onConflictDoUpdate({ target: issuers.issuer, set: values, setWhere: eq(issuers.tenant, issuer.tenant) });
 }

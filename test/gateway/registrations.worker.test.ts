@@ -1,4 +1,6 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
+import { tenantOfIssuer, writeIssuer } from "../../src/db/issuer-directory.ts";
+import { readSecretKey } from "../../src/identity/secret-key.ts";
 import { newSigningKey, signText } from "../identity/fixtures.ts";
 import { list, text, verdict, type Answered } from "../support/answer.ts";
 import { approvalAuthority } from "../support/authority.ts";
@@ -120,6 +122,31 @@ describe("an issuer that was asked for with the deployment's secret", () => {
       "400 malformed-request",
     );
   });
+});
+
+test("of two tenants that are let register one issuer at the same moment exactly one has it, and the other is told", async () => {
+  const boxes = [await open(), await open()];
+  const [first] = boxes;
+  if (first === undefined) throw new Error("no tenant");
+  const { registration } = await issuerOf(first);
+  const confirm = await Promise.all(
+    boxes.map(async (box) => {
+      const digest = text(await ask({ ...registration, tenant: box.tenant }), "digest");
+      const security = await box.as("security");
+      return () => security.post(`${ISSUERS}/agents/confirm`, { digest });
+    }),
+  );
+  const said = await Promise.all(confirm.map((one) => one()));
+  expect(said.map(verdict).toSorted()).toEqual(["200", "400 malformed-request"]);
+  const owner = boxes[said.findIndex((one) => verdict(one) === "200")]?.tenant;
+  expect(await tenantOfIssuer(testEnv.DB, registration.issuer)).toBe(owner);
+  // And what is stored a moment later, after a look that saw nothing, takes nothing over.
+  const secret: unknown = testEnv.RECORD_PEPPER;
+  const pepper = readSecretKey("RECORD_PEPPER", typeof secret === "string" ? secret : "");
+  if (!pepper.ok) throw new Error(pepper.error);
+  const late = { issuer: registration.issuer, tenant: "another", registration: "{}" };
+  await writeIssuer(testEnv.DB, late, pepper.value, Date.now());
+  expect(await tenantOfIssuer(testEnv.DB, registration.issuer)).toBe(owner);
 });
 
 describe("an issuer that one person removes", () => {
