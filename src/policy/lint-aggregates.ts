@@ -72,7 +72,5 @@ function chosenFreely({ measure: { per } }: Aggregate, allowing: readonly Rule[]
   const open = allowing.find(isOpen);
   return open === undefined
     ? []
-    : [
-        `${open.label} leaves ${per.fact} to the caller, and each has a count of its own: list the ones allowed`,
-      ];
+    : [`${open.label} leaves ${per.fact} to the caller, and each has a count of its own: list the ones allowed`];
 }
