@@ -63,10 +63,15 @@ export function fillMeasures(sql: SqlStorage, measures: ReadonlyMap<string, Meas
 function replay(
   key: string,
   measure: Measure,
-  operations: readonly Booked[],
+  operations: Iterable<Booked>,
   now: EpochMs,
 ): { readonly counts: readonly Change[]; readonly kept: readonly PartsRow[] } {
-  const counts: Change[] = [];
+  // Summed as they come: a day's buckets fit where a day's operations would not.
+  const counts = new Map<string, Change>();
+  const count = (change: Change): void => {
+    const at = JSON.stringify([change.scope, change.bucket, change.thing]);
+    counts.set(at, { ...change, amount: (counts.get(at)?.amount ?? 0) + change.amount });
+  };
   const rows = new Map<string, PartsRow>();
   const last = new Map<string, { readonly requestId: string; readonly part: Part }>();
   const oldest = oldestBucket(measure.within, now);
@@ -78,7 +83,7 @@ function replay(
     // What has ended since has nothing any more; its label is still the one that it had.
     const had = before === undefined || operation.resourceRuns ? before?.part : { ...before.part, has: 0, charged: 0 };
     const part = partOf({ key, measure, scope, amount }, had ?? null, resource ?? requestId, admittedAt);
-    if (part.bucket !== RUNNING_BUCKET && part.bucket >= oldest) counts.push(...chargedBy([part]));
+    if (part.bucket !== RUNNING_BUCKET && part.bucket >= oldest) chargedBy([part]).forEach(count);
     const whole =
       !inFlight && part.ofResource && part.bucket === RUNNING_BUCKET ? { ...part, charged: part.has } : part;
     if (!inFlight && part.ofResource && resource !== null) {
@@ -90,7 +95,7 @@ function replay(
   }
   const kept = [...rows.values()];
   const running = chargedBy(kept.flatMap(({ parts }) => parts).filter(({ bucket }) => bucket === RUNNING_BUCKET));
-  return { counts: [...counts, ...running], kept };
+  return { counts: [...counts.values(), ...running], kept };
 }
 
 const COLUMNS = `operations.rowid AS number, request_id, operations.principal AS principal, operations.resource AS resource,
@@ -100,35 +105,58 @@ const COLUMNS = `operations.rowid AS number, request_id, operations.principal AS
   EXISTS (SELECT 1 FROM reservations WHERE reservations.resource = operations.resource AND reservations.state = 'committed') AS resource_runs`;
 const BEGUN = "operations.state NOT IN ('failed','not-sent')";
 
-/** Everything that the measure may count: what its window began, and what was done to whatever still runs. Oldest first. */
-function booked(sql: SqlStorage, measure: Measure, now: EpochMs): readonly Booked[] {
+/**
+ * Everything that the measure may count: what its window began, and what was done to whatever still runs. Oldest first, which is the
+ * order of rows. One at a time: a day of a busy tenant has more operations than an object has memory.
+ */
+function* booked(sql: SqlStorage, measure: Measure, now: EpochMs): Generator<Booked> {
   const fact = pathOf(measure.of);
   const paths = [fact, fact, pathOf(typeof measure.per === "string" ? "" : measure.per.fact)];
   const found = new Map<number, Booked>();
   const keep = (row: SqlRow): void => void found.set(integerOf(row, "number"), bookedOf(row, measure));
-  const running = [
+  const open = [
     "SELECT id FROM reservations INDEXED BY reservations_open WHERE state IN ('held','dispatching','committed','unknown')",
     "SELECT resource FROM reservations INDEXED BY reservations_running WHERE state = 'committed' AND resource IS NOT NULL",
   ] as const;
   for (const [column, of] of [
-    ["request_id", running[0]],
-    ["resource", running[1]],
+    ["request_id", open[0]],
+    ["resource", open[1]],
   ] as const)
     for (const row of sql.exec(
       `SELECT ${COLUMNS} FROM operations WHERE operations.${column} IN (${of}) AND ${BEGUN}`,
       ...paths,
     ))
       keep(row);
+  const running = [...found].toSorted(([a], [b]) => a - b);
+  let place = 0;
+  const runningBefore = function* (number: number): Generator<Booked> {
+    for (let one = running[place]; one !== undefined && one[0] < number; one = running[++place]) yield one[1];
+  };
   if (measure.within !== "running") {
     const from = oldestBucket(measure.within, now);
-    // Backwards by row, which is the order of admission: there is no index by time, and none is needed for this.
-    for (const row of sql.exec(`SELECT ${COLUMNS} FROM operations ORDER BY operations.rowid DESC`, ...paths)) {
-      const admittedAt = integerOf(row, "admitted_at");
-      if (admittedAt < from - CLOCK_SLACK_MS) break;
-      if (admittedAt >= from && row["state"] !== "failed" && row["state"] !== "not-sent") keep(row);
+    const rows = sql.exec(
+      `SELECT ${COLUMNS} FROM operations WHERE operations.rowid >= ? AND admitted_at >= ? AND ${BEGUN} ORDER BY operations.rowid`,
+      ...paths,
+      firstSince(sql, from - CLOCK_SLACK_MS),
+      from,
+    );
+    for (const row of rows) {
+      const number = integerOf(row, "number");
+      yield* runningBefore(number);
+      if (!found.has(number)) yield bookedOf(row, measure);
     }
   }
-  return [...found].toSorted(([a], [b]) => a - b).map(([, operation]) => operation);
+  yield* runningBefore(Infinity);
+}
+
+/** The first row of those that were admitted since then, looked for from the end: there is no index by time. */
+function firstSince(sql: SqlStorage, since: EpochMs): number {
+  let first = Infinity;
+  for (const row of sql.exec("SELECT rowid AS number, admitted_at FROM operations ORDER BY rowid DESC")) {
+    if (integerOf(row, "admitted_at") < since) break;
+    first = integerOf(row, "number");
+  }
+  return Number.isFinite(first) ? first : 0;
 }
 
 /** Names of facts are words of the catalogue's grammar: nothing in them ends the quotes. */
