@@ -3,7 +3,7 @@ import type { AdmissionRequest, AskedAggregate, Lift } from "../../src/ledger/co
 import type { LedgerPort } from "../../src/ledger/ledger-port.ts";
 import type { Measure } from "../../src/policy/types.ts";
 import type { Facts } from "../../src/vocabulary.ts";
-import { agent, digest, ended, needing, priced, rowsOf, USD, verdict, write } from "./fixture.ts";
+import { agent, digest, ended, priced, rowsOf, USD, verdict, write } from "./fixture.ts";
 
 export const HOUR = 3_600_000;
 
@@ -73,9 +73,6 @@ export function gpus(limits: readonly Limit[], amount: number, wish: Wish = {}):
   });
   return { ...request, entry: { ...request.entry, facts, tier: request.tier, principal: `agent:${who}` } };
 }
-
-/** What people are asked where a limit lifts: one of the approvers. */
-const LIFT: Lift = { requirement: needing(1), otherwise: null };
 
 /** Admits a request and, unless it is left in flight, tells how it ended. Returns the verdict and what was made or changed. */
 export async function ask(
