@@ -62,12 +62,9 @@ export const AUDIT_RECORD = z
     request_id: text,
     time,
     principal: textOrNull,
-    principal_class: z
-      .enum(["agent", "service", "person", "deployment", "gate"])
-      .nullable()
-      .meta({
-        description: "deployment: whoever holds the bootstrap secret; gate: the gate's own outbox, and retention.",
-      }),
+    principal_class: z.enum(["agent", "service", "person", "deployment", "gate"]).nullable().meta({
+      description: "deployment: whoever holds the bootstrap secret; gate: the gate's own outbox, and retention.",
+    }),
     owner: textOrNull,
     credential_id: textOrNull,
     demo: z.boolean(),
