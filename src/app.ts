@@ -19,7 +19,7 @@ import { evidenceRoutes } from "./admin/evidence.ts";
 import { escalationRoutes } from "./admin/escalations.ts";
 import { incidentRoutes } from "./admin/incidents.ts";
 import { accessIssuers } from "./admin/issuers.ts";
-import { openApiDocument } from "./admin/openapi.ts";
+import { openApiDocument } from "./admin/openapi/openapi.ts";
 import { policyActivationRoutes } from "./admin/policy-activation.ts";
 import { policyVersionRoutes } from "./admin/policy-versions.ts";
 import { policyRoutes } from "./admin/policy.ts";

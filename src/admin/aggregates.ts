@@ -1,4 +1,4 @@
-import type { ScopeCount } from "../ledger/aggregate-report.ts";
+import type { ScopeCount } from "../ledger/aggregates/aggregate-report.ts";
 import type { JsonObject } from "../platform/json.ts";
 import type { Aggregate } from "../policy/types.ts";
 import { unknownQuery } from "./body.ts";

@@ -1,6 +1,6 @@
 import { budgetChangeJson } from "../approval/budget-change-json.ts";
-import type { BudgetPeriod, WindowUse } from "../ledger/finance-port.ts";
-import { windowsAt } from "../ledger/budget-windows.ts";
+import type { BudgetPeriod, WindowUse } from "../ledger/money/finance-port.ts";
+import { windowsAt } from "../ledger/money/budget-windows.ts";
 import type { JsonObject } from "../platform/json.ts";
 import { usd } from "../platform/money.ts";
 import type { EpochMs } from "../vocabulary.ts";

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { budgetChangeJson } from "../approval/budget-change-json.ts";
 import { INCIDENT } from "../gateway/gate-headers.ts";
-import type { BudgetChange, ChangeOutcome } from "../ledger/finance-port.ts";
+import type { BudgetChange, ChangeOutcome } from "../ledger/money/finance-port.ts";
 import { usd } from "../platform/money.ts";
 import type { Refusal } from "../refusal.ts";
 import { queryInteger, queryValue, readBody, unknownQuery } from "./body.ts";

@@ -1,5 +1,5 @@
 import { stringify } from "csv-stringify/sync";
-import type { EntryRow, FinancePort } from "../ledger/finance-port.ts";
+import type { EntryRow, FinancePort } from "../ledger/money/finance-port.ts";
 import { queryValue, unknownQuery } from "./body.ts";
 import { MONTH_TEXT, monthOf } from "./budget-books.ts";
 import { entryJson } from "./budget-views.ts";

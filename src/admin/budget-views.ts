@@ -1,5 +1,12 @@
 import { budgetChangeJson } from "../approval/budget-change-json.ts";
-import type { BudgetReport, CapView, EntryRow, HoldRow, TenantCapView, WindowUse } from "../ledger/finance-port.ts";
+import type {
+  BudgetReport,
+  CapView,
+  EntryRow,
+  HoldRow,
+  TenantCapView,
+  WindowUse,
+} from "../ledger/money/finance-port.ts";
 import type { JsonObject } from "../platform/json.ts";
 import { money, timeText } from "./money.ts";
 

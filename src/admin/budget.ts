@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { budgetChangeJson } from "../approval/budget-change-json.ts";
-import type { BudgetChange, BudgetPeriod, BudgetReport, ChangeAsk } from "../ledger/finance-port.ts";
+import type { BudgetChange, BudgetPeriod, BudgetReport, ChangeAsk } from "../ledger/money/finance-port.ts";
 import type { JsonObject } from "../platform/json.ts";
 import { toProblem } from "../problem.ts";
 import type { Refusal } from "../refusal.ts";

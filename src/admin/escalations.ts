@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { INCIDENT } from "../gateway/gate-headers.ts";
 import { areShownLines } from "../gateway/shown-text.ts";
-import type { Escalation } from "../ledger/incident-port.ts";
+import type { Escalation } from "../ledger/incidents/incident-port.ts";
 import type { JsonObject } from "../platform/json.ts";
 import { queryInteger, queryValue, readBody, unknownQuery } from "./body.ts";
 import { json, malformed, refuse, type AdminAnswer, type AdminCall, type AdminRoute } from "./call.ts";

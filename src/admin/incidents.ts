@@ -1,7 +1,12 @@
 import { z } from "zod";
 import { areShownLines } from "../gateway/shown-text.ts";
-import { INCIDENT_OUTCOMES, INCIDENT_STATES, type Incident, type IncidentResult } from "../ledger/incident-port.ts";
-import { incidentUrl } from "../ledger/incident-url.ts";
+import {
+  INCIDENT_OUTCOMES,
+  INCIDENT_STATES,
+  type Incident,
+  type IncidentResult,
+} from "../ledger/incidents/incident-port.ts";
+import { incidentUrl } from "../ledger/incidents/incident-url.ts";
 import type { JsonObject } from "../platform/json.ts";
 import { err, ok, type Result } from "../platform/result.ts";
 import type { Refusal } from "../refusal.ts";

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { isShownLine } from "../gateway/shown-text.ts";
 import type { TenantContext } from "../gateway/tenant-context.ts";
-import type { MoneyActor, ScopeCap, TenantTerms } from "../ledger/finance-port.ts";
+import type { MoneyActor, ScopeCap, TenantTerms } from "../ledger/money/finance-port.ts";
 import type { JsonObject } from "../platform/json.ts";
 import { parseUsd, usd } from "../platform/money.ts";
 import type { EpochMs, Micros } from "../vocabulary.ts";

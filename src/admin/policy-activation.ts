@@ -1,6 +1,6 @@
 import { z } from "zod";
-import type { Schedule } from "../ledger/schedules.ts";
-import type { PolicyVersion } from "../ledger/versions.ts";
+import type { Schedule } from "../ledger/lifecycle/schedules.ts";
+import type { PolicyVersion } from "../ledger/lifecycle/versions.ts";
 import type { JsonObject } from "../platform/json.ts";
 import { readBody } from "./body.ts";
 import { json, refuse, type AdminAnswer, type AdminCall, type AdminRoute } from "./call.ts";

@@ -1,9 +1,9 @@
 import type { Gate } from "../gateway/gate.ts";
-import { concernsFinance, type PolicyVersion } from "../ledger/versions.ts";
+import { concernsFinance, type PolicyVersion } from "../ledger/lifecycle/versions.ts";
 import type { JsonObject } from "../platform/json.ts";
 import { usd } from "../platform/money.ts";
-import type { PolicyChange } from "../policy/diff-change.ts";
-import { policyDiff, widens } from "../policy/diff.ts";
+import type { PolicyChange } from "../policy/diff/diff-change.ts";
+import { policyDiff, widens } from "../policy/diff/diff.ts";
 import type { EpochMs } from "../vocabulary.ts";
 
 const DOCUMENTS = ["policy", "people", "catalogue", "prices"] as const;

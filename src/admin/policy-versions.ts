@@ -1,8 +1,8 @@
 import { inArray } from "drizzle-orm";
 import { openDatabase } from "../db/client.ts";
 import { documents } from "../db/schema.ts";
-import type { Activation } from "../ledger/activations.ts";
-import type { PolicyVersion } from "../ledger/versions.ts";
+import type { Activation } from "../ledger/lifecycle/activations.ts";
+import type { PolicyVersion } from "../ledger/lifecycle/versions.ts";
 import type { JsonObject } from "../platform/json.ts";
 import type { Digest } from "../vocabulary.ts";
 import { queryInteger, unknownQuery } from "./body.ts";

@@ -1,7 +1,7 @@
 import { sql } from "drizzle-orm";
 import { openDatabase } from "../db/client.ts";
 import { audit } from "../db/schema.ts";
-import type { BooksReport } from "../ledger/finance-port.ts";
+import type { BooksReport } from "../ledger/money/finance-port.ts";
 import { describeError } from "../platform/describe-error.ts";
 import type { JsonObject } from "../platform/json.ts";
 import { err, ok, type Result } from "../platform/result.ts";

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { Gate } from "../gateway/gate.ts";
 import { ledgerOf } from "../ledger/ledger-port.ts";
-import type { RegistrationKind, WaitingRegistration } from "../ledger/registrations.ts";
+import type { RegistrationKind, WaitingRegistration } from "../ledger/lifecycle/registrations.ts";
 import { digestOf } from "../platform/digest.ts";
 import type { JsonObject } from "../platform/json.ts";
 import { err, ok, type Result } from "../platform/result.ts";

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { UsageReport, UsageResult } from "../ledger/finance-port.ts";
+import type { UsageReport, UsageResult } from "../ledger/money/finance-port.ts";
 import { placedIssues, reticentMessage } from "../platform/zod-problems.ts";
 import { jsonPointer } from "../platform/json-pointer.ts";
 import { err, ok, type Result } from "../platform/result.ts";

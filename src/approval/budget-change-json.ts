@@ -1,4 +1,4 @@
-import type { BudgetChange } from "../ledger/finance-port.ts";
+import type { BudgetChange } from "../ledger/money/finance-port.ts";
 import type { JsonObject } from "../platform/json.ts";
 import { usd } from "../platform/money.ts";
 import type { EpochMs } from "../vocabulary.ts";

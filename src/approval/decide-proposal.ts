@@ -1,7 +1,7 @@
 import type { Gate } from "../gateway/gate.ts";
 import type { TenantContext } from "../gateway/tenant-context.ts";
 import type { PrincipalClass } from "../identity/principal.ts";
-import type { DecisionOutcome } from "../ledger/decisions.ts";
+import type { DecisionOutcome } from "../ledger/approvals/decisions.ts";
 import type { LedgerPort } from "../ledger/ledger-port.ts";
 import type { EpochMs } from "../vocabulary.ts";
 import { confirmTextOf, proposalView, tierOf, type ProposalView } from "./proposal-view.ts";

@@ -1,6 +1,6 @@
-import type { ApprovalWithDecisions } from "../ledger/approval-with-decisions.ts";
+import type { ApprovalWithDecisions } from "../ledger/approvals/approval-with-decisions.ts";
 import type { Constraints } from "../catalogue/constraints.ts";
-import type { StandingApproval } from "../ledger/standing-approvals.ts";
+import type { StandingApproval } from "../ledger/approvals/standing-approvals.ts";
 import type { JsonObject } from "../platform/json.ts";
 import { usd } from "../platform/money.ts";
 import type { Digest } from "../vocabulary.ts";

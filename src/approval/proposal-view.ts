@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { eligibleApprovers, requesterOf } from "../ledger/approvals.ts";
-import type { ApprovalWithDecisions } from "../ledger/approval-with-decisions.ts";
+import { eligibleApprovers, requesterOf } from "../ledger/approvals/approvals.ts";
+import type { ApprovalWithDecisions } from "../ledger/approvals/approval-with-decisions.ts";
 import type { JsonObject } from "../platform/json.ts";
 import type { CompiledPeople } from "../policy/people.ts";
 import type { CompiledPolicy } from "../policy/types.ts";

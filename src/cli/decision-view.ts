@@ -4,7 +4,7 @@ import { tellAfterMs } from "../policy/notify.ts";
 import type { DECISIONS, Expectation } from "../policy/policy-tests-schema.ts";
 import type { CompiledPolicy } from "../policy/types.ts";
 import type { Fact } from "../vocabulary.ts";
-import type { OfflineDecision } from "./decide-offline.ts";
+import type { OfflineDecision } from "./policy/decide-offline.ts";
 
 /** A decision in the words of a table of tests: every member that a case may state. */
 export type DecisionView = { readonly [K in keyof Expectation]-?: NonNullable<Expectation[K]> | null };

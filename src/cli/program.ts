@@ -2,9 +2,9 @@ import { Command, CommanderError, Option } from "commander";
 import { describeError } from "../platform/describe-error.ts";
 import { addAggregatesCommand } from "./aggregates.ts";
 import { addApprovalCommands } from "./approvals.ts";
-import { addAuditCommands } from "./audit.ts";
+import { addAuditCommands } from "./audit/audit.ts";
 import { addBootstrapCommand } from "./bootstrap.ts";
-import { addBudgetCommands } from "./budget.ts";
+import { addBudgetCommands } from "./budget/budget.ts";
 import { addCatalogueCommands } from "./catalogue.ts";
 import { addChannelCommands } from "./channels.ts";
 import { printFailure, type Session } from "./command.ts";
@@ -17,9 +17,9 @@ import { addFreezeCommands } from "./freeze.ts";
 import { addIncidentCommands } from "./incidents.ts";
 import { addIssuerCommands } from "./issuers.ts";
 import { addOperationCommands } from "./operations.ts";
-import { addPolicyCommands } from "./policy.ts";
+import { addPolicyCommands } from "./policy/policy.ts";
 import type { Terminal } from "./terminal.ts";
-import { addUsageCommands } from "./usage.ts";
+import { addUsageCommands } from "./budget/usage.ts";
 import { addWhoamiCommand } from "./whoami.ts";
 
 const HELP_NOTES = `

@@ -1,6 +1,6 @@
 import type { MatchedOperation } from "../catalogue/types.ts";
-import { scopeOf } from "../ledger/aggregate-parts.ts";
-import { ruleOf } from "../ledger/aggregates.ts";
+import { scopeOf } from "../ledger/aggregates/aggregate-parts.ts";
+import { ruleOf } from "../ledger/aggregates/aggregates.ts";
 import type { AskedAggregate, Tally } from "../ledger/contract.ts";
 import { COUNTED_WORDS, MOST_COUNTED } from "../policy/aggregates.ts";
 import type { Aggregate, CompiledPolicy } from "../policy/types.ts";

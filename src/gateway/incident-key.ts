@@ -1,6 +1,6 @@
 import { CATALOGUE_INCIDENT } from "../catalogue/incident-key.ts";
 import type { LookedUp, MatchedOperation } from "../catalogue/types.ts";
-import { NOT_THE_CATALOGUES } from "../ledger/incident-record.ts";
+import { NOT_THE_CATALOGUES } from "../ledger/incidents/incident-record.ts";
 import { err, ok, type Result } from "../platform/result.ts";
 import type { Refusal } from "../refusal.ts";
 import { isWrite, type Facts, type Tier } from "../vocabulary.ts";

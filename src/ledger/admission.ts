@@ -2,12 +2,12 @@ import { backlog, type Place } from "../audit/journal.ts";
 import { BACKLOG_LIMIT_ROWS } from "../audit/projection.ts";
 import type { Refusal } from "../refusal.ts";
 import type { EpochMs } from "../vocabulary.ts";
-import { countingOf } from "./aggregates.ts";
-import { decisionsOf, latestApproval } from "./approval-rows.ts";
-import { eligibleApprovers, summaryOf, type Approval, type ApprovalRequirement } from "./approvals.ts";
+import { countingOf } from "./aggregates/aggregates.ts";
+import { decisionsOf, latestApproval } from "./approvals/approval-rows.ts";
+import { eligibleApprovers, summaryOf, type Approval, type ApprovalRequirement } from "./approvals/approvals.ts";
 import { credentialFault, freezeRefusal, listFreezes, standing } from "./authority.ts";
-import { budgetView, shortages } from "./budget.ts";
-import type { BudgetWindows } from "./budget-windows.ts";
+import { budgetView, shortages } from "./money/budget.ts";
+import type { BudgetWindows } from "./money/budget-windows.ts";
 import {
   LEDGER_RPC_VERSION,
   type AdmissionOutcome,
@@ -15,21 +15,21 @@ import {
   type BudgetView,
   type RequestContext,
 } from "./contract.ts";
-import { budgetExceeded } from "./holds.ts";
+import { budgetExceeded } from "./money/holds.ts";
 import { noteAlert } from "./notices.ts";
-import { endApproval } from "./endings.ts";
-import { findGrant, type GrantSearch } from "./grants.ts";
-import { releaseIdle } from "./incident-endings.ts";
-import { incidentOf, incidentRefusal } from "./incidents.ts";
-import { raised } from "./lift.ts";
-import { openProposal } from "./proposals.ts";
-import { findReservation, type Reservation } from "./reservations.ts";
-import { ceilingOf, sized } from "./sized.ts";
+import { endApproval } from "./approvals/endings.ts";
+import { findGrant, type GrantSearch } from "./approvals/grants.ts";
+import { releaseIdle } from "./incidents/incident-endings.ts";
+import { incidentOf, incidentRefusal } from "./incidents/incidents.ts";
+import { raised } from "./aggregates/lift.ts";
+import { openProposal } from "./approvals/proposals.ts";
+import { findReservation, type Reservation } from "./money/reservations.ts";
+import { ceilingOf, sized } from "./money/sized.ts";
 import { receiptRefusal } from "./receipts.ts";
 import { findReplay, operationUrl } from "./replay.ts";
-import { countSigned } from "./signed-decisions.ts";
-import { findStandingUse } from "./use-standing-approval.ts";
-import { beginScopes } from "./windows.ts";
+import { countSigned } from "./approvals/signed-decisions.ts";
+import { findStandingUse } from "./approvals/use-standing-approval.ts";
+import { beginScopes } from "./money/windows.ts";
 import { textOf } from "../platform/sql-row.ts";
 import { commitAdmission, type Spending } from "./commit-admission.ts";
 

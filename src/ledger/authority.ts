@@ -5,7 +5,7 @@ import type { Refusal } from "../refusal.ts";
 import type { Digest, EpochMs, Micros } from "../vocabulary.ts";
 import type { Authority, Freeze, LedgerSnapshot, Requester } from "./contract.ts";
 import { textOf, textOrNull, integerOf, type SqlRow } from "../platform/sql-row.ts";
-import { isRemoved, removedIssuers } from "./registrations.ts";
+import { isRemoved, removedIssuers } from "./lifecycle/registrations.ts";
 
 /** Documents and caps of one policy version. */
 export type VersionTerms = {

@@ -2,21 +2,21 @@ import { appendEntry } from "../audit/journal.ts";
 import { formatUsd } from "../platform/money.ts";
 import type { EpochMs, Micros } from "../vocabulary.ts";
 import { countActivity } from "./activity.ts";
-import { countIn, type Counting } from "./aggregates.ts";
-import { consumeApproval } from "./approval-rows.ts";
-import type { Approval } from "./approvals.ts";
+import { countIn, type Counting } from "./aggregates/aggregates.ts";
+import { consumeApproval } from "./approvals/approval-rows.ts";
+import type { Approval } from "./approvals/approvals.ts";
 import type { AdmissionRequest, RequestContext } from "./contract.ts";
 import { plan } from "./due.ts";
 import { note } from "./notices.ts";
-import { claimIncident, claimingOf } from "./incidents.ts";
-import { release, reserve } from "./reservations.ts";
-import { tellThresholds } from "./thresholds.ts";
+import { claimIncident, claimingOf } from "./incidents/incidents.ts";
+import { release, reserve } from "./money/reservations.ts";
+import { tellThresholds } from "./money/thresholds.ts";
 import { consumeReceipt } from "./receipts.ts";
 import { rememberHandles } from "./replay.ts";
-import { takeUse, type StandingApproval } from "./standing-approvals.ts";
-import { STANDING_USE, type StandingUse } from "./use-standing-approval.ts";
+import { takeUse, type StandingApproval } from "./approvals/standing-approvals.ts";
+import { STANDING_USE, type StandingUse } from "./approvals/use-standing-approval.ts";
 import type { AdmissionScope } from "./admission.ts";
-import { ceilingOf } from "./sized.ts";
+import { ceilingOf } from "./money/sized.ts";
 
 /** What an admission spends of what was given before. */
 export type Spending =

@@ -3,7 +3,7 @@ import type { JsonObject } from "../platform/json.ts";
 import type { PrincipalClass } from "../identity/principal.ts";
 import type { Aggregate, ApproverGroup, ContextField } from "../policy/types.ts";
 import type { Refusal } from "../refusal.ts";
-import type { ScopeCap, TenantTerms } from "./finance-port.ts";
+import type { ScopeCap, TenantTerms } from "./money/finance-port.ts";
 import type { Digest, EpochMs, Facts, Micros, Tier, ShadowVerdict } from "../vocabulary.ts";
 
 /**

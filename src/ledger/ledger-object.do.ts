@@ -26,7 +26,7 @@ import { migrate } from "../platform/sqlite-migrations.ts";
 import type { EpochMs } from "../vocabulary.ts";
 import type { AdmissionScope } from "./admission.ts";
 import { activeVersion } from "./authority.ts";
-import { budgetCalendar } from "./calendar.ts";
+import { budgetCalendar } from "./money/calendar.ts";
 import { dueAt, nextDue, postpone, type DueRow } from "./due.ts";
 import type { Actor } from "./ledger-port.ts";
 import type { Timings } from "./operations.ts";

@@ -1,12 +1,12 @@
 import type { Refusal } from "../refusal.ts";
 import type { EpochMs } from "../vocabulary.ts";
 import type { ActivityBatch } from "./activity.ts";
-import type { ScopeCount } from "./aggregate-report.ts";
-import type { ApprovalWithDecisions } from "./approval-with-decisions.ts";
-import type { StandingAsk } from "./ask-standing-approval.ts";
-import type { Decider, DecisionOutcome, DecisionRequest } from "./decisions.ts";
+import type { ScopeCount } from "./aggregates/aggregate-report.ts";
+import type { ApprovalWithDecisions } from "./approvals/approval-with-decisions.ts";
+import type { StandingAsk } from "./approvals/ask-standing-approval.ts";
+import type { Decider, DecisionOutcome, DecisionRequest } from "./approvals/decisions.ts";
 import type { VersionTerms } from "./authority.ts";
-import type { FinancePort } from "./finance-port.ts";
+import type { FinancePort } from "./money/finance-port.ts";
 import type { Followed } from "./freezes.ts";
 import type {
   AdmissionOutcome,
@@ -23,8 +23,8 @@ import type {
   RequestContext,
   SignedDecision,
 } from "./contract.ts";
-import type { LifecyclePort } from "./lifecycle-port.ts";
-import type { IncidentPort } from "./incident-port.ts";
+import type { LifecyclePort } from "./lifecycle/lifecycle-port.ts";
+import type { IncidentPort } from "./incidents/incident-port.ts";
 import type { OpenOperations } from "./open-operations.ts";
 import type { LogReport } from "./signals.ts";
 import type { Aggregate, ContextField } from "../policy/types.ts";

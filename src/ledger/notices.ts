@@ -12,7 +12,7 @@ import { assert, unreachable } from "../platform/assert.ts";
 import { integerOf, textOf, textOrNull, type SqlRow } from "../platform/sql-row.ts";
 import type { EpochMs } from "../vocabulary.ts";
 import { plan } from "./due.ts";
-import type { MoneyAlert } from "./finance-port.ts";
+import type { MoneyAlert } from "./money/finance-port.ts";
 
 /** Notices per hand-over to the outbox; the next alarm takes the rest. */
 const NOTICES_PER_HAND_OVER = 100;

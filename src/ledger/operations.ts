@@ -2,16 +2,24 @@ import { appendEntry, type Place } from "../audit/journal.ts";
 import type { AuditEntry } from "../audit/record.ts";
 import type { LookUpJob } from "../outbox/port.ts";
 import type { EpochMs } from "../vocabulary.ts";
-import { concludeCounted } from "./aggregate-endings.ts";
-import { commitRunning, findReservation, holdUnknown, release, runningOf, settle, shrink } from "./reservations.ts";
+import { concludeCounted } from "./aggregates/aggregate-endings.ts";
+import {
+  commitRunning,
+  findReservation,
+  holdUnknown,
+  release,
+  runningOf,
+  settle,
+  shrink,
+} from "./money/reservations.ts";
 import type { Conclusion } from "./contract.ts";
 import { done, plan } from "./due.ts";
-import { endWork } from "./incident-endings.ts";
+import { endWork } from "./incidents/incident-endings.ts";
 import { note, noteAlert } from "./notices.ts";
-import { usedSoFar } from "./run-time.ts";
-import { recordSettlement, reservationMember } from "./settlement-record.ts";
-import { planFirstPoll, pollNow } from "./status-polls.ts";
-import { STANDING_USE } from "./use-standing-approval.ts";
+import { usedSoFar } from "./money/run-time.ts";
+import { recordSettlement, reservationMember } from "./money/settlement-record.ts";
+import { planFirstPoll, pollNow } from "./money/status-polls.ts";
+import { STANDING_USE } from "./approvals/use-standing-approval.ts";
 import { textOf, integerOf, textOrNull, integerOrNull } from "../platform/sql-row.ts";
 
 /** Waits between look-ups of an unknown outcome: double from one grace period to an hour. */

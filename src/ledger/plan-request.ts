@@ -1,13 +1,13 @@
-import { countingOf } from "./aggregates.ts";
+import { countingOf } from "./aggregates/aggregates.ts";
 import { busyRefusal, commonChecks, ownHold, type AdmissionScope } from "./admission.ts";
-import { eligibleApprovers } from "./approvals.ts";
-import { budgetView, shortages } from "./budget.ts";
+import { eligibleApprovers } from "./approvals/approvals.ts";
+import { budgetView, shortages } from "./money/budget.ts";
 import type { AdmissionRequest, PlanOutcome } from "./contract.ts";
-import { budgetExceeded } from "./holds.ts";
-import { claimedByOther, incidentOf, tooManyClaims } from "./incidents.ts";
-import { raised } from "./lift.ts";
+import { budgetExceeded } from "./money/holds.ts";
+import { claimedByOther, incidentOf, tooManyClaims } from "./incidents/incidents.ts";
+import { raised } from "./aggregates/lift.ts";
 import { issueReceipt } from "./receipts.ts";
-import { ceilingOf, sized } from "./sized.ts";
+import { ceilingOf, sized } from "./money/sized.ts";
 
 /**
  * A dry run: every check that an execution would meet (but receipt and approval), the budget before and after, and a

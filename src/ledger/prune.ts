@@ -1,6 +1,6 @@
 import type { EpochMs } from "../vocabulary.ts";
-import { pruneCounts } from "./aggregate-parts.ts";
-import { pruneIncidents } from "./incident-rows.ts";
+import { pruneCounts } from "./aggregates/aggregate-parts.ts";
+import { pruneIncidents } from "./incidents/incident-rows.ts";
 import { ALERT_RETENTION_MS } from "./notices.ts";
 import { KEY_RETENTION_MS } from "./replay.ts";
 import { pruneSignals } from "./signals.ts";

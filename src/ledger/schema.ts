@@ -2,12 +2,12 @@ import { SINK_SCHEMA } from "../audit/copy-cursor.ts";
 import { JOURNAL_SCHEMA } from "../audit/journal.ts";
 import { TREE_SCHEMA } from "../audit/log-tree.ts";
 import { RETENTION_SCHEMA } from "../audit/retention-state.ts";
-import { LIFECYCLE_SCHEMA } from "./activations.ts";
-import { AGGREGATE_SCHEMA } from "./aggregate-parts.ts";
+import { LIFECYCLE_SCHEMA } from "./lifecycle/activations.ts";
+import { AGGREGATE_SCHEMA } from "./aggregates/aggregate-parts.ts";
 import { ACTIVITY_BATCH_SCHEMA, ACTIVITY_SCHEMA } from "./activity.ts";
-import { INCIDENT_SCHEMA } from "./incident-rows.ts";
+import { INCIDENT_SCHEMA } from "./incidents/incident-rows.ts";
 import { FREEZE_SCHEMA } from "./freezes.ts";
-import { REGISTRATION_SCHEMA } from "./registrations.ts";
+import { REGISTRATION_SCHEMA } from "./lifecycle/registrations.ts";
 import { SIGNAL_SCHEMA } from "./signals.ts";
 
 /**

@@ -7,12 +7,12 @@ import { textOf, integerOf, textOrNull, integerOrNull } from "../platform/sql-ro
 import { takeBatch, tellActivity, type ActivityBatch } from "./activity.ts";
 import type { Aggregate } from "../policy/types.ts";
 import { admit } from "./admission.ts";
-import { aggregateReport, type ScopeCount } from "./aggregate-report.ts";
-import { approvalById, listApprovals, listStandingApprovals, storedRequest } from "./approval-rows.ts";
-import { withDecisions, type ApprovalWithDecisions } from "./approval-with-decisions.ts";
-import { askStandingApproval, endStandingApproval } from "./ask-standing-approval.ts";
+import { aggregateReport, type ScopeCount } from "./aggregates/aggregate-report.ts";
+import { approvalById, listApprovals, listStandingApprovals, storedRequest } from "./approvals/approval-rows.ts";
+import { withDecisions, type ApprovalWithDecisions } from "./approvals/approval-with-decisions.ts";
+import { askStandingApproval, endStandingApproval } from "./approvals/ask-standing-approval.ts";
 import { activeVersion, addCredential, credentialFault, revokeCredential, snapshot, standing } from "./authority.ts";
-import { expireBudgetChange } from "./budget-change-endings.ts";
+import { expireBudgetChange } from "./money/budget-change-endings.ts";
 import type {
   AdmissionOutcome,
   AdmissionRequest,
@@ -22,14 +22,14 @@ import type {
   LedgerSnapshot,
   PlanOutcome,
 } from "./contract.ts";
-import { decide, type DecisionOutcome } from "./decisions.ts";
-import { completeDraft } from "./drafts.ts";
+import { decide, type DecisionOutcome } from "./approvals/decisions.ts";
+import { completeDraft } from "./approvals/drafts.ts";
 import { done, plan, type DueRow } from "./due.ts";
-import { expireApproval, withdraw } from "./endings.ts";
-import type { StatusCheck } from "./finance-port.ts";
+import { expireApproval, withdraw } from "./approvals/endings.ts";
+import type { StatusCheck } from "./money/finance-port.ts";
 import { awaitLift, followDeployment, freezingRole, liftFreeze, setFreeze, type Followed } from "./freezes.ts";
-import { expireIncident } from "./incident-endings.ts";
-import { IncidentLedger } from "./incident-ledger.do.ts";
+import { expireIncident } from "./incidents/incident-endings.ts";
+import { IncidentLedger } from "./incidents/incident-ledger.do.ts";
 import { LOG } from "./ledger-object.do.ts";
 import type { Actor, CredentialRow, LedgerPort, OperationView, Refused, Stale } from "./ledger-port.ts";
 import { confirmHandOver, takeNotices } from "./notices.ts";
@@ -43,15 +43,15 @@ import {
   unknownOperation,
 } from "./operations.ts";
 import { planRequest } from "./plan-request.ts";
-import { remind } from "./proposals.ts";
+import { remind } from "./approvals/proposals.ts";
 import { prune, PRUNE_EVERY_MS } from "./prune.ts";
-import { findReservation } from "./reservations.ts";
-import { review } from "./review-glass.ts";
-import { runSchedule } from "./schedules.ts";
+import { findReservation } from "./money/reservations.ts";
+import { review } from "./approvals/review-glass.ts";
+import { runSchedule } from "./lifecycle/schedules.ts";
 import { takeReport, type LogReport } from "./signals.ts";
-import { decideSigned } from "./signed-decisions.ts";
-import { statusCheck } from "./status-polls.ts";
-import { addVersion, putFirstVersionInForce } from "./versions.ts";
+import { decideSigned } from "./approvals/signed-decisions.ts";
+import { statusCheck } from "./money/status-polls.ts";
+import { addVersion, putFirstVersionInForce } from "./lifecycle/versions.ts";
 
 /**
  * One tenant's ledger: the thin RPC surface over the pages of this folder. Every method is one synchronous transaction;

@@ -5,7 +5,7 @@ import { usd } from "../platform/money.ts";
 import type { ActivityAlert } from "./activity.ts";
 import type { AnchoredCheckpoint } from "./alert.ts";
 import type { AlertCall, ShownAlert } from "./delivery.ts";
-import { incidentUrl } from "../ledger/incident-url.ts";
+import { incidentUrl } from "../ledger/incidents/incident-url.ts";
 import type { EscalationAlert, IncidentAlert } from "./incident-alert.ts";
 import type { Signal } from "./signal.ts";
 import { EVENT_VERSION } from "./webhook-event.ts";

@@ -1,4 +1,4 @@
-import type { MoneyAlert } from "../ledger/finance-port.ts";
+import type { MoneyAlert } from "../ledger/money/finance-port.ts";
 import type { EpochMs } from "../vocabulary.ts";
 import type { ActivityAlert } from "./activity.ts";
 import type { EscalationAlert, IncidentAlert } from "./incident-alert.ts";

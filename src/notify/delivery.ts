@@ -1,8 +1,8 @@
 import type { ProposalView } from "../approval/proposal-view.ts";
 import type { Gate } from "../gateway/gate.ts";
 import type { TenantContext } from "../gateway/tenant-context.ts";
-import type { ApprovalWithDecisions } from "../ledger/approval-with-decisions.ts";
-import type { BudgetChange } from "../ledger/finance-port.ts";
+import type { ApprovalWithDecisions } from "../ledger/approvals/approval-with-decisions.ts";
+import type { BudgetChange } from "../ledger/money/finance-port.ts";
 import type { LedgerPort } from "../ledger/ledger-port.ts";
 import type { JsonObject } from "../platform/json.ts";
 import type { EpochMs } from "../vocabulary.ts";

@@ -1,4 +1,4 @@
-import type { StatusCheck } from "../ledger/finance-port.ts";
+import type { StatusCheck } from "../ledger/money/finance-port.ts";
 import type { HandOver } from "../ledger/notices.ts";
 import type { AlertNotice, Notice } from "../notify/notice.ts";
 import { integerOf, textOf } from "../platform/sql-row.ts";

@@ -1,7 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { listChannelRows } from "../db/channel-rows.ts";
 import type { Env } from "../env.ts";
-import type { StatusCheck } from "../ledger/finance-port.ts";
+import type { StatusCheck } from "../ledger/money/finance-port.ts";
 import type { HandOver } from "../ledger/notices.ts";
 import type { Delivery, PostingStore } from "../notify/delivery.ts";
 import { describeError } from "../platform/describe-error.ts";

@@ -1,4 +1,4 @@
-import type { StatusCheck } from "../ledger/finance-port.ts";
+import type { StatusCheck } from "../ledger/money/finance-port.ts";
 import type { HandOver } from "../ledger/notices.ts";
 import type { JsonObject } from "../platform/json.ts";
 import type { Digest } from "../vocabulary.ts";

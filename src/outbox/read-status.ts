@@ -1,5 +1,5 @@
 import type { CompiledCatalogue } from "../catalogue/types.ts";
-import type { StatusCheck, StatusFinding } from "../ledger/finance-port.ts";
+import type { StatusCheck, StatusFinding } from "../ledger/money/finance-port.ts";
 import { readAnswer } from "../upstream/read-answer.ts";
 import { send, type Upstream } from "../upstream/send.ts";
 

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { decideProposal, type Word } from "../approval/decide-proposal.ts";
 import { areShownLines } from "../gateway/shown-text.ts";
-import type { ApprovalWithDecisions } from "../ledger/approval-with-decisions.ts";
+import type { ApprovalWithDecisions } from "../ledger/approvals/approval-with-decisions.ts";
 import { err, ok, type Result } from "../platform/result.ts";
 import type { Refusal } from "../refusal.ts";
 import { forged, refusedPage, type PageAnswer, type PageCall, type PageRoute } from "./call.ts";

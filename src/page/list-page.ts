@@ -1,6 +1,6 @@
 import { html } from "hono/html";
 import type { ProposalView } from "../approval/proposal-view.ts";
-import type { StandingApproval } from "../ledger/standing-approvals.ts";
+import type { StandingApproval } from "../ledger/approvals/standing-approvals.ts";
 import type { EpochMs } from "../vocabulary.ts";
 import type { Html } from "./document.ts";
 import type { Standing } from "./standing.ts";

@@ -1,7 +1,7 @@
 import { proposalView, type ProposalView } from "../approval/proposal-view.ts";
 import { readEvidence } from "../db/evidence.ts";
 import type { TenantContext } from "../gateway/tenant-context.ts";
-import type { ApprovalWithDecisions } from "../ledger/approval-with-decisions.ts";
+import type { ApprovalWithDecisions } from "../ledger/approvals/approval-with-decisions.ts";
 import { ledgerOf, type LedgerPort } from "../ledger/ledger-port.ts";
 import { err, ok, type Result } from "../platform/result.ts";
 import type { Refusal } from "../refusal.ts";

@@ -5,7 +5,7 @@ import { listBody } from "./list-page.ts";
 import { findProposal, placeOf, storedEvidenceOf, viewOf, type Place } from "./load.ts";
 import { startPath } from "./notice-pages.ts";
 import { proposalBody, type Notice } from "./proposal-page.ts";
-import type { ApprovalWithDecisions } from "../ledger/approval-with-decisions.ts";
+import type { ApprovalWithDecisions } from "../ledger/approvals/approval-with-decisions.ts";
 import type { ProposalView } from "../approval/proposal-view.ts";
 import type { Visitor } from "./session.ts";
 import { LIST_PATH, readReturnPath } from "./sign-in/return-path.ts";

@@ -1,8 +1,8 @@
 import { STEP_UP_MAX_AGE_MS } from "../approval/decide-proposal.ts";
 import type { ProposalView } from "../approval/proposal-view.ts";
 import { tierOf } from "../approval/proposal-view.ts";
-import type { ApprovalWithDecisions } from "../ledger/approval-with-decisions.ts";
-import { interestOf, requesterOf } from "../ledger/approvals.ts";
+import type { ApprovalWithDecisions } from "../ledger/approvals/approval-with-decisions.ts";
+import { interestOf, requesterOf } from "../ledger/approvals/approvals.ts";
 import type { CompiledPolicy } from "../policy/types.ts";
 import type { EpochMs } from "../vocabulary.ts";
 import type { Visitor } from "./session.ts";

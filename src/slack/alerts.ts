@@ -1,4 +1,4 @@
-import type { BudgetChange, BudgetPeriod } from "../ledger/finance-port.ts";
+import type { BudgetChange, BudgetPeriod } from "../ledger/money/finance-port.ts";
 import type { AnchoredCheckpoint } from "../notify/alert.ts";
 import type { ShownAlert } from "../notify/delivery.ts";
 import { unreachable } from "../platform/assert.ts";

@@ -1,7 +1,7 @@
 import { parse } from "csv-parse/sync";
 import { describe, expect, test } from "vitest";
 import { bookStream, EXPORT_COLUMNS, EXPORT_PAGE_LINES } from "../../src/admin/budget-export.ts";
-import type { EntryRow } from "../../src/ledger/finance-port.ts";
+import type { EntryRow } from "../../src/ledger/money/finance-port.ts";
 
 const entry = (number: number, over: Partial<EntryRow> = {}): EntryRow => ({
   monthlyWindow: "2026-11",

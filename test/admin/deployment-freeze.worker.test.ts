@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "vitest";
-import { ANSWER } from "../../src/admin/openapi-answers.ts";
+import { ANSWER } from "../../src/admin/openapi/openapi-answers.ts";
 import { openDatabase } from "../../src/db/client.ts";
 import { deploymentFreeze, tenants } from "../../src/db/schema.ts";
 import { verdict } from "../support/answer.ts";

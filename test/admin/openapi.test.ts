@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { openApiDocument } from "../../src/admin/openapi.ts";
-import { ROUTE_DESCRIPTIONS } from "../../src/admin/openapi-routes.ts";
+import { openApiDocument } from "../../src/admin/openapi/openapi.ts";
+import { ROUTE_DESCRIPTIONS } from "../../src/admin/openapi/openapi-routes.ts";
 import { ADMIN_ROUTES, app } from "../../src/app.ts";
 import { readGateHeaders } from "../../src/gateway/gate-headers.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../src/platform/json.ts";

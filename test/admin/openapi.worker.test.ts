@@ -1,7 +1,7 @@
 import { afterEach, expect, test, vi } from "vitest";
-import { ANSWER } from "../../src/admin/openapi-answers.ts";
-import { ASKED_TO_REGISTER } from "../../src/admin/openapi-registrations.ts";
-import { ROUTE_DESCRIPTIONS } from "../../src/admin/openapi-routes.ts";
+import { ANSWER } from "../../src/admin/openapi/openapi-answers.ts";
+import { ASKED_TO_REGISTER } from "../../src/admin/openapi/openapi-registrations.ts";
+import { ROUTE_DESCRIPTIONS } from "../../src/admin/openapi/openapi-routes.ts";
 import { approvalAuthority } from "../support/authority.ts";
 import { text, type Answered } from "../support/answer.ts";
 import { ACME_PEOPLE, ACME_POLICY, caller, replaceOnce, useBlackBox } from "../support/black-box.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { ANSWER } from "../../src/admin/openapi-answers.ts";
+import { ANSWER } from "../../src/admin/openapi/openapi-answers.ts";
 import { readConfig } from "../../src/config.ts";
 import { forgetLateCopy, noteLateCopy } from "../../src/db/copy-rows.ts";
 import type { Env } from "../../src/env.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { MONEY_ANSWER } from "../../src/admin/openapi-money-answers.ts";
+import { MONEY_ANSWER } from "../../src/admin/openapi/openapi-money-answers.ts";
 import { runPiped } from "./fake-terminal.ts";
 import { jsonOf, widest } from "./run-cli.ts";
 import { startStubGate } from "./stub-gate.ts";

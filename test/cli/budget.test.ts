@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { z } from "zod";
-import { MONEY_ANSWER } from "../../src/admin/openapi-money-answers.ts";
+import { MONEY_ANSWER } from "../../src/admin/openapi/openapi-money-answers.ts";
 import { runAtTerminal, runPiped } from "./fake-terminal.ts";
 import {
   budget,

@@ -1,6 +1,6 @@
 import { runInDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { MoneyAlert } from "../../src/ledger/finance-port.ts";
+import type { MoneyAlert } from "../../src/ledger/money/finance-port.ts";
 import { ALERT_RETENTION_MS, confirmHandOver, noteAlert, takeNotices } from "../../src/ledger/notices.ts";
 import { prune } from "../../src/ledger/prune.ts";
 import { testEnv } from "../support/test-env.ts";

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { DENIAL_COOL_DOWN_MS, DRAFT_LIFETIME_MS, GRANT_LIFETIME_MS } from "../../src/ledger/approvals.ts";
+import { DENIAL_COOL_DOWN_MS, DRAFT_LIFETIME_MS, GRANT_LIFETIME_MS } from "../../src/ledger/approvals/approvals.ts";
 import type { AdmissionRequest, RequestContext } from "../../src/ledger/contract.ts";
 import type { LedgerPort } from "../../src/ledger/ledger-port.ts";
 import { newId } from "../../src/platform/ids.ts";

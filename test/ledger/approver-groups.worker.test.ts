@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { OPEN_APPROVALS_MAX } from "../../src/ledger/approvals.ts";
+import { OPEN_APPROVALS_MAX } from "../../src/ledger/approvals/approvals.ts";
 import type { LedgerPort } from "../../src/ledger/ledger-port.ts";
 import type { ApproverGroup } from "../../src/policy/types.ts";
 import { checkInvariants } from "./check-invariants.ts";

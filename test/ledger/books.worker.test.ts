@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import type { EntryRow } from "../../src/ledger/finance-port.ts";
+import type { EntryRow } from "../../src/ledger/money/finance-port.ts";
 import { newId } from "../../src/platform/ids.ts";
 import { checkInvariants } from "./check-invariants.ts";
 import {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { ApprovalTerms } from "../../src/ledger/approvals.ts";
+import type { ApprovalTerms } from "../../src/ledger/approvals/approvals.ts";
 import type { AdmissionRequest } from "../../src/ledger/contract.ts";
 import { checkInvariants } from "./check-invariants.ts";
 import {

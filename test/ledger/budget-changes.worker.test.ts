@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { MoneyActor } from "../../src/ledger/finance-port.ts";
+import type { MoneyActor } from "../../src/ledger/money/finance-port.ts";
 import { checkInvariants } from "./check-invariants.ts";
 import { BUDGET, hold, newTenant, START, USD, verdict } from "./fixture.ts";
 import {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { windowsAt } from "../../src/ledger/budget-windows.ts";
+import { windowsAt } from "../../src/ledger/money/budget-windows.ts";
 
 const at = (iso: string): number => Date.parse(iso);
 

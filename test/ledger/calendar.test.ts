@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { budgetCalendar } from "../../src/ledger/calendar.ts";
+import { budgetCalendar } from "../../src/ledger/money/calendar.ts";
 import { LEDGER_SCHEMA } from "../../src/ledger/schema.ts";
 import { migrate } from "../../src/platform/sqlite-migrations.ts";
 import { sqliteStorage } from "./stateful/sqlite-storage.ts";

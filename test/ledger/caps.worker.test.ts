@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { AdmissionOutcome, BudgetTerms } from "../../src/ledger/contract.ts";
-import type { ScopeCap } from "../../src/ledger/finance-port.ts";
+import type { ScopeCap } from "../../src/ledger/money/finance-port.ts";
 import { checkInvariants } from "./check-invariants.ts";
 import {
   agent,

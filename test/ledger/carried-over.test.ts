@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { capsInForce } from "../../src/ledger/budget.ts";
-import type { BudgetWindows } from "../../src/ledger/budget-windows.ts";
-import { booksOf } from "../../src/ledger/finance-views.ts";
-import { readEntries } from "../../src/ledger/entries.ts";
-import { release, reserve, settle } from "../../src/ledger/reservations.ts";
+import { capsInForce } from "../../src/ledger/money/budget.ts";
+import type { BudgetWindows } from "../../src/ledger/money/budget-windows.ts";
+import { booksOf } from "../../src/ledger/money/finance-views.ts";
+import { readEntries } from "../../src/ledger/money/entries.ts";
+import { release, reserve, settle } from "../../src/ledger/money/reservations.ts";
 import { LEDGER_SCHEMA } from "../../src/ledger/schema.ts";
-import { scopeSums, sumsOf } from "../../src/ledger/windows.ts";
+import { scopeSums, sumsOf } from "../../src/ledger/money/windows.ts";
 import { migrate } from "../../src/platform/sqlite-migrations.ts";
 import { sqliteStorage } from "./stateful/sqlite-storage.ts";
 

@@ -14,7 +14,7 @@ import {
   type RequestContext,
   type Requirement,
 } from "../../src/ledger/contract.ts";
-import type { DecisionOutcome, DecisionRequest } from "../../src/ledger/decisions.ts";
+import type { DecisionOutcome, DecisionRequest } from "../../src/ledger/approvals/decisions.ts";
 import { ledgerOf, type Actor, type LedgerPort } from "../../src/ledger/ledger-port.ts";
 import { digestOf } from "../../src/platform/digest.ts";
 import { newId } from "../../src/platform/ids.ts";

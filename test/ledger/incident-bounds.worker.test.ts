@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { CLAIMS_MAX } from "../../src/ledger/incident-bounds.ts";
+import { CLAIMS_MAX } from "../../src/ledger/incidents/incident-bounds.ts";
 import type { AdmissionRequest } from "../../src/ledger/contract.ts";
 import type { Actor, LedgerPort } from "../../src/ledger/ledger-port.ts";
 import { newId } from "../../src/platform/ids.ts";

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { AdmissionRequest } from "../../src/ledger/contract.ts";
-import type { Incident } from "../../src/ledger/incident-port.ts";
+import type { Incident } from "../../src/ledger/incidents/incident-port.ts";
 import type { Actor, LedgerPort } from "../../src/ledger/ledger-port.ts";
 import { newId } from "../../src/platform/ids.ts";
 import { checkInvariants } from "./check-invariants.ts";

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Actor, LedgerPort } from "../../src/ledger/ledger-port.ts";
-import { SCHEDULE_AHEAD_MAX_MS } from "../../src/ledger/schedules.ts";
+import { SCHEDULE_AHEAD_MAX_MS } from "../../src/ledger/lifecycle/schedules.ts";
 import { newId } from "../../src/platform/ids.ts";
 import { ledgerRecords } from "../support/books.ts";
 import {

@@ -6,7 +6,7 @@ import type {
   ScopeCap,
   UsageReport,
   UsageResult,
-} from "../../src/ledger/finance-port.ts";
+} from "../../src/ledger/money/finance-port.ts";
 import type { LedgerPort } from "../../src/ledger/ledger-port.ts";
 import { newId } from "../../src/platform/ids.ts";
 import { BUDGET, digest, ended, priced, rowsOf, USD, write } from "./fixture.ts";

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { MoneyActor, Resolution } from "../../src/ledger/finance-port.ts";
+import type { MoneyActor, Resolution } from "../../src/ledger/money/finance-port.ts";
 import type { LedgerPort } from "../../src/ledger/ledger-port.ts";
 import { newId } from "../../src/platform/ids.ts";
 import { checkInvariants } from "./check-invariants.ts";

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { StandingAsk } from "../../src/ledger/ask-standing-approval.ts";
+import type { StandingAsk } from "../../src/ledger/approvals/ask-standing-approval.ts";
 import type { AdmissionRequest } from "../../src/ledger/contract.ts";
 import type { LedgerPort } from "../../src/ledger/ledger-port.ts";
 import { newId } from "../../src/platform/ids.ts";

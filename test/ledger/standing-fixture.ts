@@ -1,4 +1,4 @@
-import type { StandingAsk } from "../../src/ledger/ask-standing-approval.ts";
+import type { StandingAsk } from "../../src/ledger/approvals/ask-standing-approval.ts";
 import type { AdmissionRequest, Requester, StandingRules } from "../../src/ledger/contract.ts";
 import type { LedgerPort } from "../../src/ledger/ledger-port.ts";
 import { blankEntry } from "../../src/audit/record.ts";

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { StatusFinding } from "../../src/ledger/finance-port.ts";
+import type { StatusFinding } from "../../src/ledger/money/finance-port.ts";
 import type { LedgerPort } from "../../src/ledger/ledger-port.ts";
 import { checkInvariants } from "./check-invariants.ts";
 import {

@@ -2,7 +2,7 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "c
 import { Webhook } from "standardwebhooks";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { z } from "zod";
-import type { BudgetChange, MoneyAlert } from "../../src/ledger/finance-port.ts";
+import type { BudgetChange, MoneyAlert } from "../../src/ledger/money/finance-port.ts";
 import { noteAlert } from "../../src/ledger/notices.ts";
 import { outboxOf } from "../../src/outbox/port.ts";
 import { useBlackBox, type BlackBox } from "../support/black-box.ts";

@@ -1,7 +1,7 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { newId } from "../../src/platform/ids.ts";
-import type { StatusCheck } from "../../src/ledger/finance-port.ts";
+import type { StatusCheck } from "../../src/ledger/money/finance-port.ts";
 import { outboxOf, type LookUpJob } from "../../src/outbox/port.ts";
 import { checkInvariants } from "../ledger/check-invariants.ts";
 import {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { StatusCheck } from "../../src/ledger/finance-port.ts";
+import type { StatusCheck } from "../../src/ledger/money/finance-port.ts";
 import { readStatus } from "../../src/outbox/read-status.ts";
 import { digestOf } from "../../src/platform/digest.ts";
 import { createBreaker } from "../../src/upstream/breaker.ts";

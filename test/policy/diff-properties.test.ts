@@ -1,10 +1,10 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { floorOf } from "../../src/catalogue/floors.ts";
-import { differingRegions } from "../../src/policy/diff-cells.ts";
-import type { PolicyWorld } from "../../src/policy/diff-change.ts";
-import { momentsOf, openAt, windowsOf } from "../../src/policy/diff-windows.ts";
-import { policyDiff, widens } from "../../src/policy/diff.ts";
+import { differingRegions } from "../../src/policy/diff/diff-cells.ts";
+import type { PolicyWorld } from "../../src/policy/diff/diff-change.ts";
+import { momentsOf, openAt, windowsOf } from "../../src/policy/diff/diff-windows.ts";
+import { policyDiff, widens } from "../../src/policy/diff/diff.ts";
 import type { EpochMs, Facts } from "../../src/vocabulary.ts";
 import { guardedPolicyText } from "./random-guarded-policies.ts";
 import { policyText, request } from "./random-policies.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { PolicyChange, PolicyWorld } from "../../src/policy/diff-change.ts";
-import { policyDiff } from "../../src/policy/diff.ts";
+import type { PolicyChange, PolicyWorld } from "../../src/policy/diff/diff-change.ts";
+import { policyDiff } from "../../src/policy/diff/diff.ts";
 import { peopleOf } from "./compiling.ts";
 import { actionSpec, EXAMPLE_CATALOGUE } from "./example-actions.ts";
 import { worldOf, type WorldParts } from "./worlds.ts";

@@ -1,5 +1,5 @@
 import { compilePrices, type CompiledPrices } from "../../src/catalogue/prices.ts";
-import type { PolicyWorld } from "../../src/policy/diff-change.ts";
+import type { PolicyWorld } from "../../src/policy/diff/diff-change.ts";
 import type { CompiledPeople } from "../../src/policy/people.ts";
 import { ACME_PEOPLE, compiling } from "./compiling.ts";
 import { EXAMPLE_CATALOGUE } from "./example-actions.ts";

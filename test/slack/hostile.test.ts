@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { ProposalView } from "../../src/approval/proposal-view.ts";
 import type { JsonObject } from "../../src/platform/json.ts";
-import type { BudgetChange } from "../../src/ledger/finance-port.ts";
+import type { BudgetChange } from "../../src/ledger/money/finance-port.ts";
 import type { ShownAlert } from "../../src/notify/delivery.ts";
 import type { WindowShortage } from "../../src/refusal.ts";
 import { alertMessage } from "../../src/slack/alerts.ts";

@@ -1,4 +1,4 @@
-import type { BudgetChange, MoneyAlert } from "../../src/ledger/finance-port.ts";
+import type { BudgetChange, MoneyAlert } from "../../src/ledger/money/finance-port.ts";
 import type { ShownAlert } from "../../src/notify/delivery.ts";
 import type { WindowShortage } from "../../src/refusal.ts";
 

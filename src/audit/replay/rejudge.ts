@@ -1,8 +1,8 @@
 import { constraintTarget } from "../../catalogue/constraints.ts";
 import { floorOf } from "../../catalogue/floors.ts";
 import type { CompiledCatalogue } from "../../catalogue/types.ts";
-import { constraintsOn } from "../../policy/diff-cells.ts";
-import type { PolicyWorld } from "../../policy/diff-change.ts";
+import { constraintsOn } from "../../policy/diff/diff-cells.ts";
+import type { PolicyWorld } from "../../policy/diff/diff-change.ts";
 import { isWrite, type EpochMs, type Facts, type Micros, type Tier } from "../../vocabulary.ts";
 import type { RecordView } from "./record-view.ts";
 

@@ -1,5 +1,5 @@
 import { dropOldest } from "../../platform/drop-oldest.ts";
-import type { PolicyWorld } from "../../policy/diff-change.ts";
+import type { PolicyWorld } from "../../policy/diff/diff-change.ts";
 import type { Micros, Tier } from "../../vocabulary.ts";
 import { countLoad, type Load } from "./approver-load.ts";
 import type { RecordView } from "./record-view.ts";

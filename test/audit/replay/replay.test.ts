@@ -5,7 +5,7 @@ import { divergenceReport } from "../../../src/audit/replay/divergence.ts";
 import { readExportLine, type RecordView } from "../../../src/audit/replay/record-view.ts";
 import { rejudgeWith } from "../../../src/audit/replay/rejudge.ts";
 import { replayReport, type ReplayResult } from "../../../src/audit/replay/replay-report.ts";
-import { policyDiff } from "../../../src/policy/diff.ts";
+import { policyDiff } from "../../../src/policy/diff/diff.ts";
 import { auditRecord } from "../records.ts";
 import { ACME_POLICY, acmeWorld, generatedAudit, MONTH_START } from "./generated-audit.ts";
 

@@ -1,14 +1,14 @@
 import { admit, type AdmissionScope } from "../../../src/ledger/admission.ts";
 import { addCredential, standing } from "../../../src/ledger/authority.ts";
-import { changeBudget, decideBudgetChange } from "../../../src/ledger/budget-changes.ts";
-import { expireBudgetChange, withdrawBudgetChange } from "../../../src/ledger/budget-change-endings.ts";
-import { budgetCalendar } from "../../../src/ledger/calendar.ts";
+import { changeBudget, decideBudgetChange } from "../../../src/ledger/money/budget-changes.ts";
+import { expireBudgetChange, withdrawBudgetChange } from "../../../src/ledger/money/budget-change-endings.ts";
+import { budgetCalendar } from "../../../src/ledger/money/calendar.ts";
 import type { Authority } from "../../../src/ledger/contract.ts";
-import { decide } from "../../../src/ledger/decisions.ts";
-import { completeDraft } from "../../../src/ledger/drafts.ts";
+import { decide } from "../../../src/ledger/approvals/decisions.ts";
+import { completeDraft } from "../../../src/ledger/approvals/drafts.ts";
 import { done, dueAt, plan, type DueRow } from "../../../src/ledger/due.ts";
-import { expireApproval, withdraw } from "../../../src/ledger/endings.ts";
-import { booksOf, budgetReport } from "../../../src/ledger/finance-views.ts";
+import { expireApproval, withdraw } from "../../../src/ledger/approvals/endings.ts";
+import { booksOf, budgetReport } from "../../../src/ledger/money/finance-views.ts";
 import { confirmHandOver, takeNotices } from "../../../src/ledger/notices.ts";
 import {
   conclude,
@@ -20,13 +20,13 @@ import {
   type Timings,
 } from "../../../src/ledger/operations.ts";
 import { planRequest } from "../../../src/ledger/plan-request.ts";
-import { remind } from "../../../src/ledger/proposals.ts";
+import { remind } from "../../../src/ledger/approvals/proposals.ts";
 import { prune, PRUNE_EVERY_MS } from "../../../src/ledger/prune.ts";
-import { resolveOperation } from "../../../src/ledger/resolutions.ts";
+import { resolveOperation } from "../../../src/ledger/money/resolutions.ts";
 import { LEDGER_SCHEMA } from "../../../src/ledger/schema.ts";
-import { settleByStatus, statusCheck } from "../../../src/ledger/status-polls.ts";
-import { reportUsage } from "../../../src/ledger/usage.ts";
-import { addVersion, putFirstVersionInForce } from "../../../src/ledger/versions.ts";
+import { settleByStatus, statusCheck } from "../../../src/ledger/money/status-polls.ts";
+import { reportUsage } from "../../../src/ledger/money/usage.ts";
+import { addVersion, putFirstVersionInForce } from "../../../src/ledger/lifecycle/versions.ts";
 import { migrate } from "../../../src/platform/sqlite-migrations.ts";
 import { readTables, type Row } from "../invariants/tables.ts";
 import type { LedgerDriver, LedgerUnderTest } from "./driver.ts";

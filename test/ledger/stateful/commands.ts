@@ -1,4 +1,4 @@
-import type { ScopeCap } from "../../../src/ledger/finance-port.ts";
+import type { ScopeCap } from "../../../src/ledger/money/finance-port.ts";
 
 /** One act of a random run. `recent` counts back from the latest, `nth` picks among what there is. */
 export type Command =

@@ -1,6 +1,6 @@
 import { expect } from "vitest";
 import type { AdmissionOutcome, PlanOutcome } from "../../../src/ledger/contract.ts";
-import type { DecisionOutcome } from "../../../src/ledger/decisions.ts";
+import type { DecisionOutcome } from "../../../src/ledger/approvals/decisions.ts";
 import type { WindowShortage } from "../../../src/refusal.ts";
 import { text, type Tables } from "../invariants/tables.ts";
 import type { LedgerDriver } from "./driver.ts";

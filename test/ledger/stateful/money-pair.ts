@@ -1,7 +1,7 @@
 import { expect } from "vitest";
 import { unreachable } from "../../../src/platform/assert.ts";
 import { newId } from "../../../src/platform/ids.ts";
-import type { ChangeOutcome, MoneyActor } from "../../../src/ledger/finance-port.ts";
+import type { ChangeOutcome, MoneyActor } from "../../../src/ledger/money/finance-port.ts";
 import { holds } from "../invariants/tables.ts";
 import type { Amount, MoneyCommand } from "./commands.ts";
 import type { LedgerDriver } from "./driver.ts";

@@ -8,7 +8,7 @@ import {
   type ProposalBounds,
   type RequestContext,
 } from "../../../src/ledger/contract.ts";
-import type { TenantTerms } from "../../../src/ledger/finance-port.ts";
+import type { TenantTerms } from "../../../src/ledger/money/finance-port.ts";
 import type { ApproverGroup } from "../../../src/policy/types.ts";
 import { digestOf } from "../../../src/platform/digest.ts";
 import { newId } from "../../../src/platform/ids.ts";

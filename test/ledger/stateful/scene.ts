@@ -1,4 +1,4 @@
-import type { MoneyActor, ScopeCap } from "../../../src/ledger/finance-port.ts";
+import type { MoneyActor, ScopeCap } from "../../../src/ledger/money/finance-port.ts";
 
 /** What random runs are about: who is there, what the agents want, and what the policy says of money. */
 
