@@ -6,17 +6,7 @@ import { plan } from "./due.ts";
 import { noteActivity } from "./notices.ts";
 
 /** Requests of one principal for one action at one tier that were let through, and that people are to be told of. */
-export type ActivityLine = {
-  readonly action: string;
-  readonly principal: string;
-  readonly tier: Tier;
-  readonly count: number;
-  readonly firstRequestId: string;
-  readonly firstAt: EpochMs;
-  readonly lastRequestId: string;
-  readonly lastAt: EpochMs;
-  /** The newest that any of them gave, redacted; null where none did. */
-  readonly reason: string | null;
+export type ActivityLine = ActivityAlert["lines"][number] & {
   /** Within which time, as the newest of them was judged. */
   readonly tellAfterMs: EpochMs;
 };

@@ -19,7 +19,7 @@ export type ActivityAlert = {
     readonly firstAt: EpochMs;
     readonly lastRequestId: string;
     readonly lastAt: EpochMs;
-    /** The newest one given, redacted and cut; null where none was. */
+    /** The newest one given, redacted (in a message also cut); null where none was. */
     readonly reason: string | null;
   }[];
   readonly more: { readonly lines: number; readonly requests: number };

@@ -90,10 +90,10 @@ function overlapOf(schedule: Cron, lengthMs: number): string | null {
 
 function windowOf(schedule: Cron, lengthMs: number): Pick<MaintenanceWindow, "closesAt" | "opensAfter"> {
   const next = (after: EpochMs): EpochMs | null => schedule.nextRun(new Date(after))?.getTime() ?? null;
-  let known = stateAt(next, lengthMs, 0);
+  let known: State | null = null;
   // Requests come in order of time, so what was found for the last one holds for the next until the window opens again.
   const at = (now: EpochMs): State => {
-    if (now < known.from || now >= known.opensAfter) known = stateAt(next, lengthMs, now);
+    if (known === null || now < known.from || now >= known.opensAfter) known = stateAt(next, lengthMs, now);
     return known;
   };
   return {
